@@ -1,0 +1,39 @@
+"""What a search was asked to do, resolved: the identity of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything in `config.yaml`. `time_s`, `cache_bytes` and `backend` may differ when a run is continued; the rest is identity.
+
+    Attributes:
+        data: the folder as given, absolute; `fingerprint` of what is in it.
+        backbones: as given on the command line, in order.
+        size: image size in pixels; None until the data were seen.
+        metric: `auroc`, `balanced-accuracy`, `accuracy` or `log-loss`.
+        delta: None: .01, at most a quarter of (1 - best).
+        recipes: lines instead of the default panel; empty for the panel.
+        flip: `auto`, `on` or `off`: whether mirrored views are allowed.
+        limit: at most so many images (stratified), None for all.
+    """
+
+    data: str
+    fingerprint: str
+    backbones: tuple[str, ...]
+    size: int
+    metric: str
+    seed: int
+    delta: float | None = None
+    recipes: tuple[str, ...] = ()
+    pool_val: bool = False
+    flip: str = "auto"
+    limit: int | None = None
+    device: str = "cpu"
+    allow_unreadable: bool = False
+    include_images: bool = False
+    time_s: float | None = None
+    cache_bytes: int | None = None
+    backend: str = "serial"

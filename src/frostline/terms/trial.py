@@ -1,0 +1,51 @@
+"""One experiment: a recipe on a backbone, with its hyper-parameters, on one split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frostline.terms.identity import digest
+from frostline.terms.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of the data and of the schedule a trial may use.
+
+    Attributes:
+        rung: `full` counts for the verdict; `screen-0`, `screen-1` only choose who goes on.
+        size: image size in pixels.
+        images: training images at most; None for all of them.
+        epochs: passes over them; 0 for heads that a solver fits.
+    """
+
+    rung: str
+    size: int
+    images: int | None = None
+    epochs: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Backbone x recipe x hyper-parameters x split x seed x budget; its id is a hash of its fields.
+
+    Attributes:
+        backbone: name; `digest` that of its weights. Both empty for `pixels` recipes.
+        options: what the search chose and the recipe did not say, as sorted (name, value) pairs.
+        split: the split's name.
+        configurations: names of the settings that this one trial evaluates together (`l2=0.01`, ...), at least one.
+    """
+
+    backbone: str
+    weights: str
+    recipe: Recipe
+    family: str
+    options: tuple[tuple[str, str], ...]
+    split: str
+    seed: int
+    budget: Budget
+    configurations: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return digest(self)

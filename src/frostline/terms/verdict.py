@@ -1,0 +1,143 @@
+"""What is claimed, with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+
+
+class Word(StrEnum):
+    """The four things a claim can say."""
+
+    HELPS = "helps"
+    NO_DIFFERENCE = "no-practical-difference"
+    HARMS = "harms"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval, in the metric's own unit."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two recipes (or two rules for choosing one) on the same validation samples.
+
+    Attributes:
+        first, second: what is compared; the difference is first minus second.
+        difference: with its interval, from the bootstrap over units.
+        probability: that the difference is above zero.
+        within: probability that it is within +-delta.
+        unit: `group` or `image`: what the bootstrap drew.
+        units: how many of them.
+        folds: names of the splits that both were run on.
+        assumptions: sentences.
+    """
+
+    first: str
+    second: str
+    difference: Interval
+    probability: float
+    within: float
+    unit: str
+    units: int
+    folds: tuple[str, ...]
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One of the closed list `pretraining-helps`, `tuning-beats-freezing`, `stage-NAME-worth-transferring`, `source-A-beats-B`.
+
+    Attributes:
+        needed_images: that would decide an undetermined claim, or None; then `reason` says why.
+    """
+
+    claim: str
+    verdict: Word
+    comparison: Comparison | None
+    needed_images: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recipe's line in the ranked table and in `results.csv`.
+
+    Attributes:
+        score: mean over the folds it was run on, of its best configuration; None when it has no finished full trial.
+        folds: how many folds at full size; `screened` the score on the screening rungs, not comparable with `score`.
+        seconds: of all its trials.
+        status: `chosen`, `tied`, `control`, `screened`, `not-run`, `failed` or `done`.
+        note: one sentence: why it was not run, what failed.
+    """
+
+    recipe: str
+    family: str
+    backbone: str
+    metric: str
+    score: Interval | None
+    trials: int
+    folds: int
+    seconds: float
+    trained_parameters: int
+    status: str
+    configuration: str = ""
+    flops: int = 0
+    screened: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score that is reported for the chosen recipe.
+
+    Attributes:
+        how: `sealed-test`, `hold-out-corrected` or `cross-validation`.
+        images: how many it was measured on.
+    """
+
+    metric: str
+    interval: Interval
+    how: str
+    images: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision and its claims.
+
+    Attributes:
+        chosen: the row of the recipe to use.
+        control: the row of the best control, None when no control finished.
+        tied: recipes (as lines) that the evidence does not distinguish from the chosen one.
+        delta: differences up to this are of no practical interest, in the metric's unit.
+        first_words: what must be said before all else: *raw pixels do as well*; usually empty.
+        not_run: sentences about what time or memory did not allow.
+        test: name -> score of refitted models on the sealed test set (`chosen`, `control`, `softmax-only`).
+        interim: the search is not finished; the test set is sealed still.
+    """
+
+    metric: str
+    delta: float
+    chosen: Row
+    control: Row | None
+    score: Score
+    claims: tuple[Claim, ...]
+    tied: tuple[str, ...]
+    rows: tuple[Row, ...]
+    smallest_detectable_difference: float | None
+    seconds: float
+    test_opened_at: str | None = None
+    first_words: str = ""
+    not_run: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    test: dict[str, Score] = field(default_factory=dict)
+    interim: bool = False
