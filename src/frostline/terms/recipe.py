@@ -18,7 +18,6 @@ from typing import TypeVar
 
 from frostline.errors import RecipeError, nearest
 
-
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -121,9 +120,7 @@ class Head:
         if sized and width is None:
             raise RecipeError(f"head {text.strip()!r} needs a width, for example {kind.value}(256).")
         if not sized and (width is not None or match["depth"] is not None):
-            raise RecipeError(
-                f"head {text.strip()!r}: {kind.value} takes no width and no depth; write head: {kind.value}."
-            )
+            raise RecipeError(f"head {text.strip()!r}: {kind.value} takes no width and no depth; write head: {kind.value}.")
         return cls(kind, int(width) if width else None, int(match["depth"] or 1))
 
 
@@ -278,9 +275,7 @@ def _parse(line: str) -> Recipe:
 def _field(line: str, part: str) -> tuple[str, str]:
     name, colon, value = part.partition(":")
     if not colon or not name.strip() or not value.strip():
-        raise RecipeError(
-            f"recipe {line!r}: {part!r} is not 'name: value', for example 'layer4: tune' or 'head: linear'."
-        )
+        raise RecipeError(f"recipe {line!r}: {part!r} is not 'name: value', for example 'layer4: tune' or 'head: linear'.")
     return name.strip(), value.strip()
 
 
@@ -289,9 +284,7 @@ def _choice(line: str, what: str, given: str, choices: type[E]) -> E:
         return choices(given)
     except ValueError:
         names = [choice.value for choice in choices]
-        raise RecipeError(
-            f"recipe {line!r}: {what} {given!r} is not one of {', '.join(names)}.{nearest(given, names)}"
-        ) from None
+        raise RecipeError(f"recipe {line!r}: {what} {given!r} is not one of {', '.join(names)}.{nearest(given, names)}") from None
 
 
 def _parse_pixels(line: str, fields: list[tuple[str, str]]) -> Recipe:
@@ -302,19 +295,15 @@ def _parse_pixels(line: str, fields: list[tuple[str, str]]) -> Recipe:
 
 def _parse_range(line: str, name: str, action: str) -> Range:
     if name in ("head", "train", "weights", "pixels"):
-        raise RecipeError(
-            f"recipe {line!r}: '{name}:' is in the wrong place; the order is weights, stages, head, train."
-        )
+        raise RecipeError(f"recipe {line!r}: '{name}:' is in the wrong place; the order is weights, stages, head, train.")
     first, dots, last = (text.strip() for text in name.partition(" .. "))
     if not first or (dots and not last) or " " in first or " " in last:
-        raise RecipeError(
-            f"recipe {line!r}: {name!r} is not a stage nor 'stage .. stage' (with a space on each side of ..)."
-        )
+        raise RecipeError(f"recipe {line!r}: {name!r} is not a stage nor 'stage .. stage' (with a space on each side of ..).")
     return Range(first, last or first, _choice(line, f"{name}:", action, Action))
 
 
 def _parse_train(line: str, text: str) -> tuple[tuple[str, str], ...]:
-    options = []
+    options: list[tuple[str, str]] = []
     for word in text.split():
         name, _, value = word.partition("=")
         if name not in TRAIN_OPTIONS:
@@ -363,9 +352,7 @@ def _bounds(recipe: Recipe, item: Range, stages: tuple[str, ...]) -> tuple[int, 
             )
     first, last = stages.index(item.first), stages.index(item.last)
     if first > last:
-        raise RecipeError(
-            f"recipe '{recipe}': {item.first!r} comes after {item.last!r}; write '{item.last} .. {item.first}'."
-        )
+        raise RecipeError(f"recipe '{recipe}': {item.first!r} comes after {item.last!r}; write '{item.last} .. {item.first}'.")
     return first, last
 
 

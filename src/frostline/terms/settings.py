@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything in `config.yaml`. `time_s`, `cache_bytes` and `backend` may differ when a run is continued; the rest is identity.
+    """Everything in `config.yaml`. The rest is identity, but `time_s`, `cache_bytes` and `backend` may differ when continued.
 
     Attributes:
         data: the folder as given, absolute; `fingerprint` of what is in it.
