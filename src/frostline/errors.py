@@ -7,7 +7,8 @@
     │   ├── RecipeError          a recipe line that does not parse or does not fit the backbone
     │   ├── OptionError          an option out of range, or options that contradict each other
     │   └── RunFolderError       the run folder is another search's, locked, or damaged
-    └── AllTrialsFailed          every trial failed; exit code 3
+    ├── AllTrialsFailed          every trial failed; exit code 3
+    └── StoreFull                no room for stored activations: caught by the caller, which computes them again
 
 A message says what was given, what was expected, the nearest valid choice and what to do next.
 """
@@ -54,6 +55,10 @@ class AllTrialsFailed(FrostlineError):
     """Not one trial finished."""
 
     exit_code = 3
+
+
+class StoreFull(FrostlineError):
+    """The activation cache's budget or its disk has no room; whoever asked computes without it."""
 
 
 def nearest(given: str, choices: Iterable[str], count: int = 3) -> str:

@@ -1,0 +1,194 @@
+"""The outputs of frozen prefixes on disk: a cache that may be deleted at any time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.errors import StoreFull
+from frostline.store.files import TEMPORARY, publish, remove_abandoned, temporary_beside, write_text
+from frostline.store.values import build, plain
+from frostline.terms.activations import ActivationKey
+
+RESERVE_BYTES = 256 * 2**20  # left free on the disk for results and for everybody else
+_CHUNK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class _Label:
+    """What stands beside an entry: its identity and what its file must look like."""
+
+    key: ActivationKey
+    file_bytes: int
+    crc32: int
+
+
+class ActivationStore:
+    """Entries `<key id>.npy`, each with a small JSON beside it that is written last.
+
+    Arguments:
+        folder: made when first needed.
+        budget_bytes: of all entries together; None for no limit but the disk's.
+        reserve_bytes: stay free on the disk.
+    """
+
+    def __init__(self, folder: Path, budget_bytes: int | None = None, *, reserve_bytes: int = RESERVE_BYTES) -> None:
+        self.folder = folder
+        self.budget_bytes = budget_bytes
+        self.reserve_bytes = reserve_bytes
+        self._verified: dict[str, tuple[int, int]] = {}
+        remove_abandoned(folder)
+
+    def get(self, key: ActivationKey) -> np.memmap[Any, Any] | None:
+        """The stored array (n, ...), read-only; None when it is missing or damaged.
+
+        The whole file is compared with its checksum the first time that this store hands it out.
+        """
+        try:
+            label = build(_Label, json.loads(self._label_path(key).read_text()))
+            if label.key != key or not self._intact(key, label):
+                return None
+            array = np.load(self._path(key), mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError):
+            return None
+        return array if isinstance(array, np.memmap) else None
+
+    def __contains__(self, key: ActivationKey) -> bool:
+        return self.get(key) is not None
+
+    def contains(self, key: ActivationKey) -> bool:
+        """`get` would hand out the array."""
+        return key in self
+
+    def writer(self, key: ActivationKey, shape: tuple[int, ...], dtype: npt.DTypeLike) -> ActivationWriter:
+        """A context manager whose `array` is filled in slices and published when the block ends without an error.
+
+        Raises:
+            StoreFull: the budget or the disk has no room for it: compute without the cache.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_room(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
+        return ActivationWriter(self._path(key), self._label_path(key), key, shape, np.dtype(dtype))
+
+    def bytes_used(self) -> int:
+        """Of all entries, those being written included."""
+        return sum(_size(path) for path in self._files())
+
+    def clear(self) -> None:
+        """Delete every entry."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+        self._verified.clear()
+
+    def _files(self) -> list[Path]:
+        patterns = ("*.npy", "*.json", f".*{TEMPORARY}")
+        return [path for pattern in patterns for path in self.folder.glob(pattern)]
+
+    def _path(self, key: ActivationKey) -> Path:
+        return self.folder / f"{key.id}.npy"
+
+    def _label_path(self, key: ActivationKey) -> Path:
+        return self.folder / f"{key.id}.json"
+
+    def _check_room(self, needed: int) -> None:
+        used = self.bytes_used()
+        if self.budget_bytes is not None and used + needed > self.budget_bytes:
+            raise StoreFull(
+                f"the activation cache holds {used:,} of at most {self.budget_bytes:,} bytes and {needed:,} more are needed;"
+                " give a larger --cache-size."
+            )
+        free = shutil.disk_usage(self.folder).free
+        if needed + self.reserve_bytes > free:
+            raise StoreFull(f"{needed:,} bytes of activations do not fit on the disk of {self.folder}: {free:,} bytes are free.")
+
+    def _intact(self, key: ActivationKey, label: _Label) -> bool:
+        status = self._path(key).stat()
+        if status.st_size != label.file_bytes:
+            return False
+        seen = (status.st_mtime_ns, status.st_ino)
+        if self._verified.get(key.id) != seen:
+            if _crc32(self._path(key)) != label.crc32:
+                return False
+            self._verified[key.id] = seen
+        return True
+
+
+class ActivationWriter:
+    """Fill `array` (n, ...) in slices: `with store.writer(...) as writer: writer.array[a:b] = ...`.
+
+    Nothing is visible to readers before the block ends; after an error nothing is left.
+    """
+
+    def __init__(self, path: Path, label_path: Path, key: ActivationKey, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._path, self._label_path, self._key = path, label_path, key
+        self._temporary = temporary_beside(path)
+        try:
+            self.array: np.memmap[Any, Any] = np.lib.format.open_memmap(self._temporary, mode="w+", dtype=dtype, shape=shape)
+            _allocate(self._temporary)
+        except OSError as error:
+            self.abandon()
+            raise _as_full(error, path.parent) from error
+
+    def __enter__(self) -> ActivationWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.publish()
+        else:
+            self.abandon()
+
+    def publish(self) -> None:
+        """Make the entry visible: the array first, then its label, which is what readers look for."""
+        try:
+            self.array.flush()
+            label = _Label(self._key, _size(self._temporary), _crc32(self._temporary))
+            self._label_path.unlink(missing_ok=True)
+            publish(self._temporary, self._path)
+            write_text(self._label_path, json.dumps(plain(label)))
+        except OSError as error:
+            raise _as_full(error, self._path.parent) from error
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Forget what was written and not published."""
+        self._temporary.unlink(missing_ok=True)
+
+
+def _allocate(path: Path) -> None:
+    """Reserve the blocks now: writing into a hole of a full disk through a memory map would kill the process."""
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
+
+
+def _as_full(error: OSError, folder: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT):
+        return StoreFull(f"activations cannot be written to {folder}: {error.strerror}.")
+    return error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _crc32(path: Path) -> int:
+    """Of the whole file: accidents (truncation, flipped bits) are what it guards against, not an adversary."""
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            value = zlib.crc32(chunk, value)
+    return value

@@ -1,0 +1,69 @@
+"""Files that are there completely or not at all, whatever kills the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+TEMPORARY = ".tmp"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A unique temporary path beside `path`; what is written there becomes `path` when the block ends without an error.
+
+    The file and its folder are synced, so after this returns the content survives a power cut.
+    """
+    temporary = temporary_beside(path)
+    try:
+        yield temporary
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`text` as UTF-8 in `path`, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name that no other writer uses and that says whose it is: `.NAME.PID.RANDOM.tmp`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:12]}{TEMPORARY}")
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Sync `temporary`, rename it to `path` and sync the folder."""
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete the temporary files in `folder` whose process is gone."""
+    for path in folder.glob(f".*{TEMPORARY}"):
+        parts = path.name.rsplit(".", 3)
+        if len(parts) == 4 and parts[1].isdigit() and not _alive(int(parts[1])):
+            path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

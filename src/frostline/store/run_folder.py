@@ -1,0 +1,250 @@
+"""The folder of one run: its identity, its lock, and where everything in it is."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import yaml
+
+from frostline.errors import RunFolderError
+from frostline.store.files import remove_abandoned, write_text
+from frostline.store.results import ResultStore
+from frostline.store.values import build, plain
+from frostline.terms.settings import Settings
+
+SCHEMA_VERSION = 1
+MAY_DIFFER = ("time_s", "cache_bytes", "backend")
+SECTIONS = ("kernels", "sizes")
+
+
+class RunFolder:
+    """An open run. Made by `create` (locked, to write) or `open` (to read); close it or use it in a `with` block.
+
+    Attributes:
+        path: the folder.
+        settings: what the search was asked, resolved.
+        version: of the frostline that wrote it.
+    """
+
+    def __init__(self, path: Path, settings: Settings, version: str, lock: _Lock | None = None) -> None:
+        self.path, self.settings, self.version = path, settings, version
+        self._lock = lock
+
+    @classmethod
+    def create(cls, path: Path, settings: Settings, version: str) -> RunFolder:
+        """A new run in `path`, or the same run continued; locked until it is closed or its process ends.
+
+        Raises:
+            RunFolderError: another search's folder, a folder that is no run, or one that is being written.
+        """
+        _refuse_foreign(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = _Lock(path)
+        except OSError as error:
+            raise RunFolderError(
+                f"the run folder {path} cannot be written: {error.strerror}. Give another one with -o."
+            ) from error
+        try:
+            return cls._locked(path, settings, version, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def _locked(cls, path: Path, settings: Settings, version: str, lock: _Lock) -> RunFolder:
+        continued = (path / "config.yaml").exists()
+        if continued:
+            _refuse_different(path, _read_settings(path, _read_config(path)), settings)
+        run = cls(path, settings, version, lock)
+        run._write_config(run.sections() if continued else {})
+        for folder in (path, path / "results"):
+            folder.mkdir(exist_ok=True)
+            remove_abandoned(folder)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The run in `path`, to read; it may be being written meanwhile.
+
+        Raises:
+            RunFolderError: there is no run, or its config.yaml cannot be read.
+        """
+        if not (path / "config.yaml").is_file():
+            what = "is not a run folder: it has no config.yaml" if path.is_dir() else "does not exist"
+            raise RunFolderError(f"{path} {what}. Give the folder that `frostline search -o` wrote.")
+        config = _read_config(path)
+        return cls(path, _read_settings(path, config), str(config.get("frostline", "unknown")))
+
+    def section(self, name: str) -> Any:
+        """What `write_section` stored under `name` (`kernels`, `sizes`), or None."""
+        return self.sections().get(name)
+
+    def sections(self) -> dict[str, Any]:
+        """Everything in config.yaml that is not the settings."""
+        config = _read_config(self.path)
+        return {name: config[name] for name in SECTIONS if name in config}
+
+    def write_section(self, name: str, value: Any) -> None:
+        """Store `value` (plain types, tuples and dataclasses) in config.yaml under `name`."""
+        if name not in SECTIONS:
+            raise ValueError(f"section {name!r} is not one of {', '.join(SECTIONS)}")
+        self._write_config({**self.sections(), name: plain(value)})
+
+    def _write_config(self, sections: dict[str, Any]) -> None:
+        head = {"schema_version": SCHEMA_VERSION, "frostline": self.version}
+        config = {**head, "settings": plain(self.settings), **sections}
+        write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+    @property
+    def results(self) -> ResultStore:
+        return ResultStore(self.path / "results")
+
+    @property
+    def splits_path(self) -> Path:
+        return self.path / "splits.csv"
+
+    @property
+    def table_path(self) -> Path:
+        return self.path / "results.csv"
+
+    @property
+    def verdict_path(self) -> Path:
+        return self.path / "verdict.json"
+
+    @property
+    def evidence_path(self) -> Path:
+        return self.path / "evidence.json"
+
+    @property
+    def predictions_path(self) -> Path:
+        return self.path / "predictions.parquet"
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def model_path(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def cache_path(self) -> Path:
+        return self.path / "cache"
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Nothing may be touched, not even by a lock file, in a folder that somebody else uses for something else."""
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"the run folder {path} is a file. Give another name with -o.")
+    if not path.is_dir() or (path / "config.yaml").exists():
+        return
+    others = sorted(item.name for item in path.iterdir() if not item.name.startswith("."))
+    if others:
+        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        raise RunFolderError(
+            f"the folder {path} is not empty and not a run: it holds {shown} and no config.yaml."
+            " Give a new or an empty folder with -o."
+        )
+
+
+def _refuse_different(path: Path, found: Settings, given: Settings) -> None:
+    differences = [
+        f"{field.name.replace('_', '-')} was {_shown(getattr(found, field.name))}, now {_shown(getattr(given, field.name))}"
+        for field in dataclasses.fields(Settings)
+        if field.name not in MAY_DIFFER and getattr(found, field.name) != getattr(given, field.name)
+    ]
+    if differences:
+        raise RunFolderError(
+            f"the run folder {path} holds a different search: {'; '.join(differences)}."
+            " Give another folder with -o, or the options it was started with to continue it."
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "not given" if value is None else str(value)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    file = path / "config.yaml"
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{file} cannot be read: {' '.join(str(error).split())}. Give another folder with -o.") from error
+    if not isinstance(config, dict) or "settings" not in config:
+        raise RunFolderError(f"{file} was not written by frostline: it has no settings. Give another folder with -o.")
+    if config.get("schema_version") != SCHEMA_VERSION:
+        raise RunFolderError(
+            f"{file} has schema_version {config.get('schema_version')!r} and this frostline reads {SCHEMA_VERSION};"
+            f" it was written by frostline {config.get('frostline')}. Use that version, or another folder with -o."
+        )
+    return config
+
+
+def _read_settings(path: Path, config: dict[str, Any]) -> Settings:
+    try:
+        return build(Settings, config["settings"])
+    except ValueError as error:
+        raise RunFolderError(f"{path / 'config.yaml'} is damaged: {error}. Mend it, or give another folder with -o.") from error
+
+
+class _Lock:
+    """`flock` on `.lock`: it vanishes with its process. Forked workers give their copy back, or they would keep it alive."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[str] | None = (folder / ".lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            owner = self._file.read().strip() or "another process"
+            self._file.close()
+            raise RunFolderError(
+                f"the run folder {folder} is being written by {owner}. Wait for it, or give another folder with -o."
+            ) from None
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        self._file.flush()
+        _held_locks.add(self)
+
+    def release(self) -> None:
+        self.close_copy()
+        _held_locks.discard(self)
+
+    def close_copy(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+
+_held_locks: weakref.WeakSet[_Lock] = weakref.WeakSet()
+
+
+def _close_copies() -> None:
+    for lock in list(_held_locks):
+        lock.close_copy()
+
+
+os.register_at_fork(after_in_child=_close_copies)
