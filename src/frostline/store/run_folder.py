@@ -229,6 +229,9 @@ class _Lock:
         _held_locks.add(self)
 
     def release(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
         self.close_copy()
         _held_locks.discard(self)
 

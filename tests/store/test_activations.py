@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frostline.errors import StoreFull
+from frostline.store.activations import ActivationStore
+from tests.store.values import key
+
+ROWS = np.arange(5 * 3 * 4, dtype=np.float16).reshape(5, 3, 4)
+
+WRITE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from frostline.store.activations import ActivationStore
+from tests.store.values import key
+writer = ActivationStore(Path(sys.argv[1])).writer(key(), (1000, 10), "float32")
+writer.array[:500] = 1
+print("half", flush=True)
+time.sleep(60)
+"""
+
+
+def fill(store: ActivationStore, cut: str = "layer3") -> None:
+    with store.writer(key(cut), ROWS.shape, ROWS.dtype) as writer:
+        writer.array[:3] = ROWS[:3]
+        assert store.get(key(cut)) is None
+        writer.array[3:] = ROWS[3:]
+
+
+def entry(folder: Path, suffix: str) -> Path:
+    return folder / f"{key().id}{suffix}"
+
+
+def test_an_entry_filled_in_slices_comes_back(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path / "cache")
+    assert not store.contains(key())
+    fill(store)
+    found = ActivationStore(tmp_path / "cache").get(key())
+    assert isinstance(found, np.memmap)
+    assert found.dtype == ROWS.dtype
+    assert np.array_equal(found, ROWS)
+    assert not store.contains(key("layer4"))
+    with pytest.raises(ValueError, match="read-only"):
+        found[0] = 1
+
+
+def test_an_error_while_filling_leaves_nothing(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path)
+    with pytest.raises(RuntimeError), store.writer(key(), (4, 4), "float32"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", [10, -1, -30])
+def test_a_flipped_bit_makes_the_entry_missing(tmp_path: Path, where: int) -> None:
+    fill(ActivationStore(tmp_path))
+    content = bytearray(entry(tmp_path, ".npy").read_bytes())
+    content[where] ^= 4
+    entry(tmp_path, ".npy").write_bytes(content)
+    assert ActivationStore(tmp_path).get(key()) is None
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("length", [0, 20, -1])
+def test_a_truncated_entry_is_missing_and_can_be_written_again(tmp_path: Path, suffix: str, length: int) -> None:
+    store = ActivationStore(tmp_path)
+    fill(store)
+    path = entry(tmp_path, suffix)
+    path.write_bytes(path.read_bytes()[:length])
+    assert store.get(key()) is None
+    fill(store)
+    assert np.array_equal(store.get(key()), ROWS)  # type: ignore[arg-type]
+
+
+def test_the_folder_may_be_deleted_at_any_time(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path / "cache")
+    fill(store)
+    found = store.get(key())
+    shutil.rmtree(tmp_path / "cache")
+    assert np.array_equal(found, ROWS)  # type: ignore[arg-type]
+    assert store.get(key()) is None
+    assert store.bytes_used() == 0
+    with pytest.raises(StoreFull), store.writer(key(), ROWS.shape, ROWS.dtype):
+        shutil.rmtree(tmp_path / "cache")
+    fill(store)
+    assert store.contains(key())
+
+
+def test_the_budget_counts_published_and_unpublished_entries(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path, budget_bytes=1000)
+    fill(store, "layer1")
+    used = store.bytes_used()
+    assert used > ROWS.nbytes
+    with store.writer(key("layer2"), ROWS.shape, ROWS.dtype), pytest.raises(StoreFull, match="--cache-size"):
+        store.writer(key("layer3"), (200,), "float32")
+    with pytest.raises(StoreFull, match="1,000 bytes"):
+        store.writer(key("layer4"), (10**6,), "float32")
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path, reserve_bytes=2**62)
+    with pytest.raises(StoreFull, match="free"):
+        fill(store)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clear_deletes_every_entry(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path)
+    fill(store)
+    store.clear()
+    assert list(tmp_path.iterdir()) == []
+    assert store.get(key()) is None
+
+
+def test_kill_9_while_filling_leaves_no_entry_and_its_space_comes_back(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITE_AND_WAIT, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half\n"
+        process.kill()
+    assert len(list(tmp_path.iterdir())) == 1
+    store = ActivationStore(tmp_path)
+    assert store.get(key()) is None
+    assert store.bytes_used() == 0
