@@ -46,14 +46,30 @@ class Fate:
 
 
 @dataclass(frozen=True)
+class Rewind:
+    """The final model with one stage put back to other weights, normalisation statistics estimated again.
+
+    Attributes:
+        to: `pretrained` or `random`.
+        change: score after minus score before, in the metric's unit: negative means that the model got worse.
+    """
+
+    stage: str
+    to: str
+    change: Interval
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that the report needs beyond the verdict.
 
     Attributes:
         pixels: the best score of raw pixels, None where they were not run.
+        rewinds: empty where nothing was put back.
     """
 
     metric: str
     probes: tuple[Probe, ...]
     pixels: Interval | None
     fates: tuple[Fate, ...]
+    rewinds: tuple[Rewind, ...] = ()

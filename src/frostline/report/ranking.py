@@ -1,0 +1,42 @@
+"""The order in which recipes are shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from frostline.terms.recipe import Family
+from frostline.terms.verdict import Row, Verdict
+
+MARKS: dict[str, str] = {"chosen": "●", "tied": "≈", "control": "○", "failed": "×", "not-run": "–", "screened": "·"}
+
+
+def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Measured in full first, best mean first (every metric here is higher is better); then screened only; then failed and not run."""
+    return tuple(sorted(rows, key=_key))
+
+
+def _key(row: Row) -> tuple[int, float]:
+    if row.score is not None and math.isfinite(row.score.value):
+        return (0, -row.score.value)
+    if row.screened is not None and math.isfinite(row.screened):
+        return (1, -row.screened)
+    return (2 if row.status == "failed" else 3, 0.0)
+
+
+def is_control(row: Row) -> bool:
+    """Uses no pre-trained features."""
+    return row.status == "control" or any(row.family == item.value and item.control for item in Family)
+
+
+def mark(row: Row) -> str:
+    """`●` use this, `≈` not distinguishable from it, `○` control, and so on; a blank for the rest."""
+    if row.status in MARKS:
+        return MARKS[row.status]
+    return MARKS["control"] if is_control(row) else " "
+
+
+def backbones(verdict: Verdict) -> tuple[str, ...]:
+    """The backbones that have rows, the chosen one first."""
+    names = [verdict.chosen.backbone, *(row.backbone for row in verdict.rows)]
+    return tuple(dict.fromkeys(name for name in names if name))

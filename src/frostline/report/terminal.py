@@ -1,0 +1,216 @@
+"""The verdict, the ranked table, stages and names, as rich renderables that fit 80 columns and use 120."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from frostline.report.live import LiveView
+from frostline.report.numbers import big, clock, half_width, metric_name, score
+from frostline.report.ranking import MARKS, is_control, mark, ranked
+from frostline.report.short import middle, short_backbones, short_recipe
+from frostline.report.words import summary
+from frostline.terms.backbone import Backbone, Cut
+from frostline.terms.verdict import Interval, Row, Verdict
+
+__all__ = ["LiveView", "backbones_table", "ranked_table", "stages_table", "verdict_panel"]
+
+WIDE = 110
+BAR = 18
+LEGEND = {
+    "chosen": "use this",
+    "tied": "not distinguishable from it",
+    "control": "control",
+    "screened": "screened only",
+    "not-run": "not run",
+    "failed": "failed",
+}
+STYLES = {"chosen": "bold bright_cyan", "tied": "cyan", "control": "yellow", "failed": "red", "not-run": "dim", "screened": "dim"}
+
+
+def verdict_panel(verdict: Verdict) -> RenderableType:
+    """The verdict's sentences in a frame, and the recipe as a line that can be typed."""
+    lines: list[RenderableType] = []
+    for index, sentence in enumerate(summary(verdict)):
+        lines += [Text("")] if index else []
+        lines.append(Text(sentence))
+    recipe = Text(verdict.chosen.recipe, style="bold bright_cyan")
+    title = Text("interim verdict" if verdict.interim else "verdict", style="bold")
+    return Panel(Group(*lines, Text(""), recipe), title=title, title_align="left", border_style="cyan", padding=(1, 2))
+
+
+def ranked_table(rows: Sequence[Row] | Verdict) -> RenderableType:
+    """The recipes, best first: mark, recipe, family, score with its interval, folds, time; status where there is room."""
+    return _Ranked(ranked(rows.rows if isinstance(rows, Verdict) else rows))
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Builds the table for the width it is shown at."""
+
+    rows: tuple[Row, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self.rows:
+            yield Text("No recipe has a result yet.")
+            return
+        names = tuple(dict.fromkeys(row.backbone for row in self.rows if row.backbone))
+        letters = {name: chr(ord("A") + index) for index, name in enumerate(names)} if len(names) > 1 else {}
+        yield _table(self.rows, options.max_width, letters)
+        yield Padding(_legend(self.rows, letters), (0, 0, 0, 1))
+
+
+def _table(rows: tuple[Row, ...], width: int, letters: dict[str, str]) -> Table:
+    wide = width >= WIDE
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("", width=1)
+    if letters:
+        table.add_column("", width=1)
+    table.add_column("recipe", no_wrap=True, overflow="ellipsis")
+    table.add_column("family", no_wrap=True, overflow="ellipsis")
+    table.add_column(metric_name(rows[0].metric), no_wrap=True, justify="right")
+    if wide:
+        table.add_column("95 % interval", no_wrap=True, width=BAR)
+    table.add_column("folds", no_wrap=True, justify="right")
+    table.add_column("time", no_wrap=True, justify="right")
+    if wide:
+        table.add_column("status", no_wrap=True)
+    room = _recipe_room(rows, width, letters)
+    axis = _axis(rows)
+    for row in rows:
+        table.add_row(*_cells(row, room, axis, letters, wide), style=STYLES.get(row.status, ""))
+    return table
+
+
+def _cells(row: Row, room: int, axis: tuple[float, float], letters: dict[str, str], wide: bool) -> list[Text]:
+    cells = [Text(mark(row))]
+    if letters:
+        cells.append(Text(letters.get(row.backbone, "")))
+    cells += [Text(short_recipe(row.recipe, room)), Text(row.family), Text(_score_cell(row))]
+    if wide:
+        cells.append(Text(interval_bar(row.score, axis, BAR)))
+    cells += [Text(str(row.folds or "")), Text(clock(row.seconds) if row.seconds else "")]
+    return [*cells, Text(row.status)] if wide else cells
+
+
+def _score_cell(row: Row) -> str:
+    if row.score is not None:
+        return f"{score(row.score.value, row.metric)} {half_width(row.score, row.metric)}"
+    if row.screened is not None:
+        return f"({score(row.screened, row.metric)})     "
+    return row.status.replace("-", " ")
+
+
+def _recipe_room(rows: tuple[Row, ...], width: int, letters: dict[str, str]) -> int:
+    """Characters left for the recipe beside all other columns."""
+    family = max(6, *(len(row.family) for row in rows))
+    value = max(len(metric_name(rows[0].metric)), *(len(_score_cell(row)) for row in rows))
+    seconds = max(4, *(len(clock(row.seconds)) for row in rows))
+    others = 2 + (2 if letters else 0) + family + 1 + value + 1 + 6 + seconds + 2
+    if width >= WIDE:
+        others += BAR + 1 + max(6, *(len(row.status) for row in rows)) + 1
+    return max(16, width - others)
+
+
+def _axis(rows: tuple[Row, ...]) -> tuple[float, float]:
+    """The smallest and the largest end of an interval."""
+    ends = [end for row in rows if row.score for end in (row.score.low, row.score.high) if math.isfinite(end)]
+    return (min(ends), max(ends)) if ends else (0.0, 1.0)
+
+
+def interval_bar(value: Interval | None, axis: tuple[float, float], width: int) -> str:
+    """`   ╺━●━╸    `: the interval on the common axis; blank where there is none."""
+    if value is None or not all(math.isfinite(end) for end in (value.low, value.value, value.high)):
+        return ""
+    span = (axis[1] - axis[0]) or 1.0
+    low, at, high = (round((end - axis[0]) / span * (width - 1)) for end in (value.low, value.value, value.high))
+    line = [" "] * width
+    line[low : high + 1] = "━" * (high + 1 - low)
+    line[at] = "●"
+    return "".join(line)
+
+
+def _legend(rows: tuple[Row, ...], letters: dict[str, str]) -> RenderableType:
+    present = {row.status for row in rows} | ({"control"} if any(is_control(row) for row in rows) else set())
+    words = [f"{MARKS[status]} {text}" for status, text in LEGEND.items() if status in present]
+    short = short_backbones(tuple(letters))
+    keys = [f"{letter} {short[name]}" for name, letter in letters.items()]
+    lines = [Text("   ".join(part), style="dim") for part in (keys, words) if part]
+    return Group(*lines)
+
+
+def stages_table(backbone: Backbone, all_cuts: bool) -> RenderableType:
+    """The backbone's stages, or every cut: modules, output shape, parameters, FLOPs, and KiB an image in half precision."""
+    channels, height, width = backbone.spec.size
+    title = Text(f"{backbone.name}   input {channels} x {height} x {width}", style="bold")
+    parts: list[RenderableType] = [title, Text(""), _cuts(backbone) if all_cuts else _stages(backbone), Text("")]
+    parts.append(
+        Text("parameters and multiply-accumulates of one image; KiB an image as stored, two bytes a number", style="dim")
+    )
+    parts += [Text(note) for note in backbone.notes]
+    return Group(*parts)
+
+
+def _stages(backbone: Backbone) -> Table:
+    table = _numbers_table("stage", "modules")
+    for stage in backbone.stages:
+        tied = f" (shares parameters with {', '.join(stage.tied_to)})" if stage.tied_to else ""
+        _add_cut(table, stage.name, _modules(stage.modules) + tied, stage.cut, stage.parameters, stage.flops)
+    return table
+
+
+def _cuts(backbone: Backbone) -> Table:
+    table = _numbers_table("cut", "stage")
+    ends = {stage.cut.name: stage.name for stage in backbone.stages}
+    before_parameters = before_flops = 0
+    for cut in backbone.cuts or tuple(stage.cut for stage in backbone.stages):
+        _add_cut(table, cut.name, ends.get(cut.name, ""), cut, cut.parameters - before_parameters, cut.flops - before_flops)
+        before_parameters, before_flops = cut.parameters, cut.flops
+    return table
+
+
+def _numbers_table(name: str, second: str) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(name, no_wrap=True, overflow="ellipsis", style="bright_cyan")
+    table.add_column(second, overflow="ellipsis", no_wrap=True, ratio=1)
+    for header in ("output", "params", "MACs", "KiB"):
+        table.add_column(header, no_wrap=True, justify="right")
+    return table
+
+
+def _add_cut(table: Table, name: str, second: str, cut: Cut, parameters: int, flops: int) -> None:
+    shape = " x ".join(str(extent) for extent in cut.shape)
+    kib = f"{cut.values * 2 / 1024:,.1f}"
+    table.add_row(Text(name), Text(second), Text(shape), Text(big(parameters)), Text(big(flops)), Text(kib))
+
+
+def _modules(paths: tuple[str, ...]) -> str:
+    return paths[0] if len(paths) == 1 else f"{paths[0]} .. {paths[-1]}" if paths else ""
+
+
+def backbones_table(names: Sequence[str]) -> RenderableType:
+    """The names in as many columns as fit, read downwards."""
+    return _Names(tuple(names))
+
+
+@dataclass(frozen=True)
+class _Names:
+    names: tuple[str, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self.names:
+            yield Text("No backbone has such a name.")
+            return
+        longest = min(max(len(name) for name in self.names), options.max_width)
+        columns = max(1, (options.max_width + 2) // (longest + 2))
+        height = math.ceil(len(self.names) / columns)
+        for line in range(height):
+            cells = self.names[line::height]
+            yield Text("  ".join(middle(name, longest).ljust(longest) for name in cells).rstrip(), no_wrap=True)
