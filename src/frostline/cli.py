@@ -1,0 +1,373 @@
+"""The command line: parsing and printing only. Everything else is one call of `frostline.api`, imported when needed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time as clock
+import traceback
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from frostline.errors import FrostlineError, OptionError, nearest
+from frostline.terms.quantities import byte_count, seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from frostline.api import Prediction, Run
+
+METRICS = ("auroc", "balanced-accuracy", "accuracy", "log-loss")
+FLIPS = ("auto", "on", "off")
+FORMATS = ("csv", "jsonl")
+INTERRUPTED = 130
+DEMO_OPTIONS: dict[str, Any] = {"size": 96, "limit": 240, "recipe": ()}
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Finds out, by experiment on your own images, how much of a pre-trained network to keep.",
+)
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="A folder of images: a folder per class, or train/ val/ test/ of these.")
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `frostline search -o` wrote.")]
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option("-b", "--backbone", metavar="NAME", help="A pre-trained network, NAME or NAME=FILE; repeat to compare several."),
+]
+Time = Annotated[str | None, typer.Option(metavar="30m", help="End within this time: 90s, 30m, 1h30m. Default: the full panel.")]
+Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run's folder. Default: frostline-NAME.")]
+Recipes = Annotated[
+    list[str] | None, typer.Option(metavar="LINE", help="These recipes instead of the default panel; repeatable.")
+]
+MetricName = Annotated[str | None, typer.Option(metavar="NAME", help=f"What is compared: {', '.join(METRICS)}.")]
+Delta = Annotated[float | None, typer.Option(metavar="D", help="Differences up to this are of no practical interest.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of folds and of training.")]
+Size = Annotated[int | None, typer.Option(metavar="PIXELS", help="Image size. Default: fits the images.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")]
+Flip = Annotated[str, typer.Option(metavar="WHEN", help="Mirrored views: auto, on, off.")]
+PoolVal = Annotated[bool, typer.Option("--pool-val", help="Use val/ together with train/ in the folds.")]
+CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space for stored activations; 0 for none.")]
+AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
+IncludeImages = Annotated[bool, typer.Option("--include-images", help="Show some images in the report.")]
+Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
+
+
+@app.command()
+def demo(out: Out = None, time: Time = None) -> None:
+    """A search with public flags on embedded images and weights: some minutes, offline."""
+    from frostline import api
+
+    data, backbone = api.demo_source()
+    folder = out or Path("frostline-demo")
+    _note("$ " + shlex.join(_demo_line(data, backbone, folder, time)))
+    _search(str(data), folder, time, {"backbone": [backbone], **DEMO_OPTIONS})
+
+
+def _demo_line(data: Path, backbone: str, folder: Path, time: str | None) -> list[str]:
+    line = ["frostline", "search", str(data), "-b", backbone]
+    line += [f"--{name}={value}" for name, value in DEMO_OPTIONS.items() if not isinstance(value, tuple)]
+    line += [f"--recipe={recipe}" for recipe in DEMO_OPTIONS["recipe"]]
+    return [*line, *([f"--time={time}"] if time else []), "-o", str(folder)]
+
+
+@app.command()
+def search(
+    data: Data,
+    backbone: Backbones = None,
+    time: Time = None,
+    out: Out = None,
+    recipe: Recipes = None,
+    metric: MetricName = None,
+    delta: Delta = None,
+    seed: Seed = 0,
+    size: Size = None,
+    device: Device = "auto",
+    flip: Flip = "auto",
+    pool_val: PoolVal = False,
+    cache_size: CacheSize = None,
+    allow_unreadable: AllowUnreadable = False,
+    include_images: IncludeImages = False,
+    limit: Limit = None,
+) -> None:
+    """The main job: which recipe to use on DATA, by how much it wins, and why."""
+    options = {
+        "backbone": backbone or None,
+        "recipe": tuple(recipe or ()),
+        "metric": None if metric is None else _one_of("--metric", metric, METRICS),
+        "delta": _at_least("--delta", delta, 0),
+        "seed": _at_least("--seed", seed, 0),
+        "size": _at_least("--size", size, 8),
+        "device": device,
+        "flip": _one_of("--flip", flip, FLIPS),
+        "pool_val": pool_val,
+        "cache_size": None if cache_size is None else byte_count(cache_size),
+        "allow_unreadable": allow_unreadable,
+        "include_images": include_images,
+        "limit": _at_least("--limit", limit, 1),
+    }
+    _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
+
+
+def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) -> None:
+    time_s = None if time is None else seconds(time)
+    from frostline import api
+    from frostline.report.terminal import LiveView
+
+    with LiveView(options.get("metric") or "auroc") as view:
+        run = api.search(data, out=folder, time=time_s, listener=view, **options)
+    _print_run(run)
+    if run.verdict.interim:
+        _note(f"Interrupted. The same command continues: finished trials are kept in {run.path}.")
+        raise typer.Exit(INTERRUPTED)
+    _note(f"Report:  {run.report_path}")
+    _note(f"Next:    frostline predict {shlex.quote(str(run.path))} IMAGES...")
+
+
+@app.command()
+def stages(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A backbone: `timm/resnet18`, or NAME=FILE with weights.")],
+    all_cuts: Annotated[bool, typer.Option("--all", help="Every cut that a recipe may name.")] = False,
+    size: Size = None,
+) -> None:
+    """The backbone's stages (or all cuts): modules, shapes, parameters, FLOPs, bytes an image."""
+    from frostline import api
+    from frostline.report.terminal import stages_table
+
+    weights = "=" in name or name.startswith("demo/")
+    _console().print(stages_table(api.load_backbone(name, pretrained=weights, size=size).description, all_cuts))
+
+
+@app.command()
+def backbones(pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Part of a name, or with * and ?.")] = "") -> None:
+    """What can be used."""
+    from frostline import api
+    from frostline.report.terminal import backbones_table
+
+    names = api.list_backbones(pattern)
+    if not names:
+        raise OptionError(f"no backbone matches {pattern!r}. Try a part of a name such as `resnet` or `mobilenet`.")
+    if sys.stdout.isatty():
+        _console().print(backbones_table(names))
+    else:
+        _echo("\n".join(names))
+
+
+@app.command()
+def show(run: RunPath) -> None:
+    """The table and the verdict again."""
+    from frostline import api
+
+    found = api.open_run(run)
+    _print_run(found)
+    _note(f"Report:  {found.report_path}")
+
+
+@app.command()
+def report(run: RunPath) -> None:
+    """Write the HTML page again."""
+    from frostline import api
+
+    _echo(str(api.rewrite_report(run)))
+
+
+@app.command()
+def predict(
+    source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run's folder, or its model/.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Files or folders.")],
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="csv or jsonl (a JSON object a line).")] = "csv",
+) -> None:
+    """The label and the probability of each class for each image."""
+    form = _one_of("--format", format, FORMATS)
+    from frostline import api
+
+    failed = 0
+    writer = _JsonLines() if form == "jsonl" else _Csv()
+    for prediction in api.predict(source, images):
+        writer.write(prediction)
+        if prediction.error:
+            failed += 1
+            _note(f"frostline: {prediction.error}")
+    writer.close()
+    if failed:
+        raise typer.Exit(2)
+
+
+# --- printing --------------------------------------------------------------------------------------------------------
+
+
+def _print_run(run: Run) -> None:
+    """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
+    from frostline.report.terminal import ranked_table, verdict_panel
+    from frostline.report.words import summary
+
+    console = _console()
+    console.print(ranked_table(run.verdict))
+    if console.is_terminal:
+        console.print(verdict_panel(run.verdict))
+    else:
+        _echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
+
+
+class _JsonLines:
+    """An object a line: file, label, probabilities, error."""
+
+    def write(self, item: Prediction) -> None:
+        fields = {"file": str(item.file), "label": item.label, "probabilities": item.probabilities, "error": item.error}
+        _echo(json.dumps(fields, ensure_ascii=False))
+
+    def close(self) -> None:
+        pass
+
+
+class _Csv:
+    """Columns file, label, error, then one a class; rows wait until the first image that can be read names the classes."""
+
+    def __init__(self) -> None:
+        self._classes: list[str] | None = None
+        self._waiting: list[Prediction] = []
+        self._rows = csv.writer(sys.stdout, lineterminator="\n")
+
+    def write(self, item: Prediction) -> None:
+        self._waiting.append(item)
+        if self._classes is None and item.probabilities:
+            self._classes = list(item.probabilities)
+            self._rows.writerow(["file", "label", "error", *self._classes])
+        if self._classes is not None:
+            self._flush(self._classes)
+
+    def close(self) -> None:
+        if self._classes is None:
+            self._rows.writerow(["file", "label", "error"])
+            self._flush([])
+
+    def _flush(self, classes: list[str]) -> None:
+        for item in self._waiting:
+            numbers = [f"{item.probabilities[name]:.6g}" if item.probabilities else "" for name in classes]
+            self._rows.writerow([item.file, item.label or "", item.error or "", *numbers])
+        self._waiting.clear()
+        sys.stdout.flush()
+
+
+def _console() -> Console:
+    """Standard output; wide enough for whole rows where nobody looks at it on a screen."""
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    return Console(width=wide, soft_wrap=False, highlight=False)
+
+
+def _echo(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _note(text: str) -> None:
+    """For people, not for pipes."""
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- parsing ---------------------------------------------------------------------------------------------------------
+
+
+def _one_of(option: str, given: str, choices: Sequence[str]) -> str:
+    if given not in choices:
+        raise OptionError(f"{option} {given!r} is not one of {', '.join(choices)}.{nearest(given, choices)}")
+    return given
+
+
+def _at_least(option: str, given: float | None, least: float) -> float | None:
+    if given is not None and not given >= least:
+        raise OptionError(f"{option} {given} is too small: the least is {least}.")
+    return given
+
+
+def hyphenated(arguments: Iterable[str]) -> list[str]:
+    """`--pool_val` as `--pool-val`: option names take - and _ alike; values and what follows `--` stay as they are."""
+    result: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        option = argument.startswith("--") and "--" not in result
+        result.append(name.replace("_", "-") + equals + value if option else argument)
+    return result
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        _echo(f"frostline {version('frostline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of `frostline ARGUMENTS`: 0 done, 2 refused input, 3 every trial failed, 130 interrupted, 1 our fault."""
+    try:
+        return int(app(hyphenated(arguments), prog_name="frostline", standalone_mode=False) or 0)
+    except FrostlineError as error:
+        _note(f"frostline: {error}")
+        return error.exit_code
+    except TyperException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        _note("Interrupted. Nothing that was finished is lost: the same command continues.")
+        return INTERRUPTED
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        _note(f"frostline: an unexpected error, which is our fault: {type(error).__name__}: {_first_line(error)}")
+        _note(f"The traceback is in {_log_traceback()}; please report it with the command that you typed.")
+        return 1
+
+
+def _usage(error: TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "frostline"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    _note(f"frostline: {message}\nType `{command} --help` for what it takes.")
+    return int(getattr(error, "exit_code", 2))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _log_traceback() -> str:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix=f"frostline-{clock.strftime('%Y%m%d-%H%M%S')}-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(f"frostline {version('frostline')}\n{shlex.join(sys.argv)}\n\n{traceback.format_exc()}")
+    return file.name
+
+
+if __name__ == "__main__":
+    main()
