@@ -334,7 +334,7 @@ def run(arguments: Sequence[str]) -> int:
         _note(f"frostline: {error}")
         return error.exit_code
     except TyperException as error:
-        return _usage(error)
+        return _usage(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
         _note("Interrupted. Nothing that was finished is lost: the same command continues.")
         return INTERRUPTED
@@ -349,11 +349,11 @@ def run(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _usage(error: TyperException) -> int:
+def _usage(error: TyperException, arguments: Sequence[str]) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "frostline"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    _note(f"frostline: {message}\nType `{command} --help` for what it takes.")
+    _note(f"frostline: {message}\nYou typed `frostline {shlex.join(arguments)}`; `{command} --help` says what it takes.")
     return int(getattr(error, "exit_code", 2))
 
 

@@ -1,0 +1,141 @@
+"""Parsing, exit codes and start-up of the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frostline import cli
+from frostline.errors import AllTrialsFailed, DataError
+
+HEAVY = ("torch", "timm", "torchvision", "numpy", "pandas", "matplotlib", "sklearn", "scipy", "PIL", "pyarrow")
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_command_line_loads_nothing_heavy() -> None:
+    loaded = python("import sys, frostline.cli; print(*sys.modules)").split()
+    assert set(HEAVY) & set(loaded) == set()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    loaded = python("import sys, frostline; frostline.Recipe; print(*sys.modules)").split()
+    assert set(HEAVY) & set(loaded) == set()
+
+
+def test_help_starts_in_well_under_a_second() -> None:
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        subprocess.run([sys.executable, "-m", "frostline.cli", "--help"], capture_output=True, check=True)
+        times.append(time.monotonic() - started)
+    assert min(times) < 0.7
+
+
+def test_underscores_and_hyphens_are_alike_in_names_only() -> None:
+    given = ["search", "my_data", "--pool_val", "--cache_size=2_0GB", "-o", "a_b", "--", "--as_is"]
+    assert cli.hyphenated(given) == ["search", "my_data", "--pool-val", "--cache-size=2_0GB", "-o", "a_b", "--", "--as_is"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (DataError("no images in x."), 2, "frostline: no images in x."),
+        (AllTrialsFailed("all failed"), 3, "frostline: all failed"),
+        (KeyboardInterrupt(), 130, "Interrupted"),
+        (RuntimeError("boom\nmore"), 1, "RuntimeError: boom\n"),
+    ],
+)
+def test_every_error_has_its_exit_code_and_no_traceback(
+    error: BaseException,
+    code: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_search", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert cli.run(["search", "x"]) == code
+    message = capsys.readouterr().err
+    assert words in message and "Traceback" not in message
+    logs = list(tmp_path.glob("frostline-*.log"))
+    assert len(logs) == (code == 1)
+    if logs:
+        assert str(logs[0]) in message and "Traceback" in logs[0].read_text()
+
+
+def test_options_arrive_as_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(cli, "_search", lambda *call: calls.append(call))
+    line = ["search", "some/x-rays/", "-b", "a", "-b", "b=f?size=96", "--recipe", "all: tune | head: linear", "--pool_val"]
+    assert cli.run([*line, "--cache_size=2GB", "--time", "1h30m", "--limit", "9", "--delta", "0.02"]) == 0
+    data, folder, time_text, options = calls[0]
+    assert (data, folder, time_text) == ("some/x-rays/", Path("frostline-x-rays"), "1h30m")
+    assert options["backbone"] == ["a", "b=f?size=96"]
+    assert options["recipe"] == ("all: tune | head: linear",)
+    assert (options["pool_val"], options["cache_size"], options["limit"], options["delta"]) == (True, 2 * 10**9, 9, 0.02)
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("frostline ")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    file: str
+    label: str | None
+    probabilities: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+GOOD = Prediction("a,b.png", "cat", {"cat": 0.75, "dog": 0.25})
+BAD = Prediction("bad.png", None, {}, "bad.png cannot be read")
+
+
+def predicted(monkeypatch: pytest.MonkeyPatch, items: list[Prediction], *options: str) -> int:
+    import frostline.api
+
+    def predict(source: str, images: list[str]) -> Iterator[Prediction]:
+        yield from items
+
+    monkeypatch.setattr(frostline.api, "predict", predict)
+    return cli.run(["predict", "RUN", "x.png", *options])
+
+
+def test_predictions_as_csv(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(monkeypatch, [BAD, GOOD]) == 2
+    out, err = capsys.readouterr()
+    assert list(csv.reader(io.StringIO(out))) == [
+        ["file", "label", "error", "cat", "dog"],
+        ["bad.png", "", "bad.png cannot be read", "", ""],
+        ["a,b.png", "cat", "", "0.75", "0.25"],
+    ]
+    assert err == "frostline: bad.png cannot be read\n"
+
+
+def test_predictions_as_json_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(monkeypatch, [GOOD], "--format", "jsonl") == 0
+    line = json.loads(capsys.readouterr().out)
+    assert line == {"file": "a,b.png", "label": "cat", "probabilities": {"cat": 0.75, "dog": 0.25}, "error": None}
+
+
+def test_all_images_unreadable_still_gives_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(monkeypatch, [BAD]) == 2
+    assert capsys.readouterr().out.splitlines() == ["file,label,error", "bad.png,,bad.png cannot be read"]
