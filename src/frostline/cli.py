@@ -131,7 +131,6 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
         run = api.search(data, out=folder, time=time_s, listener=view, **options)
     _print_run(run)
     if run.verdict.interim:
-        _note(f"Interrupted. The same command continues: finished trials are kept in {run.path}.")
         raise typer.Exit(INTERRUPTED)
     _note(f"Report:  {run.report_path}")
     _note(f"Next:    frostline predict {shlex.quote(str(run.path))} IMAGES...")
@@ -329,17 +328,14 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """The exit code of `frostline ARGUMENTS`: 0 done, 2 refused input, 3 every trial failed, 130 interrupted, 1 our fault."""
     try:
-        return int(app(hyphenated(arguments), prog_name="frostline", standalone_mode=False) or 0)
+        code = int(app(hyphenated(arguments), prog_name="frostline", standalone_mode=False) or 0)
     except FrostlineError as error:
         _note(f"frostline: {error}")
         return error.exit_code
     except TyperException as error:
         return _usage(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
-        _note("Interrupted. Nothing that was finished is lost: the same command continues.")
-        return INTERRUPTED
-    except typer.Exit as exit_:
-        return exit_.exit_code
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -347,6 +343,9 @@ def run(arguments: Sequence[str]) -> int:
         _note(f"frostline: an unexpected error, which is our fault: {type(error).__name__}: {_first_line(error)}")
         _note(f"The traceback is in {_log_traceback()}; please report it with the command that you typed.")
         return 1
+    if code == INTERRUPTED:
+        _note("Interrupted. Nothing that was finished is lost: the same command continues.")
+    return code
 
 
 def _usage(error: TyperException, arguments: Sequence[str]) -> int:

@@ -1,1 +1,62 @@
+"""From a folder of images to samples, decoded pixels and folds.
 
+Names are loaded when they are first used: reading a folder needs neither torch nor scikit-learn.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from frostline.data.assemble import subset
+    from frostline.data.decoding import Geometry, decode, short_side
+    from frostline.data.images import default_size, load, normalise, pixel_features, suggest_flip
+    from frostline.data.pixels import PixelStore, build_store
+    from frostline.data.reading import read
+    from frostline.data.shift import appearance_notes
+    from frostline.data.splits import group_hash, plan_splits, splits_csv
+
+_HOMES = {
+    "Geometry": "decoding",
+    "PixelStore": "pixels",
+    "appearance_notes": "shift",
+    "build_store": "pixels",
+    "decode": "decoding",
+    "default_size": "images",
+    "group_hash": "splits",
+    "load": "images",
+    "normalise": "images",
+    "pixel_features": "images",
+    "plan_splits": "splits",
+    "read": "reading",
+    "short_side": "decoding",
+    "splits_csv": "splits",
+    "subset": "assemble",
+    "suggest_flip": "images",
+}
+
+__all__ = [
+    "Geometry",
+    "PixelStore",
+    "appearance_notes",
+    "build_store",
+    "decode",
+    "default_size",
+    "group_hash",
+    "load",
+    "normalise",
+    "pixel_features",
+    "plan_splits",
+    "read",
+    "short_side",
+    "splits_csv",
+    "subset",
+    "suggest_flip",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -7,7 +7,7 @@ import re
 from frostline.errors import OptionError
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?:in)?)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
-_BYTES = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[kmgt]?i?b)", re.IGNORECASE)
+_BYTES = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>(?:[kmgt]i?)?b)", re.IGNORECASE)
 
 
 def seconds(text: str) -> float:
