@@ -1,0 +1,135 @@
+"""The one engine behind every interval and claim: a bootstrap of the *procedure*, not of its winner.
+
+BBC-CV (Tsamardinos, Greasidou, Borboudakis 2018, "Bootstrapping the out-of-sample predictions for efficient and accurate
+cross-validation"), extended to paired differences. The predictions are fixed; units (groups, or images where there are
+none) are drawn with replacement, stratified by class. Choices are made on the drawn images (in the bag) and measured on the
+others (out of the bag), so a choice never scores itself. An image has the same weight in every repeat; scores are computed
+per fold and averaged, never pooled over folds.
+
+Assumptions: units are independent and exchangeable within a class; the class shares are those of the data. Not covered: how
+the models themselves would differ had other images been drawn to train on, except for what repeats show (see `compare`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.stats.pool import Block, Pool, Truth, mean_over_seeds
+from frostline.stats.weighted import mean_of_defined, weighted_scores
+
+Array = npt.NDArray[Any]
+
+WEIGHTS_AT_ONCE = 8_000_000  # numbers: bounds the memory of one batch of replicates
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What is drawn.
+
+    Attributes:
+        of_image: (n,) the unit of each image of `images` (indices into the data set).
+        strata: (U,) the class of each unit; a group of several classes counts for its most frequent one.
+        name: `group` or `image`.
+    """
+
+    images: Array
+    of_image: Array
+    strata: Array
+    name: str
+
+    @property
+    def count(self) -> int:
+        return len(self.strata)
+
+    @property
+    def left_out(self) -> float:
+        """Expected share of units out of the bag: (1 - 1/m)^m in a class of m units."""
+        sizes = np.bincount(self.strata)
+        sizes = sizes[sizes > 0]
+        return float((sizes * (1 - 1 / sizes) ** sizes).sum() / sizes.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Scores of B replicates, R recipes, F folds; NaN where a recipe was not run or the fold's metric is undefined.
+
+    Attributes:
+        inside: (B, R, F) of the configuration chosen in the bag, on the bag.
+        outside: (B, R, F) of the same configuration, out of the bag.
+        fixed: (B, R, F) out of the bag, of the configuration that is best on the full data.
+        noise: (B,) standard normal, mean 0, one for all comparisons.
+    """
+
+    units: Units
+    inside: Array
+    outside: Array
+    fixed: Array
+    noise: Array
+
+
+def units_of(images: Array, truth: Truth) -> Units:
+    """The units that `images` (indices into the data set) belong to."""
+    names, of_image = np.unique(truth.groups[images], return_inverse=True)
+    counts = np.zeros((len(names), int(truth.labels.max()) + 1), dtype=int)
+    np.add.at(counts, (of_image, truth.labels[images]), 1)
+    return Units(images, of_image, counts.argmax(axis=1), "group" if truth.grouped(images) else "image")
+
+
+def draw_weights(units: Units, replicates: int, rng: np.random.Generator) -> Array:
+    """(B, images) how often each image is in the bag: as many units of each class as there are."""
+    counts = np.zeros((replicates, units.count), dtype=np.float32)
+    for one in np.unique(units.strata):
+        members = np.flatnonzero(units.strata == one)
+        counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=replicates)
+    return counts[:, units.of_image]
+
+
+def standard_noise(replicates: int, rng: np.random.Generator) -> Array:
+    """(B,) normal numbers with mean exactly 0 and variance exactly 1."""
+    noise = rng.standard_normal(replicates)
+    return np.asarray((noise - noise.mean()) / noise.std())
+
+
+def bootstrap(pool: Pool, truth: Truth, replicates: int, seed: int) -> Draws:
+    """All replicates of `pool`; the same seed gives the same draws."""
+    rng = np.random.default_rng(seed)
+    units = units_of(pool.images, truth)
+    batch = max(1, min(replicates, WEIGHTS_AT_ONCE // max(1, len(units.images))))
+    parts = [
+        _replicates(pool, truth, units, draw_weights(units, min(batch, replicates - start), rng))
+        for start in range(0, replicates, batch)
+    ]
+    inside, outside, fixed = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Draws(units, inside, outside, fixed, standard_noise(replicates, rng))
+
+
+def _replicates(pool: Pool, truth: Truth, units: Units, weights: Array) -> tuple[Array, Array, Array]:
+    shape = (len(weights), len(pool.configurations), len(pool.blocks))
+    inside, outside = np.empty(shape), np.empty(shape)
+    for fold, block in enumerate(pool.blocks):
+        drawn = weights[:, np.searchsorted(units.images, block.indices)]
+        both = _block_scores(pool, block, truth, np.concatenate([drawn, drawn == 0]))
+        inside[:, :, fold], outside[:, :, fold] = np.split(both, 2)
+    return _choose_configurations(pool, inside, outside)
+
+
+def _block_scores(pool: Pool, block: Block, truth: Truth, weights: Array) -> Array:
+    values = weighted_scores(pool.metric, truth.labels[block.indices], block.probabilities, weights)
+    return mean_over_seeds(values, block.columns, len(pool.configurations))
+
+
+def _choose_configurations(pool: Pool, inside: Array, outside: Array) -> tuple[Array, Array, Array]:
+    """(B, K, F) -> (B, R, F): each replicate takes each recipe's configuration with the best mean in the bag."""
+    chosen_inside, chosen_outside = [], []
+    rows = np.arange(len(inside))
+    for recipe in range(len(pool.candidates)):
+        columns = pool.contenders(recipe)
+        means = mean_of_defined(inside[:, columns], axis=2)
+        picked = columns[np.where(np.isnan(means), -np.inf, means).argmax(axis=1)]
+        chosen_inside.append(inside[rows, picked])
+        chosen_outside.append(outside[rows, picked])
+    return np.stack(chosen_inside, axis=1), np.stack(chosen_outside, axis=1), outside[:, pool.best]

@@ -1,0 +1,148 @@
+"""From bootstrap draws to a value with its interval, its probabilities and the word of a claim.
+
+How an interval is centred and how wide it is:
+
+- Centre: the score (or paired difference) of what the full data choose, plus the mean over replicates of (what the bag
+  chose minus what the full data chose), both out of the bag. That is BBC-CV's mean out-of-bag score, with its Monte-Carlo
+  noise removed; where there is nothing to choose it is the plain cross-validated score.
+- Spread: out-of-bag sets hold a share q = .37 of the units, drawn without replacement, so a mean over them varies
+  (1 - q) / q = 1.7 times as much as one over all units; deviations are shrunk by sqrt(q / (1 - q)). (BBC-CV does not, and
+  its intervals are conservative.)
+- Repeats: the variance between repeats, over their number, is added: other partitions and seeds would give other models.
+- Two pseudo-units that disagree, one each way, are added to the variance, after Agresti and Min 2005 ("Simple improved
+  confidence intervals for comparing matched proportions"): otherwise three differing images would be certainty, and none
+  would prove equality. It vanishes as 1/n.
+
+Sample unit: the group, or the image where there are none. The estimand in cross-validation is the procedure at this
+training size. Not guaranteed: coverage when a class has only a handful of units.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.stats.bootstrap import Units
+from frostline.stats.metrics import METRICS
+from frostline.terms.verdict import Interval, Word
+
+Array = npt.NDArray[Any]
+
+SURE = 0.95
+ONE_SIDED, TWO_SIDED = 1.645, 1.960  # standard normal quantiles .95 and .975
+MOST_IMAGES = 1_000_000
+ENOUGH_REPLICATES = 20  # fewer defined ones and nothing is said
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """A bootstrap distribution of a score or of a difference.
+
+    Attributes:
+        centre: bias-corrected value.
+        values: (B',) replicates around it, undefined ones left out; empty when too few are defined.
+    """
+
+    centre: float
+    values: Array
+
+    @property
+    def spread(self) -> float:
+        """Its standard deviation; infinite when nothing is known."""
+        return float(self.values.std()) if len(self.values) else math.inf
+
+    def interval(self, low: float, high: float) -> Interval:
+        """The 95 % interval, clipped to the possible values `low` .. `high`; all of these when nothing is known."""
+        if not len(self.values):
+            return Interval(self.centre, low, high)
+        bounds = np.clip(np.percentile(self.values, [2.5, 97.5]), low, high)
+        value = min(max(self.centre, low), high)
+        return Interval(value, min(float(bounds[0]), value), max(float(bounds[1]), value))
+
+    @property
+    def above(self) -> float:
+        return float((self.values > 0).mean()) if len(self.values) else 0.5
+
+    @property
+    def below(self) -> float:
+        return float((self.values < 0).mean()) if len(self.values) else 0.5
+
+    def within(self, delta: float) -> float:
+        return float((np.abs(self.values) <= delta).mean()) if len(self.values) else 0.0
+
+
+def distribution(plain: float, chosen: Array, fixed: Array, noise: Array, left_out: float, variance: float) -> Distribution:
+    """The distribution of one quantity.
+
+    Args:
+        plain: its value on the full data, by what the full data choose.
+        chosen: (B,) out of the bag, by what each bag chose; NaN where undefined.
+        fixed: (B,) out of the bag, by what the full data choose.
+        noise: (B,) standard normal.
+        left_out: share of units out of the bag.
+        variance: what repeats and pseudo-units add.
+    """
+    defined = np.isfinite(chosen) & np.isfinite(fixed)
+    if defined.sum() < ENOUGH_REPLICATES or not math.isfinite(plain):
+        return Distribution(plain, np.zeros(0))
+    chosen, fixed, noise = chosen[defined], fixed[defined], noise[defined]
+    centre = plain + float((chosen - fixed).mean())
+    shrunk = (chosen - chosen.mean()) * math.sqrt(left_out / (1 - left_out))
+    return Distribution(centre, centre + shrunk + math.sqrt(variance) * noise)
+
+
+def pseudo_variance(metric: str, units: Units) -> float:
+    """Variance of two more units, one better and one worse by all that a unit can be.
+
+    One unit moves accuracy by 1/n, a recall by 1/n_c, hence balanced accuracy by 1/(C n_c); AUROC is treated alike. Log-loss
+    has no largest step and gets none.
+    """
+    if metric == "log-loss" or units.count == 0:
+        return 0.0
+    if metric == "accuracy":
+        return 2 / units.count**2
+    sizes = np.bincount(units.strata)
+    sizes = sizes[sizes > 0]
+    return float(2 * (1 / sizes).sum() / (len(sizes) ** 2 * units.count))
+
+
+def between_repeats(by_repeat: Array) -> float:
+    """Variance of the mean of one value a repeat, (R,); 0 for a single repeat, where it cannot be known."""
+    values = by_repeat[np.isfinite(by_repeat)]
+    return float(values.var(ddof=1) / len(values)) if len(values) > 1 else 0.0
+
+
+def word(found: Distribution, delta: float, sure: float = SURE) -> Word:
+    """The closed list of words, each at probability `sure`; within +-delta wins where two hold."""
+    if found.within(delta) >= sure:
+        return Word.NO_DIFFERENCE
+    if found.above >= sure:
+        return Word.HELPS
+    return Word.HARMS if found.below >= sure else Word.UNDETERMINED
+
+
+def needed_images(found: Distribution, delta: float, images: int) -> tuple[int | None, str]:
+    """How many images would decide, if the difference stayed as observed and its spread shrank as 1/sqrt(n).
+
+    Returns:
+        (images, "") or (None, why that cannot be said). It is a guess from the same noisy difference: no promise.
+    """
+    if not math.isfinite(found.spread):
+        return None, "too few images of the rarest class for any estimate"
+    size = abs(found.centre)
+    for_sign = (ONE_SIDED * found.spread / size) ** 2 if size > 0 else math.inf
+    for_equality = (TWO_SIDED * found.spread / (delta - size)) ** 2 if size < delta else math.inf
+    needed = images * min(for_sign, for_equality)
+    if needed > MOST_IMAGES:
+        return None, "the difference is so close to the boundary of delta that no realistic number of images would decide"
+    return max(math.ceil(needed), images + 1), ""
+
+
+def limits(metric: str, difference: bool) -> tuple[float, float]:
+    """The smallest and largest possible score, or difference of two."""
+    low, high = METRICS[metric].floor, METRICS[metric].ceiling
+    return (low - high, high - low) if difference else (low, high)
