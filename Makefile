@@ -1,5 +1,7 @@
 # make demo | test | slow | browser | check
-PYTHON ?= $(shell command -v python3.14 || command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first python that starts and is new enough: a name on the path may be a shim that does not work.
+PYTHONS := python3 python3.11 python3.12 python3.13 python3.14
+PYTHON ?= $(shell for p in $(PYTHONS); do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || ls -d $$HOME/.cache/ms-playwright/chromium*/ 2>/dev/null | head -n 1)
@@ -11,6 +13,7 @@ install: $(INSTALLED)
 
 # Made again when pyproject.toml changes.
 $(INSTALLED): pyproject.toml
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "frostline needs Python 3.11 or newer: make install PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
 	touch $@
