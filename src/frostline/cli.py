@@ -24,7 +24,8 @@ from frostline.terms.quantities import byte_count, seconds
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from frostline.api import Prediction, Run
+    from frostline.api import Run
+    from frostline.export.predict import Prediction
 
 METRICS = ("auroc", "balanced-accuracy", "accuracy", "log-loss")
 FLIPS = ("auto", "on", "off")
@@ -49,7 +50,7 @@ Backbones = Annotated[
     typer.Option("-b", "--backbone", metavar="NAME", help="A pre-trained network, NAME or NAME=FILE; repeat to compare several."),
 ]
 Time = Annotated[str | None, typer.Option(metavar="30m", help="End within this time: 90s, 30m, 1h30m. Default: the full panel.")]
-Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run's folder. Default: frostline-NAME.")]
+Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run's folder. Default: frostline-DATA.")]
 Recipes = Annotated[
     list[str] | None, typer.Option(metavar="LINE", help="These recipes instead of the default panel; repeatable.")
 ]

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from frostline.errors import RunFolderError
 from frostline.store.files import replacing, write_text
-from frostline.store.values import build, plain
+from frostline.store.values import build, plain, read_document, read_value, write_value
 from frostline.terms.data import Dataset, SplitPlan
 from frostline.terms.evidence import Evidence
 from frostline.terms.result import Outcome, Result
@@ -118,7 +118,7 @@ def read_verdict(path: Path) -> Verdict:
     Raises:
         RunFolderError: the file is missing, damaged or of another schema.
     """
-    document = _read_json(path)
+    document = read_document(path)
     try:
         return _verdict_in(document)
     except (KeyError, TypeError, ValueError) as error:
@@ -127,8 +127,7 @@ def read_verdict(path: Path) -> Verdict:
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
     """`evidence` as JSON with a `schema_version`."""
-    document = {"schema_version": SCHEMA_VERSION, **plain(evidence)}
-    write_text(path, json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_value(path, evidence)
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -137,24 +136,7 @@ def read_evidence(path: Path) -> Evidence:
     Raises:
         RunFolderError: the file is missing, damaged or of another schema.
     """
-    document = _read_json(path)
-    try:
-        return build(Evidence, {name: item for name, item in document.items() if name != "schema_version"})
-    except ValueError as error:
-        raise RunFolderError(f"{path} is damaged: {error}. Run the same search again: finished trials are kept.") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunFolderError(f"{path} is missing: the search has not come to a verdict; run it again to continue it.") from error
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}. Run the same search again: finished trials are kept.") from error
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
-        raise RunFolderError(f"{path} has schema_version {version!r}, expected {SCHEMA_VERSION}. Run the same search again.")
-    return dict(document)
+    return read_value(path, Evidence)
 
 
 def _interval_out(interval: Interval | None, value: str = "value") -> dict[str, float | None]:

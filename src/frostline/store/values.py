@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import math
 import types
 import typing
+from pathlib import Path
 from typing import Any, TypeVar
 
+from frostline.errors import RunFolderError
+from frostline.store.files import write_text
 from frostline.terms.recipe import Recipe
+from frostline.terms.verdict import SCHEMA_VERSION
 
 T = TypeVar("T")
 
@@ -45,6 +50,43 @@ def build(kind: type[T], data: Any) -> T:
     """
     built: T = _build(kind, data, kind.__name__)
     return built
+
+
+def write_value(path: Path, value: Any) -> None:
+    """`value`, a dataclass, as a JSON file with a `schema_version`, atomically."""
+    document = {"schema_version": SCHEMA_VERSION, **plain(value)}
+    write_text(path, json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_value(path: Path, kind: type[T]) -> T:
+    """The value of type `kind` that `write_value` wrote.
+
+    Raises:
+        RunFolderError: the file is missing, damaged or of another schema.
+    """
+    document = read_document(path)
+    try:
+        return build(kind, document)
+    except (TypeError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged: {error}. Run the same search again: finished trials are kept.") from error
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`, without its `schema_version`, which was checked.
+
+    Raises:
+        RunFolderError: the file is missing, no such object, or of another schema.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunFolderError(f"{path} is missing: the search has not come to a verdict; run it again to continue it.") from error
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}. Run the same search again: finished trials are kept.") from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RunFolderError(f"{path} has schema_version {version!r}, expected {SCHEMA_VERSION}. Run the same search again.")
+    return {name: item for name, item in document.items() if name != "schema_version"}
 
 
 def _build(kind: Any, data: Any, where: str) -> Any:
