@@ -1,0 +1,105 @@
+"""Scores of the refitted models on the sealed test set: the very models, nothing left to choose."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.stats.bootstrap import Units, draw_weights, standard_noise, units_of
+from frostline.stats.classic import mcnemar
+from frostline.stats.compare import Distribution, limits, pseudo_variance
+from frostline.stats.metrics import METRICS, score
+from frostline.stats.pool import Truth
+from frostline.stats.weighted import weighted_scores
+from frostline.terms.verdict import Score, Verdict
+
+Array = npt.NDArray[Any]
+Predicted = tuple[Array, Array, Array]  # labels (n,), probabilities (n, C), groups (n,)
+
+
+def with_test(
+    verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, replicates: int = 1000, seed: int = 0
+) -> Verdict:
+    """`verdict` with the sealed test set opened.
+
+    The test score of `chosen` becomes the verdict's score; the exact McNemar test of `chosen` against `control` and the
+    bootstrap interval of their difference go to the notes. The decision and the claims stay as they were.
+
+    Args:
+        tests: `chosen`, and `control` and `softmax-only` where they exist, on the same images in the same order.
+        opened_at: when, ISO 8601.
+
+    Interval: percentiles of a bootstrap over groups (images where there are none), stratified by class, widened as in
+    `compare`. Estimand: these models, on images like those of the test set. Not guaranteed on another hospital's images.
+
+    Raises:
+        ValueError: `chosen` is missing, its score is undefined, or the models were tested on different images.
+    """
+    if "chosen" not in tests:
+        raise ValueError(f"the sealed test needs the model 'chosen'; given {', '.join(tests) or 'nothing'}.")
+    labels, probabilities, groups = tests["chosen"]
+    if any(not np.array_equal(labels, other[0]) for other in tests.values()):
+        raise ValueError("the models were tested on different images; test all of them on the sealed set.")
+    sheet = _Sheet.draw(verdict.metric, labels, groups, probabilities.shape[1], replicates, seed)
+    scores = {name: sheet.score(predicted) for name, (_, predicted, _) in tests.items()}
+    notes = _against_control(sheet, probabilities, tests["control"][1]) if "control" in tests else ()
+    return dataclasses.replace(
+        verdict,
+        score=scores["chosen"],
+        test=scores,
+        test_opened_at=opened_at,
+        notes=(*verdict.notes, *notes),
+        interim=False,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Sheet:
+    """The test images and the weights that every model is scored with."""
+
+    metric: str
+    labels: Array
+    units: Units
+    weights: Array
+    noise: Array
+
+    @classmethod
+    def draw(cls, metric: str, labels: Array, groups: Array, classes: int, replicates: int, seed: int) -> _Sheet:
+        rng = np.random.default_rng(seed)
+        truth = Truth(np.asarray(labels), np.asarray(groups), tuple(str(one) for one in range(classes)))
+        units = units_of(np.arange(len(labels)), truth)
+        return cls(metric, truth.labels, units, draw_weights(units, replicates, rng), standard_noise(replicates, rng))
+
+    def spread(self, *probabilities: Array) -> Array:
+        """(B, models)."""
+        return weighted_scores(self.metric, self.labels, probabilities, self.weights)
+
+    def around(self, value: float, replicates: Array) -> Distribution:
+        defined = np.isfinite(replicates)
+        extra = np.sqrt(pseudo_variance(self.metric, self.units))
+        return Distribution(value, value + (replicates[defined] - replicates[defined].mean()) + extra * self.noise[defined])
+
+    def score(self, probabilities: Array) -> Score:
+        value = score(self.metric, self.labels, probabilities)
+        if not np.isfinite(value):
+            raise ValueError(f"{self.metric} is undefined on the test set: it needs two classes and finite predictions.")
+        found = self.around(value, self.spread(probabilities)[:, 0])
+        return Score(self.metric, found.interval(*limits(self.metric, difference=False)), "sealed-test", len(self.labels))
+
+
+def _against_control(sheet: _Sheet, chosen: Array, control: Array) -> tuple[str, ...]:
+    title = METRICS[sheet.metric].title
+    value = score(sheet.metric, sheet.labels, chosen) - score(sheet.metric, sheet.labels, control)
+    both = sheet.spread(chosen, control)
+    found = sheet.around(value, both[:, 0] - both[:, 1]).interval(*limits(sheet.metric, difference=True))
+    only_chosen, only_control, p = mcnemar(chosen.argmax(axis=1) == sheet.labels, control.argmax(axis=1) == sheet.labels)
+    caveat = "; it takes images for independent, though they come in groups" if sheet.units.name == "group" else ""
+    return (
+        f"On the sealed test set, chosen minus control: {found.value:+.3f} {title} (95 % {found.low:+.3f} to {found.high:+.3f}).",
+        f"Exact McNemar test, chosen against control: {only_chosen} images only the chosen recipe gets right, "
+        f"{only_control} only the control, p = {p:.3g}{caveat}.",
+    )
