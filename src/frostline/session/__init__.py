@@ -1,0 +1,85 @@
+"""ask -> plan -> run -> tell -> decide."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from frostline.errors import AllTrialsFailed
+from frostline.session.clock import Clock, StopRequested
+from frostline.session.close import Finished, Handover, Keep, close, verdict_now, write_down
+from frostline.session.finals import run_finals
+from frostline.session.frozen import run_frozen
+from frostline.session.ledger import Listener, Silent
+from frostline.session.prepare import AlreadyFinished, prepare
+from frostline.session.ranking import tell_ranking
+from frostline.session.request import Request
+from frostline.session.screening import screen
+from frostline.session.work import Work
+
+__all__ = ["AlreadyFinished", "Finished", "Handover", "Interrupted", "Listener", "Request", "Silent", "Work", "search"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the search; `finished` holds an interim verdict, or None when there is none yet."""
+
+    def __init__(self, finished: Finished | None) -> None:
+        super().__init__()
+        self.finished = finished
+
+
+def search(request: Request, listener: Listener, keep: Keep, version: str) -> Finished:
+    """Carry out `request`: frozen recipes on all folds, screening, finalists, verdict, refit, test.
+
+    Args:
+        keep: called with the fitted model before the test set is opened: whatever happens then, it is not lost.
+
+    Raises:
+        InputError: something given cannot be used. AllTrialsFailed: no trial finished. Interrupted: the user stopped it.
+        AlreadyFinished: the run folder holds the final verdict of this search.
+    """
+    clock = Clock(request.time_s)
+    with stoppable(clock):
+        work = prepare(request, listener, clock, version)
+        try:
+            run_frozen(work)
+            _interim(work)
+            run_finals(work, screen(work))
+            return close(work, keep)
+        except StopRequested:
+            raise Interrupted(_interim(work)) from None
+        finally:
+            work.folder.close()
+
+
+def _interim(work: Work) -> Finished | None:
+    """Write down where things stand; the test set stays sealed."""
+    try:
+        verdict = verdict_now(work, interim=True)
+    except AllTrialsFailed:
+        return None
+    tell_ranking(work)
+    write_down(work, verdict)
+    return Finished(work, verdict, None)
+
+
+@contextmanager
+def stoppable(clock: Clock) -> Iterator[None]:
+    """Ctrl-C once stops cleanly, twice at once. Outside the main thread signals are left alone."""
+
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        if clock.stopping:
+            raise KeyboardInterrupt
+        clock.stopping = True
+
+    try:
+        before = signal.signal(signal.SIGINT, request_stop)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,56 @@
+"""The time a search has, and the user's wish to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+class TimeUp(Exception):
+    """A trial ran past the moment at which the search must close."""
+
+
+class StopRequested(Exception):
+    """The user asked to stop; what is finished is kept."""
+
+
+@dataclass
+class Clock:
+    """Monotonic seconds since the start, against an optional limit.
+
+    Attributes:
+        limit_s: for search, refit, test and report together; None for none.
+        stopping: becomes true when the user asks to stop.
+    """
+
+    limit_s: float | None = None
+    now: Callable[[], float] = time.monotonic
+    stopping: bool = False
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.now()
+
+    def elapsed(self) -> float:
+        return self.now() - self.started
+
+    def left(self, reserve_s: float = 0.0) -> float | None:
+        """Seconds that may still be spent when `reserve_s` are kept for later; None without a limit."""
+        return None if self.limit_s is None else self.limit_s - self.elapsed() - reserve_s
+
+    def allows(self, seconds: float, reserve_s: float = 0.0) -> bool:
+        """Work of so many seconds fits before the limit."""
+        left = self.left(reserve_s)
+        return left is None or seconds <= left
+
+    def watch(self, reserve_s: float | None = None) -> Callable[[], None]:
+        """A function to call often: raises when the user asked to stop, or when less than `reserve_s` is left."""
+
+        def check() -> None:
+            if self.stopping:
+                raise StopRequested
+            if reserve_s is not None and self.limit_s is not None and self.limit_s - self.elapsed() < reserve_s:
+                raise TimeUp
+
+        return check

@@ -1,0 +1,186 @@
+"""Stage 3: decide, fit the chosen recipe and its rivals again on everything that is not sealed, open the test set once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from frostline.compute.build import TransferNetwork
+from frostline.compute.train import predict
+from frostline.compute.trials import Bench, as_options, fit_network, pixel_probabilities
+from frostline.search.families import Line
+from frostline.session.clock import TimeUp
+from frostline.session.evidence import gather_evidence
+from frostline.session.finals import refit_s
+from frostline.session.work import Lane, Work
+from frostline.stats.decide import DecideSettings, Truth, decide
+from frostline.stats.test import TestPredictions, with_test
+from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
+from frostline.terms.evidence import Evidence
+from frostline.terms.recipe import Family, Recipe
+from frostline.terms.result import FloatArray, IntArray
+from frostline.terms.verdict import Row, Verdict
+
+REPORT_S = 8.0  # writing the page and the model
+
+
+@dataclass(frozen=True, eq=False)
+class Handover:
+    """The chosen recipe, fitted on everything that is not sealed: these weights are scored, and these are exported."""
+
+    network: TransferNetwork
+    lane: Lane
+    recipe: Recipe
+    configuration: str
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What a search ends with.
+
+    Attributes:
+        handover: None when only controls finished, or when the search was interrupted.
+    """
+
+    work: Work
+    verdict: Verdict
+    evidence: Evidence | None
+    handover: Handover | None = None
+
+
+Keep = Callable[[Work, Verdict, Handover], None]
+
+
+def verdict_now(work: Work, interim: bool) -> Verdict:
+    """The decision on what has finished; the test set stays sealed."""
+    settings = DecideSettings(
+        metric=work.settings.metric,
+        delta=work.settings.delta,
+        seed=work.settings.seed,
+        seconds=work.clock.elapsed(),
+        not_run=tuple(dict.fromkeys(work.not_run)),
+        notes=tuple(work.notes),
+        interim=interim,
+    )
+    return decide(work.ledger.results, truth_of(work), [work.candidate(line) for line in work.lines()], settings)
+
+
+def truth_of(work: Work) -> Truth:
+    samples = work.dataset.samples
+    groups = [sample.group if sample.group is not None else f"image {index}" for index, sample in enumerate(samples)]
+    return Truth(work.ledger.labels, np.asarray(groups, dtype=object), work.dataset.classes)
+
+
+def write_down(work: Work, verdict: Verdict) -> None:
+    """results.csv, predictions.parquet and verdict.json as they stand."""
+    write_results_csv(work.folder.table_path, verdict)
+    write_predictions(work.folder.predictions_path, work.ledger.results, work.dataset)
+    write_verdict(work.folder.verdict_path, verdict)
+
+
+def close(work: Work, keep: Keep) -> Finished:
+    """The final verdict, with the test set opened if there is one, after the exported weights were kept."""
+    with work.phase("decide"):
+        verdict = verdict_now(work, interim=False)
+        write_down(work, replace(verdict, interim=True))
+    handover = _refit_chosen(work, verdict)
+    if handover is None:
+        return _without_model(work, verdict)
+    keep(work, verdict, handover)
+    if work.plan.sealed:
+        verdict = _open_test(work, verdict, handover)
+    with work.phase("gather evidence"):
+        evidence = gather_evidence(work, handover.network, handover.lane, handover.recipe, handover.seed)
+    verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
+    write_evidence(work.folder.evidence_path, evidence)
+    write_down(work, verdict)
+    return Finished(work, verdict, evidence, handover)
+
+
+def _without_model(work: Work, verdict: Verdict) -> Finished:
+    evidence = gather_evidence(work, None, None, None, work.settings.seed)
+    write_evidence(work.folder.evidence_path, evidence)
+    write_down(work, verdict)
+    return Finished(work, verdict, evidence)
+
+
+def _line_of(work: Work, row: Row) -> Line:
+    return next(line for line in work.lines() if (line.backbone, str(line.recipe)) == (row.backbone, row.recipe))
+
+
+def _refit_chosen(work: Work, verdict: Verdict) -> Handover | None:
+    line = _line_of(work, verdict.chosen)
+    if line.family.control and line.family is not Family.SCRATCH:
+        work.notes.append("Only controls have finished, so there is no model to hand over.")
+        return None
+    with work.phase("refit the chosen recipe"):
+        network = _refit(work, line, verdict.chosen.configuration)
+    return Handover(network, work.lane(line.backbone), line.recipe, verdict.chosen.configuration, work.settings.seed)
+
+
+def _refit(work: Work, line: Line, configuration: str, reserve_s: float | None = None) -> TransferNetwork:
+    """Fitted on everything that is not sealed, as the trials were: same options, same epochs."""
+    options = as_options(configuration)
+    epochs = int(options.pop("epochs", line.recipe.option("epochs") or 0))
+    bench = work.lane(line.backbone).bench
+    watch = work.clock.watch(reserve_s)
+    return fit_network(bench, line.recipe, options, epochs, work.pool, work.settings.seed, watch).network
+
+
+def _open_test(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
+    """The sealed images, looked at once, by the chosen model and its rivals."""
+    rivals = _rivals(work, verdict, handover)
+    opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+    rows = np.asarray(work.plan.sealed, np.int64)
+    truth = truth_of(work)
+    with work.phase("open the test set", len(rows), "images"):
+        predictions = {name: make(rows) for name, make in rivals.items()}
+    tested = {
+        name: TestPredictions(truth.labels[rows], probabilities, truth.groups[rows])
+        for name, probabilities in predictions.items()
+    }
+    return with_test(verdict, tested, opened_at)
+
+
+def _rivals(work: Work, verdict: Verdict, handover: Handover) -> dict[str, Callable[[IntArray], FloatArray]]:
+    """What predicts the test set: everything is fitted before any test image is looked at."""
+    bench = handover.lane.bench
+    makers: dict[str, Callable[[IntArray], FloatArray]] = {"chosen": _predictor(bench, handover.network)}
+    plain = next((row for row in verdict.rows if row.family == Family.SOFTMAX_ONLY and row.score is not None), None)
+    for name, row in (("softmax-only", plain), ("control", verdict.control)):
+        if row is None:
+            continue
+        if (row.recipe, row.backbone) == (verdict.chosen.recipe, verdict.chosen.backbone):
+            makers[name] = makers["chosen"]
+            continue
+        maker = _rival(work, row)
+        if maker is None:
+            work.not_run.append(f"The {name} ('{row.recipe}') was not fitted again for the test set: no time.")
+        else:
+            makers[name] = maker
+    return makers
+
+
+def _rival(work: Work, row: Row) -> Callable[[IntArray], FloatArray] | None:
+    line = _line_of(work, row)
+    bench = work.lane(line.backbone).bench
+    if line.recipe.pixels is not None:
+        pool, seed, chosen = work.pool, work.settings.seed, (row.configuration,)
+        return lambda rows: pixel_probabilities(bench, line.recipe, chosen, pool, rows, seed)[0]
+    epochs = int(as_options(row.configuration).get("epochs", 0))
+    if epochs and not work.clock.allows(refit_s(work, line, epochs), REPORT_S):
+        return None
+    try:
+        with work.phase(f"refit {line.family.value}"):
+            network = _refit(work, line, row.configuration, REPORT_S if epochs else None)
+    except TimeUp:
+        return None
+    return _predictor(bench, network)
+
+
+def _predictor(bench: Bench, network: TransferNetwork) -> Callable[[IntArray], FloatArray]:
+    return lambda rows: predict(network, bench.pixels(), rows, bench.kernels.forward)

@@ -1,0 +1,81 @@
+"""Why: probes at every cut, and what became of each stage of the model that is handed over."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from frostline.compute.build import TransferNetwork
+from frostline.compute.fates import fates
+from frostline.compute.probe import probe_scores
+from frostline.session.ranking import mean_scores
+from frostline.session.work import Lane, Work
+from frostline.stats.intervals import mean_interval
+from frostline.terms.evidence import Evidence, Fate, Probe
+from frostline.terms.recipe import Family, Recipe, Weights
+from frostline.terms.verdict import Interval
+
+MOST_CUTS = 12
+PROBE_SHARE = 0.25  # of the time that is left, or of a search that has no limit: probes between the stages are a luxury
+LEAST_LEFT_S = 5.0
+
+
+def gather_evidence(work: Work, network: TransferNetwork | None, lane: Lane | None, recipe: Recipe | None, seed: int) -> Evidence:
+    """Probes of every backbone, the best pixels, and the fates of the model's stages."""
+    probes = [probe for one in work.lanes for probe in _probes(work, one)]
+    found: tuple[Fate, ...] = ()
+    if network is not None and lane is not None and recipe is not None:
+        found = fates(network, lane.backbone, recipe, seed)
+    return Evidence(work.settings.metric, tuple(probes), _pixels(work), found)
+
+
+def _pixels(work: Work) -> Interval | None:
+    lines = {str(line.recipe) for line in work.pixel_lines}
+    scores = [list(of.values()) for (_, recipe), of in mean_scores(work).items() if recipe in lines]
+    return mean_interval(max(scores, key=np.mean)) if scores else None
+
+
+def _probes(work: Work, lane: Lane) -> list[Probe]:
+    """At each stage from the trials that were run anyway; between the stages as many as the time allows."""
+    known = _stage_probes(work, lane)
+    stages = {stage.cut.name: stage.name for stage in lane.backbone.stages}
+    total = lane.backbone.description.cuts[-1].flops or 1
+    depths = {cut.name: cut.flops / total for cut in lane.backbone.description.cuts}
+    extra = _between(work, lane, [cut for cut in depths if cut not in stages])
+    return [
+        Probe(lane.name, weights.value, cut, stages.get(cut), depths[cut], mean_interval(scores, _folds(work)))
+        for (weights, cut), scores in sorted((known | extra).items(), key=lambda item: (item[0][0], depths[item[0][1]]))
+    ]
+
+
+def _folds(work: Work) -> int:
+    return len({split.fold for split in work.plan.splits})
+
+
+def _stage_probes(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[float]]:
+    scores = mean_scores(work)
+    found: dict[tuple[Weights, str], list[float]] = {}
+    for line in lane.lines:
+        linear = line.family in (Family.SOFTMAX_ONLY, Family.TRUNCATED, Family.RANDOM_FEATURES) and not line.deep
+        own = scores.get((line.backbone, str(line.recipe)))
+        if not linear or own is None or line.recipe.weights is Weights.MATCHED:
+            continue
+        try:
+            last = line.recipe.kept(lane.backbone.stage_names)[-1]
+        except Exception:  # a recipe on finer cuts than the stages: not a stage's probe
+            continue
+        cut = next(stage.cut.name for stage in lane.backbone.stages if stage.name == last)
+        found[line.recipe.weights, cut] = list(own.values())
+    return found
+
+
+def _between(work: Work, lane: Lane, cuts: list[str]) -> dict[tuple[Weights, str], list[float]]:
+    room = max(0, MOST_CUTS - len(lane.backbone.stages))
+    chosen = [cuts[round(place)] for place in np.linspace(0, len(cuts) - 1, min(room, len(cuts)))] if cuts else []
+    left = work.clock.left(LEAST_LEFT_S)
+    until = work.clock.elapsed() + PROBE_SHARE * (work.clock.elapsed() if left is None else max(0.0, left))
+    found: dict[tuple[Weights, str], list[float]] = {}
+    for cut in dict.fromkeys(chosen):
+        for weights in (Weights.PRETRAINED, Weights.RANDOM):
+            if weights in lane.bench.passes and work.clock.elapsed() < until:
+                found[weights, cut] = probe_scores(lane.bench, weights, cut, work.plan.splits, work.settings.metric)
+    return found

@@ -1,0 +1,188 @@
+"""Stage 2: the best deep recipes at full size, on one common fold first, then racing over more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from statistics import mean
+
+from frostline.planning.allot import Finals, Load, finals
+from frostline.planning.cost import CostModel
+from frostline.search.families import Line
+from frostline.search.racing import MOST_FINALISTS, clearly_worse, finalists
+from frostline.session.clock import TimeUp
+from frostline.session.ranking import mean_scores, tell_ranking
+from frostline.session.screening import Screened, deep_trial
+from frostline.session.work import Work
+from frostline.terms.data import Split
+from frostline.terms.recipe import Family
+from frostline.terms.result import Outcome, Result
+from frostline.terms.trial import Budget
+
+MOST_SCRATCH_EPOCHS = 80
+CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
+CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
+
+
+def run_finals(work: Work, screened: list[Screened]) -> None:
+    """Run the finalists at full size for as long as the time allows; what was not run is said."""
+    entries = choose(work, screened)
+    if not entries:
+        return
+    epochs = _allot(work, entries)
+    tuned = [one for one in entries if _epochs(one.line, epochs)]
+    _say_not_run(work, entries, tuned)
+    with work.phase("finalists", len(tuned) * len(work.plan.splits), "trials") as phase:
+        done = 0
+        for split in work.plan.splits:
+            for one in list(tuned):
+                if not _run(work, one, split, epochs):
+                    tuned.remove(one)
+                done += 1
+                phase.done(done)
+                tell_ranking(work)
+            tuned = _race(work, tuned)
+
+
+def choose(work: Work, screened: list[Screened]) -> list[Screened]:
+    """The finalists in the order in which they are run: best transfer, scratch, then the others."""
+    transfer = [one for one in screened if one.line.family not in CONTROLS]
+    controls = [one for one in screened if one.line.family in CONTROLS]
+    by_name = {f"{one.line.backbone} {one.line.recipe}": one for one in transfer}
+    # Scores of rung 1 are not comparable with rung 0: whoever was promoted stays ahead.
+    ranks = {name: -float(place) for place, name in enumerate(by_name)}
+    whole = [name for name, one in by_name.items() if one.line.family is Family.WHOLE][:1]
+    chosen = [by_name[name] for name in finalists(ranks, whole, MOST_FINALISTS)]
+    best_controls = [one for wanted in CONTROLS for one in [*filter(lambda c: c.line.family is wanted, controls)][:1]]
+    return [*chosen[:1], *best_controls[:1], *chosen[1:], *best_controls[1:]]
+
+
+def costs_of(work: Work, line: Line) -> CostModel:
+    """At full size, corrected by what trials of the same recipes took."""
+    lane = work.lane(line.backbone)
+    observed = {
+        str(result.trial.recipe): result.seconds / (len(work.common.train) * result.trial.budget.epochs)
+        for result in work.ledger.results
+        if result.trial.budget.rung == "full" and result.trial.budget.epochs and result.trial.backbone == line.backbone
+    }
+    return CostModel(lane.backbone.stages, lane.bench.kernels, observed)
+
+
+def _allot(work: Work, entries: list[Screened]) -> Finals:
+    """Decided once a run and written down."""
+    sizes = work.folder.section("sizes") or {}
+    if "finals" not in sizes:
+        best, scratch = (_load(work, entries, control) for control in (False, True))
+        left = work.clock.left(CLOSING_S + _test_s(work))
+        allotted = finals(best, scratch, len(work.common.train), len(work.pool), left)
+        sizes = {**sizes, "finals": {"epochs": allotted.epochs, "scratch_epochs": allotted.scratch_epochs}}
+        work.folder.write_section("sizes", sizes)
+    return Finals(**sizes["finals"])
+
+
+def _load(work: Work, entries: list[Screened], control: bool) -> Load:
+    wanted = [one.line for one in entries if (one.line.family in CONTROLS) == control][:1]
+    costs = costs_of(work, wanted[0] if wanted else entries[0].line)
+    return Load(costs, tuple(line.recipe for line in wanted))
+
+
+def _test_s(work: Work) -> float:
+    """Two networks over the sealed test set."""
+    lane = work.lanes[0]
+    return 2 * CostModel(lane.backbone.stages, lane.bench.kernels).pass_s(len(work.plan.sealed))
+
+
+def _epochs(line: Line, allotted: Finals) -> int:
+    own = line.recipe.option("epochs")
+    if own is not None:
+        return int(own)
+    return allotted.scratch_epochs if line.family in CONTROLS else allotted.epochs
+
+
+def _say_not_run(work: Work, entries: list[Screened], tuned: list[Screened]) -> None:
+    for one in entries:
+        if one not in tuned:
+            work.not_run.append(f"'{one.line.recipe}' was not run at full size: not one epoch of it fits into the time.")
+
+
+def refit_s(work: Work, line: Line, epochs: int) -> float:
+    """Seconds to fit a deep line again on the whole pool."""
+    return costs_of(work, line).training_s(line.recipe, len(work.pool), epochs)
+
+
+def _run(work: Work, one: Screened, split: Split, allotted: Finals) -> bool:
+    """Whether the finalist was run on `split` and may go on."""
+    epochs = _epochs(one.line, allotted)
+    costs = costs_of(work, one.line)
+    needed = costs.training_s(one.line.recipe, len(split.train), epochs)
+    needed += costs.evaluation_s(one.line.recipe, len(split.validation))
+    reserve = CLOSING_S + _test_s(work) + _reserve(work, one, allotted)
+    if not work.clock.allows(needed, reserve):
+        if split is work.common:
+            work.not_run.append(f"'{one.line.recipe}' was not run at full size: no time.")
+        return False
+    try:
+        result = _trial(work, one, split, epochs, reserve)
+    except TimeUp:
+        work.not_run.append(f"'{one.line.recipe}' was stopped on fold {split.name}: it took longer than expected.")
+        return False
+    return result.outcome is Outcome.DONE
+
+
+def _reserve(work: Work, one: Screened, allotted: Finals) -> float:
+    """To refit the dearest transfer finalist that was run, or would be by this step."""
+    ran = {
+        (result.trial.backbone, str(result.trial.recipe)) for result in work.ledger.results if result.trial.budget.rung == "full"
+    }
+    lines = [line for line in work.lines() if line.deep and (line.backbone, str(line.recipe)) in ran]
+    return max(
+        (refit_s(work, line, _epochs(line, allotted)) for line in [*lines, one.line] if line.family not in CONTROLS), default=0.0
+    )
+
+
+def _trial(work: Work, one: Screened, split: Split, epochs: int, reserve: float) -> Result:
+    if one.line.family is Family.SCRATCH and work.clock.limit_s is None and one.line.recipe.option("epochs") is None:
+        return _to_plateau(work, one, split, epochs)
+    scratch = one.line.family is Family.SCRATCH
+    return _once(work, one, split, epochs, reserve, (lambda result: replace(result, converged=False)) if scratch else None)
+
+
+def _once(
+    work: Work, one: Screened, split: Split, epochs: int, reserve: float, finish: Callable[[Result], Result] | None = None
+) -> Result:
+    trial = deep_trial(work, one.line, split.name, one.rate, Budget("full", work.settings.size, None, epochs))
+    return work.ledger.run(trial, split, work.lane(one.line.backbone).bench, work.clock.watch(reserve), finish)
+
+
+def _to_plateau(work: Work, one: Screened, split: Split, epochs: int) -> Result:
+    """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He 2018)."""
+    before: float | None = None
+    while True:
+        result = _once(work, one, split, epochs, 0.0, partial(_judge, work, before))
+        score = work.ledger.best(result)[0]
+        if result.outcome is not Outcome.DONE or result.converged or 2 * epochs > MOST_SCRATCH_EPOCHS:
+            return result
+        before, epochs = score, 2 * epochs
+
+
+def _judge(work: Work, before: float | None, result: Result) -> Result:
+    score = work.ledger.best(result)[0]
+    gained = before is None or score is None or score - before > (work.settings.delta or 0.01) / 2
+    return replace(result, converged=not gained)
+
+
+def _race(work: Work, entries: list[Screened]) -> list[Screened]:
+    """Drop transfer finalists that are clearly worse than the best; controls stay as long as the best deep one does."""
+    scores = mean_scores(work)
+    own = {one: scores.get((one.line.backbone, str(one.line.recipe)), {}) for one in entries}
+    transfer = [one for one in entries if one.line.family not in CONTROLS and own[one]]
+    if not transfer:
+        return []
+    best = max(transfer, key=lambda one: mean(own[one].values()))
+    return [one for one in entries if one.line.family in CONTROLS or one is best or not _worse(own[one], own[best])]
+
+
+def _worse(scores: dict[str, float], best: dict[str, float]) -> bool:
+    shared = [name for name in best if name in scores]
+    return clearly_worse([scores[name] for name in shared], [best[name] for name in shared], 0.01)

@@ -1,0 +1,100 @@
+"""Stage 0: two passes of the trunk, then every recipe that trains nothing but a head, on all folds, by solvers."""
+
+from __future__ import annotations
+
+from frostline.compute.heads import STRENGTHS
+from frostline.compute.materialise import tapped_pass
+from frostline.compute.trials import MLP_RATES, Bench
+from frostline.search.families import Line
+from frostline.session.ranking import tell_ranking
+from frostline.session.work import Lane, Work, with_pass
+from frostline.terms.recipe import Action, HeadKind, Weights
+from frostline.terms.result import IntArray
+from frostline.terms.trial import Budget
+
+
+def run_frozen(work: Work) -> None:
+    """Fill the benches' passes and run every frozen-trunk line on every fold."""
+    for lane in work.lanes:
+        _passes(work, lane)
+    lines = [line for line in work.lines() if not line.deep]
+    total = len(lines) * len(work.plan.splits)
+    with work.phase("fit heads", total, "trials") as phase:
+        work.say(f"{len(lines)} recipes on {len(work.plan.splits)} folds share the passes of the frozen trunk")
+        for count, line in enumerate(_cheapest_first(lines)):
+            for split in work.plan.splits:
+                budget = Budget("full", work.settings.size)
+                bench = work.lane(line.backbone).bench
+                work.ledger.run(work.trial(line, split, configurations(line), budget), split, bench)
+                work.check()
+            phase.done((count + 1) * len(work.plan.splits))
+            tell_ranking(work)
+
+
+def configurations(line: Line) -> tuple[str, ...]:
+    """The settings that one trial of a frozen-trunk line evaluates together."""
+    recipe = line.recipe
+    if recipe.pixels == "forest":
+        return ("trees=300",)
+    if recipe.head is not None and recipe.head.kind is HeadKind.MLP:
+        rate = recipe.option("lr")
+        return (f"lr={rate}",) if rate else tuple(f"lr={rate:g}" for rate in MLP_RATES)
+    strength = recipe.option("l2")
+    return (f"l2={strength}",) if strength else tuple(f"l2={value:g}" for value in STRENGTHS)
+
+
+def _cheapest_first(lines: list[Line]) -> list[Line]:
+    """The plain head first, so that a ranking is there early; mlp heads last."""
+    order = {"linear": 0, "all-layer": 1, "mlp": 2}
+    return sorted(lines, key=lambda line: order[line.recipe.head.kind.value] if line.recipe.head else 0)
+
+
+def _passes(work: Work, lane: Lane) -> None:
+    wanted = {line.recipe.weights for line in lane.lines if not line.deep} | {Weights.PRETRAINED}
+    for weights in sorted(wanted):
+        keep = boundaries(lane) if weights is Weights.PRETRAINED else []
+        lane.bench = run_pass(work, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}")
+
+
+def boundaries(lane: Lane) -> list[str]:
+    """Cuts whose feature maps a deep line resumes from, deepest first: most work saved for the fewest bytes."""
+    stages = lane.backbone.stages
+    names = lane.backbone.stage_names
+    ends = set()
+    for line in lane.lines:
+        if line.deep and line.recipe.weights is Weights.PRETRAINED and _on_stages(line, names):
+            ends.add(_prefix(line, names))
+    return [stages[end - 1].cut.name for end in sorted(ends, reverse=True) if end]
+
+
+def _on_stages(line: Line, names: tuple[str, ...]) -> bool:
+    return all(name in (*names, "all") for item in line.recipe.ranges for name in (item.first, item.last))
+
+
+def _prefix(line: Line, names: tuple[str, ...]) -> int:
+    if line.recipe.head is not None and line.recipe.head.kind is HeadKind.ALL_LAYER:
+        return 0
+    if line.recipe.trunk_frozen(names):
+        return sum(action is not Action.DROP for action in line.recipe.actions(names))
+    return line.recipe.frozen_prefix(names)
+
+
+def run_pass(work: Work, bench: Bench, weights: Weights, rows: IntArray, keep: list[str], name: str) -> Bench:
+    """`bench` with the taps of one pass over `rows`."""
+    with work.phase(name, len(rows), "images") as phase:
+        taps = tapped_pass(
+            bench.backbone,
+            weights,
+            work.settings.seed,
+            bench.pixels(),
+            rows,
+            work.dataset.fingerprint,
+            work.activations,
+            bench.kernels.forward,
+            keep,
+            phase.done,
+        )
+        missing = len(keep) - len(taps.maps)
+        if missing:
+            phase.note = f"{missing} of {len(keep)} feature maps did not fit the cache and are computed again"
+    return with_pass(bench, weights, taps)

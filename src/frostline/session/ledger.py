@@ -1,0 +1,91 @@
+"""What was finished: each trial is carried out once, saved, and told to whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from frostline.compute.trials import Bench, Watch, run_trial
+from frostline.stats.metrics import score
+from frostline.store.results import ResultStore
+from frostline.terms.data import Split
+from frostline.terms.progress import Event, Ranked, TrialFinished
+from frostline.terms.result import IntArray, Outcome, Result
+from frostline.terms.trial import Trial
+
+
+class Listener(Protocol):
+    """Receives events while the search runs."""
+
+    def update(self, event: Event) -> None: ...
+
+
+class Silent:
+    """A listener that does nothing."""
+
+    def update(self, event: Event) -> None:
+        """Ignore `event`."""
+
+
+@dataclass
+class Ledger:
+    """Finished trials by id, on disk and in memory.
+
+    Attributes:
+        found: results that were in the run folder when the search started, or were added since.
+        labels: (N,) of the data set.
+    """
+
+    store: ResultStore
+    listener: Listener
+    labels: IntArray
+    metric: str
+    found: dict[str, Result] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        trial: Trial,
+        split: Split,
+        bench: Bench,
+        watch: Watch | None = None,
+        finish: Callable[[Result], Result] | None = None,
+    ) -> Result:
+        """The result of `trial`: from the run folder if it is there, else carried out and saved before it is told."""
+        known = trial.id in self.found
+        if not known:
+            result = run_trial(bench, trial, split, watch)
+            self.found[trial.id] = result if finish is None else finish(result)
+            self.store.save(self.found[trial.id])
+        if trial.id not in self.asked:
+            self.asked.append(trial.id)
+        self._tell(self.found[trial.id], 0.0 if known else self.found[trial.id].seconds)
+        return self.found[trial.id]
+
+    @property
+    def results(self) -> list[Result]:
+        """Of every trial that this search asked for, in that order."""
+        return [self.found[one] for one in self.asked]
+
+    def best(self, result: Result) -> tuple[float | None, str]:
+        """The score of the result's best configuration, and its name."""
+        if result.outcome is not Outcome.DONE:
+            return None, ""
+        scored = [
+            (score(self.metric, self.labels[result.indices], probabilities), name)
+            for probabilities, name in zip(result.probabilities, result.trial.configurations, strict=True)
+        ]
+        return max(scored, key=lambda pair: pair[0])
+
+    def _tell(self, result: Result, seconds: float) -> None:
+        value, configuration = self.best(result)
+        trial = result.trial
+        self.listener.update(
+            TrialFinished(
+                str(trial.recipe), trial.family, trial.backbone, value, seconds, configuration, trial.split, trial.budget.rung
+            )
+        )
+
+    def ranked(self, rows: tuple[tuple[str, str, float, int], ...]) -> None:
+        self.listener.update(Ranked(rows))

