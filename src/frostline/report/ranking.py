@@ -12,7 +12,7 @@ MARKS: dict[str, str] = {"chosen": "●", "tied": "≈", "control": "○", "fail
 
 
 def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Measured in full first, best mean first (every metric here is higher is better); then screened only; then failed and not run."""
+    """Measured in full first, best mean first (every metric is higher is better); then screened; then failed and not run."""
     return tuple(sorted(rows, key=_key))
 
 

@@ -48,15 +48,15 @@ def _ranges(ranges: tuple[Range, ...], verbose: bool) -> list[str]:
         if last and dropped and not verbose:
             continue
         action = "" if dropped and not verbose and item.action is Action.FREEZE else item.action.value
-        parts.append(f"{_where(item, position, last)} {action}".strip())
+        parts.append(f"{_where(item, position, last, verbose)} {action}".strip())
     return parts
 
 
-def _where(item: Range, position: int, last: bool) -> str:
+def _where(item: Range, position: int, last: bool, verbose: bool) -> str:
+    if last and position > 0 and not (verbose and item.first == item.last):
+        return "rest"
     if item.first == item.last:
         return item.first
-    if last and position > 0:
-        return "rest"
     return f"to {item.last}" if position == 0 else f"{item.first} .. {item.last}"
 
 

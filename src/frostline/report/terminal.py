@@ -26,7 +26,7 @@ WIDE = 110
 BAR = 18
 LEGEND = {
     "chosen": "use this",
-    "tied": "not distinguishable from it",
+    "tied": "not distinguishable from that",
     "control": "control",
     "screened": "screened only",
     "not-run": "not run",
@@ -142,7 +142,8 @@ def _legend(rows: tuple[Row, ...], letters: dict[str, str]) -> RenderableType:
     words = [f"{MARKS[status]} {text}" for status, text in LEGEND.items() if status in present]
     short = short_backbones(tuple(letters))
     keys = [f"{letter} {short[name]}" for name, letter in letters.items()]
-    lines = [Text("   ".join(part), style="dim") for part in (keys, words) if part]
+    unbroken = ([item.replace(" ", "\N{NO-BREAK SPACE}") for item in part] for part in (keys, words) if part)
+    lines = [Text("   ".join(part), style="dim") for part in unbroken]
     return Group(*lines)
 
 

@@ -1,0 +1,149 @@
+"""The answers to the four questions, in sentences made from this run's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from frostline.report.numbers import listed, metric_name, plural, points, points_range, score
+from frostline.report.words import pretraining_sentence, row_name
+from frostline.terms.evidence import Evidence, Fate, Probe, Rewind
+from frostline.terms.verdict import Verdict, Word
+
+
+def help_answer(verdict: Verdict) -> list[str]:
+    """1. Does it help, though the images differ?"""
+    said = [pretraining_sentence(verdict)]
+    claim = next((item for item in verdict.claims if item.claim == "pretraining-helps"), None)
+    if claim is not None and claim.comparison is not None:
+        units = plural(claim.comparison.units, claim.comparison.unit)
+        said.append(
+            f"Both sides were scored on the same {units}; the control is the best of all that use no pre-trained features, "
+            "and choosing it is part of what the interval covers."
+        )
+    if verdict.control is not None and verdict.control.family != "scratch":
+        said.append(f"Of the controls, {row_name(verdict.control)} did best.")
+    return said
+
+
+def layers_answer(verdict: Verdict, evidence: Evidence) -> list[str]:
+    """2. Which layers carry over?"""
+    names = dict.fromkeys(probe.backbone for probe in evidence.probes)
+    said = [_probe_words(name, evidence, several=len(names) > 1) for name in names]
+    if evidence.pixels is not None and evidence.probes:
+        said.append(f"Raw pixels, without any network, reach {score(evidence.pixels.value, evidence.metric)}.")
+    if not said:
+        said.append("No probe was run, so this run cannot say which layers carry over.")
+    return said + _stage_words(verdict)
+
+
+def _probe_words(backbone: str, evidence: Evidence, several: bool) -> str:
+    """Where a linear head reads best, and whether the last cut is clearly worse."""
+    known = {weights: by_depth(evidence.probes, backbone, weights) for weights in ("pretrained", "random")}
+    where = f" of {backbone}" if several else ""
+    if not known["pretrained"]:
+        return f"The pre-trained features{where} were not probed."
+    best = max(known["pretrained"], key=lambda probe: probe.score.value)
+    last = known["pretrained"][-1]
+    text = (
+        f"A linear head on the pre-trained features{where} does best at {best.cut} ({score(best.score.value, evidence.metric)})"
+    )
+    text += _last_words(best, last, evidence.metric)
+    if known["random"]:
+        other = max(known["random"], key=lambda probe: probe.score.value)
+        text += f"; the same network with random weights does best at {other.cut} ({score(other.score.value, evidence.metric)})"
+    return f"{text}."
+
+
+def _last_words(best: Probe, last: Probe, metric: str) -> str:
+    if best is last:
+        return ", the very last cut"
+    value = score(last.score.value, metric)
+    if last.score.high < best.score.low:
+        return f" and is worse again at the last cut, {last.cut} ({value}, the intervals do not overlap)"
+    return f"; at the last cut, {last.cut}, it is {value}, and the intervals overlap"
+
+
+def by_depth(probes: Iterable[Probe], backbone: str, weights: str) -> list[Probe]:
+    """The probes of one line, from the input on."""
+    return sorted((p for p in probes if p.backbone == backbone and p.weights == weights), key=lambda probe: probe.depth)
+
+
+def _stage_words(verdict: Verdict) -> list[str]:
+    """The stage claims, gathered by what they say."""
+    words = {
+        Word.HELPS: "Worth transferring: {}.",
+        Word.NO_DIFFERENCE: "Transferring makes no practical difference for {}.",
+        Word.HARMS: "Transferring harms for {}.",
+        Word.UNDETERMINED: "Undetermined: {}.",
+    }
+    stages = [claim for claim in verdict.claims if claim.claim.startswith("stage-")]
+    found = {word: [stage_of(claim.claim) for claim in stages if claim.verdict is word] for word in words}
+    return [words[word].format(listed(names)) for word, names in found.items() if names]
+
+
+def stage_of(claim: str) -> str:
+    """`layer2` for `stage-layer2-worth-transferring`."""
+    return claim.removeprefix("stage-").removesuffix("-worth-transferring")
+
+
+def random_answer(evidence: Evidence) -> list[str]:
+    """3. What is random and what is not?"""
+    fates = evidence.fates
+    total = sum(fate.parameters for fate in fates)
+    if not fates or total == 0:
+        return ["No model was exported yet, so there is nothing to say about its weights."]
+    fresh = sum(fate.parameters for fate in fates if fate.origin == "random")
+    said = [f"{_share(fresh, total)} of this model's {plural(total, 'parameter')} started from random numbers; {_rest(fresh)}"]
+    groups = {
+        "Transferred and left exactly as they were: {}.": [f for f in fates if f.origin != "random" and not f.trained],
+        "Transferred, then trained on your images: {}.": [f for f in fates if f.origin != "random" and f.trained],
+        "Random at the start, then trained: {}.": [f for f in fates if f.origin == "random" and f.trained],
+        "Random and never trained: {}.": [f for f in fates if f.origin == "random" and not f.trained],
+    }
+    return said + [text.format(listed([_fate_words(fate) for fate in group])) for text, group in groups.items() if group]
+
+
+def _rest(fresh: int) -> str:
+    rest = "the rest was learned before, on other images." if fresh else "all of it was learned before, on other images."
+    return rest
+
+
+def _share(part: int, total: int) -> str:
+    share = 100 * part / total
+    return "None" if part == 0 else "All" if part == total else "Under 0.1 %" if share < 0.1 else f"{share:.1f} %"
+
+
+def _fate_words(fate: Fate) -> str:
+    name = "the head" if fate.name == "head" else fate.name
+    return f"{name} (moved {moved(fate.moved)})" if fate.trained and fate.moved is not None else name
+
+
+def moved(value: float | None) -> str:
+    """`8.3 %` of its own length; `-` where there was nothing before."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def rewind_words(rewind: Rewind, metric: str) -> str:
+    """`put back to random weights: 5.0 points of AUROC lost`."""
+    value = rewind.change.value
+    kind = "pre-trained" if rewind.to == "pretrained" else "random"
+    result = "lost" if value < 0 else "gained"
+    return f"{kind} weights: {points(value, metric)} of {metric_name(metric)} {result} ({points_range(rewind.change, metric)})"
+
+
+def recipe_answer(verdict: Verdict) -> list[str]:
+    """4. Which recipe?"""
+    within = points(verdict.delta, verdict.metric)
+    said = [
+        f"The rule: of all recipes whose mean is at most {within} below the best one, the simplest is chosen; "
+        "simple means fewer new and fewer trained parts."
+    ]
+    if verdict.tied:
+        said.append(
+            f"{plural(len(verdict.tied), 'recipe')} cannot be told apart from it on this evidence (open dots); "
+            "any of them would be a defensible choice."
+        )
+    if verdict.smallest_detectable_difference is not None:
+        smallest = points(verdict.smallest_detectable_difference, verdict.metric)
+        said.append(f"With these images a difference of about {smallest} or more would be found; smaller ones may stay hidden.")
+    return said

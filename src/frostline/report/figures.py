@@ -1,0 +1,339 @@
+"""Figures: values in, SVG text out. Colours are CSS variables of the page, so that a figure reads in light and in dark."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from frostline.report.numbers import UNBOUNDED, metric_name, score, signed_points
+from frostline.report.short import middle
+from frostline.terms.verdict import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Stand-ins that matplotlib accepts as colours; each becomes a variable of the page's style sheet.
+INK, MUTED, LINE = "#010101", "#010102", "#010103"
+FROST, EMBER, STONE, PAPER = "#010104", "#010105", "#010106", "#010107"
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FROST: "frost", EMBER: "ember", STONE: "stone", PAPER: "paper"}
+
+WIDE, NARROW = 880, 360
+SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 12.5,
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "ytick.left": False,
+    "figure.facecolor": "none",
+    "grid.color": LINE,
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One line of a figure: a dot with its interval.
+
+    Attributes:
+        kind: `chosen`, `tied`, `control` or `done`.
+        detail: smaller words under the label.
+    """
+
+    label: str
+    value: Interval
+    kind: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ProbeLine:
+    """Scores along the depth for one kind of weights, in the order of the panel's cuts."""
+
+    weights: str
+    scores: tuple[Interval | None, ...]
+
+
+@dataclass(frozen=True)
+class ProbePanel:
+    """One backbone: its cuts from the input on (stage names where a stage ends, else empty) and the lines over them."""
+
+    backbone: str
+    ticks: tuple[str, ...]
+    lines: tuple[ProbeLine, ...]
+    pixels: Interval | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The same figure for a wide and for a narrow page, and what it shows in words."""
+
+    wide: str
+    narrow: str
+    alt: str
+
+
+def picture(draw: Callable[[int], Figure], name: str, alt: str) -> Picture:
+    """Draws at both widths; `name` keeps the identifiers inside the two apart from those of other figures."""
+    import matplotlib
+
+    drawn = []
+    for width in (WIDE, NARROW):
+        settings: Any = {**SETTINGS, "svg.hashsalt": f"{name}-{width}"}
+        with matplotlib.rc_context(settings):
+            drawn.append(_svg(draw(width), alt))
+    return Picture(drawn[0], drawn[1], alt)
+
+
+def _figure(width: int, height: float) -> Figure:
+    """An empty figure of so many CSS pixels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width / 72, height / 72), dpi=72)
+
+
+def _svg(figure: Figure, alt: str) -> str:
+    """The figure as an element to put into a page: no prologue, no metadata, colours by variable."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, f"var(--{variable})")
+    box = re.search(r'viewBox="([^"]*)"', text)
+    assert box is not None
+    label = html.escape(alt, quote=True)
+    opening = f'<svg viewBox="{box[1]}" role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    return opening + text[text.index(">") + 1 :].strip()
+
+
+# --- 1. does it help -------------------------------------------------------------------------------------------------
+
+
+def help_picture(marks: Sequence[Mark], difference: Interval | None, delta: float, metric: str) -> Picture:
+    """Scores of the chosen recipe and of the best control above their difference, with what counts as no difference."""
+    said = [f"{mark.label} {score(mark.value.value, metric)}" for mark in marks]
+    gap = f"; difference {signed_points(difference.value, metric)}" if difference else ""
+    return picture(lambda width: _help(width, marks, difference, delta, metric), "help", f"{', '.join(said)}{gap}.")
+
+
+def _help(width: int, marks: Sequence[Mark], difference: Interval | None, delta: float, metric: str) -> Figure:
+    rows = 52 * len(marks)
+    height = rows + 46 + (130 if difference else 0)
+    figure = _figure(width, height)
+    left = 14 / width
+    top = figure.add_axes((left, 1 - (rows + 4) / height, 1 - 2 * left, rows / height))
+    _dots(top, marks, metric, 52, labels_above=True)
+    top.set_xlabel(metric_name(metric), fontsize=12)
+    if difference is not None:
+        bottom = figure.add_axes((left, 42 / height, 1 - 2 * left, 56 / height))
+        _difference(bottom, difference, delta, metric)
+    return figure
+
+
+def _difference(axes: Axes, difference: Interval, delta: float, metric: str) -> None:
+    scale = 1.0 if metric in UNBOUNDED else 100.0
+    low, at, high = (scale * end for end in (difference.low, difference.value, difference.high))
+    axes.axvspan(-scale * delta, scale * delta, color=STONE, alpha=0.18, linewidth=0)
+    axes.axvline(0, color=MUTED, linewidth=1)
+    axes.plot([low, high], [0, 0], color=FROST, linewidth=7, alpha=0.3, solid_capstyle="round")
+    axes.plot([at], [0], "o", color=FROST, markersize=9)
+    axes.annotate(signed_points(difference.value, metric), (at, 0), (0, 12), textcoords="offset points", ha="center", color=INK)
+    reach = max(abs(low), abs(high), 2.5 * scale * delta) * 1.15
+    axes.set(xlim=(min(-2.5 * scale * delta, low * 1.15), reach), ylim=(-1, 1.4), yticks=[])
+    unit = "" if metric in UNBOUNDED else " in points"
+    axes.set_xlabel(f"difference{unit}: left of 0 the control is ahead; grey: no practical difference", fontsize=11)
+
+
+# --- 4. which recipe -------------------------------------------------------------------------------------------------
+
+
+def ranked_picture(marks: Sequence[Mark], metric: str) -> Picture:
+    """Every recipe measured in full, best first, with its interval; controls in another hue."""
+    alt = f"{len(marks)} recipes ranked by {metric_name(metric)}; the same numbers stand in the table below."
+    return picture(lambda width: _ranked(width, marks, metric), "ranked", alt)
+
+
+def _ranked(width: int, marks: Sequence[Mark], metric: str) -> Figure:
+    narrow = width < 500
+    each = 44 if narrow else 30
+    height = each * len(marks) + 44
+    figure = _figure(width, height)
+    left = 14 / width if narrow else 400 / width
+    axes = figure.add_axes((left, 40 / height, 1 - left - 60 / width, (height - 44) / height))
+    _dots(axes, marks, metric, each, labels_above=narrow)
+    axes.set_xlabel(metric_name(metric), fontsize=12)
+    return figure
+
+
+COLOURS = {"chosen": FROST, "tied": FROST, "done": STONE, "control": EMBER}
+
+
+def _dots(axes: Axes, marks: Sequence[Mark], metric: str, each: int, labels_above: bool) -> None:
+    """Dots with intervals, one a row of `each` pixels; the first on top."""
+    low, high = _limits([mark.value for mark in marks])
+    axes.set(xlim=(low, high), ylim=(len(marks) - 0.5, -0.5), yticks=[])
+    axes.grid(axis="x", linewidth=0.7, alpha=0.8)
+    axes.set_axisbelow(True)
+    drop = 0.22 if labels_above else 0.0
+    for row, mark in enumerate(marks):
+        colour = COLOURS[mark.kind]
+        axes.plot(
+            [mark.value.low, mark.value.high], [row + drop] * 2, color=colour, linewidth=7, alpha=0.3, solid_capstyle="round"
+        )
+        face = PAPER if mark.kind == "tied" else colour
+        axes.plot([mark.value.value], [row + drop], "o", color=colour, markerfacecolor=face, markeredgewidth=1.8, markersize=8)
+        _label(axes, mark, row, drop, labels_above)
+        if not labels_above:
+            _annotate(axes, score(mark.value.value, metric), (1, row), (10, 0), "left", "normal")
+    _score_ticks(axes, metric)
+
+
+def _label(axes: Axes, mark: Mark, row: int, drop: float, above: bool) -> None:
+    weight = "bold" if mark.kind == "chosen" else "normal"
+    if above:
+        _annotate(axes, middle(mark.label, 46), (0, row - drop), (0, 0), "left", weight)
+    else:
+        _annotate(axes, middle(mark.label, 58), (0, row), (-14, 0), "right", weight)
+
+
+def _annotate(axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], align: str, weight: str) -> None:
+    """Text beside a row: `at` is (share of the axes' width, row)."""
+    axes.annotate(
+        text,
+        at,
+        offset,
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        va="center",
+        ha=align,
+        color=INK,
+        fontweight=weight,
+        fontsize=12,
+        annotation_clip=False,
+    )
+
+
+def _limits(values: Sequence[Interval]) -> tuple[float, float]:
+    """A little more than all ends of all intervals."""
+    low, high = min(value.low for value in values), max(value.high for value in values)
+    margin = max((high - low) * 0.06, 1e-3)
+    return low - margin, high + margin
+
+
+def _score_ticks(axes: Axes, metric: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, metric)))
+
+
+def _tick(value: float, metric: str) -> str:
+    text = score(value, metric)
+    return text[:-1] if text.endswith("0") and len(text) > 3 else text
+
+
+# --- 2. which layers carry over --------------------------------------------------------------------------------------
+
+LINES = {"pretrained": (FROST, "o", "-", "pre-trained"), "random": (EMBER, "s", "--", "random weights")}
+
+
+def probe_picture(panels: Sequence[ProbePanel], metric: str) -> Picture:
+    """A linear probe at every cut, from the input to the last feature map: pre-trained, random weights, raw pixels."""
+    said = " ".join(_panel_words(panel, metric) for panel in panels)
+    return picture(lambda width: _probes(width, panels, metric), "probes", said)
+
+
+def _panel_words(panel: ProbePanel, metric: str) -> str:
+    parts = []
+    for line in panel.lines:
+        known = [value.value for value in line.scores if value is not None]
+        if known:
+            parts.append(f"{LINES[line.weights][3]} from {score(known[0], metric)} to {score(known[-1], metric)}")
+    pixels = f", raw pixels {score(panel.pixels.value, metric)}" if panel.pixels else ""
+    return f"{panel.backbone}, by depth: {', '.join(parts)}{pixels}."
+
+
+def _probes(width: int, panels: Sequence[ProbePanel], metric: str) -> Figure:
+    each = 300
+    stacked = width < 500 or len(panels) > 2
+    columns, rows = (1, len(panels)) if stacked else (len(panels), 1)
+    height = rows * (each + 70)
+    figure = _figure(width, height)
+    limits = _limits([value for panel in panels for value in _panel_values(panel)])
+    for index, panel in enumerate(panels):
+        column, row = (0, index) if stacked else (index, 0)
+        share = 1 / columns
+        left, right = 44 / width, (16 if width < 500 or columns > 1 else 120) / width
+        box = (column * share + left, 1 - (row * (each + 70) + each) / height, share - left - right, (each - 34) / height)
+        _probe_panel(figure.add_axes(box), panel, metric, limits, titled=len(panels) > 1, legend=right < 100 / width)
+    return figure
+
+
+def _panel_values(panel: ProbePanel) -> list[Interval]:
+    values = [value for line in panel.lines for value in line.scores if value is not None]
+    return values + ([panel.pixels] if panel.pixels else [])
+
+
+def _probe_panel(axes: Axes, panel: ProbePanel, metric: str, limits: tuple[float, float], titled: bool, legend: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ends = []
+    if panel.pixels is not None:
+        axes.axhspan(panel.pixels.low, panel.pixels.high, color=STONE, alpha=0.13, linewidth=0)
+        axes.axhline(panel.pixels.value, color=STONE, linewidth=1.6, linestyle=":", label="raw pixels")
+        ends.append((panel.pixels.value, "raw pixels", STONE))
+    for line in panel.lines:
+        ends += _probe_line(axes, line)
+    named = [(x, name) for x, name in enumerate(panel.ticks) if name]
+    axes.set_xticks(
+        [x for x, _ in named], [middle(name, 16) for _, name in named], rotation=38, ha="right", rotation_mode="anchor"
+    )
+    axes.set(ylim=limits, xlim=(-0.3, len(panel.ticks) - 0.7))
+    axes.grid(axis="y", linewidth=0.7, alpha=0.8)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, metric)))
+    title = f"{panel.backbone}\n{metric_name(metric)}" if titled else metric_name(metric)
+    axes.set_title(title, loc="left", fontsize=12, color=MUTED)
+    if legend:
+        axes.legend(frameon=False, fontsize=11, loc="best", labelcolor=MUTED)
+    else:
+        _end_labels(axes, ends, len(panel.ticks) - 1, limits)
+
+
+def _probe_line(axes: Axes, line: ProbeLine) -> list[tuple[float, str, str]]:
+    colour, marker, style, name = LINES[line.weights]
+    known = [(x, value) for x, value in enumerate(line.scores) if value is not None]
+    if not known:
+        return []
+    places = [x for x, _ in known]
+    axes.fill_between(places, [v.low for _, v in known], [v.high for _, v in known], color=colour, alpha=0.16, linewidth=0)
+    axes.plot(places, [v.value for _, v in known], style, color=colour, linewidth=2.2, marker=marker, markersize=6, label=name)
+    return [(known[-1][1].value, name, colour)]
+
+
+def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], last: int, limits: tuple[float, float]) -> None:
+    """The lines' names at their right ends, pushed apart where they would touch."""
+    apart = (limits[1] - limits[0]) * 0.065
+    floor = float("-inf")
+    for value, name, colour in sorted(ends):
+        place = max(value, floor + apart)
+        floor = place
+        axes.annotate(name, (last, place), (14, 0), textcoords="offset points", va="center", color=colour, annotation_clip=False)

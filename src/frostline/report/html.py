@@ -1,0 +1,60 @@
+"""The report: one HTML page that needs no network, no server and no other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from frostline.report.facts import RunFacts
+from frostline.terms.evidence import Evidence
+from frostline.terms.settings import Settings
+from frostline.terms.verdict import Verdict
+
+_MINUS = re.compile(r"(?<![\w.\-])-(?=[.\d])")
+
+
+def write(path: Path, *, verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> None:
+    """Writes the page to `path`, at once: an earlier page stays whole until the new one is."""
+    text = render(verdict=verdict, evidence=evidence, settings=settings, facts=facts)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def render(*, verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> str:
+    """The page's text. The same values give the same text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from frostline.report.view import page
+
+    environment = Environment(
+        loader=PackageLoader("frostline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["typeset"] = typeset
+    environment.filters["svg"] = Markup  # only for what figures.py drew: it escapes every text itself
+    style, script = _asset("style.css"), _asset("sort.js")
+    return environment.get_template("report.html.j2").render(
+        page=page(verdict, evidence, settings, facts), style=Markup(style), script=Markup(script), script_hash=_digest(script)
+    )
+
+
+def typeset(text: str) -> str:
+    """`text` with true minus signs before numbers."""
+    return _MINUS.sub("−", text)
+
+
+def _asset(name: str) -> str:
+    return files("frostline.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """What the page's own policy names, so that no other script may run in it."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,388 @@
+"""Everything on the page as values; the template only displays them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from frostline.errors import RecipeError
+from frostline.report import answers
+from frostline.report.facts import RunFacts
+from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_picture, probe_picture, ranked_picture
+from frostline.report.numbers import big, clock, count, duration, metric_name, points, score, score_range, signed_points
+from frostline.report.ranking import is_control, mark, ranked
+from frostline.report.short import short_backbones, short_recipe
+from frostline.report.words import claim_lead, claim_sentence, recipe_words, row_name, summary
+from frostline.terms.evidence import Evidence, Fate, Rewind
+from frostline.terms.recipe import Action, Recipe
+from frostline.terms.settings import Settings
+from frostline.terms.verdict import Claim, Interval, Row, Score, Verdict
+
+
+@dataclass(frozen=True)
+class Number:
+    """A key figure with its unit or remark."""
+
+    label: str
+    value: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One of the four, with its picture and its answer; `picture` is None where there is nothing to draw."""
+
+    number: int
+    title: str
+    lead: str
+    rest: tuple[str, ...]
+    picture: Picture | None
+    caption: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stage or the head in the drawing of the network.
+
+    Attributes:
+        origin: `transferred`, `random` or `dropped`.
+        state: `frozen`, `trained` or empty.
+        moved: share in words; `reach` the same as a per cent of the bar, 0..100.
+    """
+
+    name: str
+    origin: str
+    state: str
+    parameters: str
+    moved: str
+    reach: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the ranked table: what is shown, and what it is sorted by."""
+
+    text: str
+    key: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the ranked table."""
+
+    status: str
+    words: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template shows."""
+
+    name: str
+    metric: str
+    verdict: Verdict
+    settings: Settings
+    facts: RunFacts
+    sentences: tuple[str, ...]
+    chosen_words: str
+    numbers: tuple[Number, ...]
+    questions: tuple[Question, ...]
+    blocks: tuple[Block, ...]
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    claims: tuple[tuple[str, str, str, str], ...]
+    tests: tuple[tuple[str, str, str, str], ...]
+    rewound: tuple[tuple[str, tuple[str, ...]], ...]
+    phases: tuple[tuple[str, str], ...]
+    split_pairs: tuple[tuple[str, str], ...]
+    asked: tuple[tuple[str, str], ...]
+    machine: tuple[tuple[str, str], ...]
+
+
+QUESTIONS = (
+    "Does it help, though the images differ?",
+    "Which layers carry over?",
+    "What is random and what is not?",
+    "Which recipe?",
+)
+COLUMNS = ("", "recipe", "family", "score", "interval", "folds", "time", "trained", "MACs", "status", "configuration", "note")
+
+
+def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> Page:
+    """The page's values."""
+    rows = ranked(verdict.rows)
+    return Page(
+        name=PurePath(settings.data).name or settings.data,
+        metric=metric_name(verdict.metric),
+        verdict=verdict,
+        settings=settings,
+        facts=facts,
+        sentences=tuple(summary(verdict)),
+        chosen_words=recipe_words(verdict.chosen.recipe, verdict.chosen.family),
+        numbers=_numbers(verdict),
+        questions=_questions(verdict, evidence, rows),
+        blocks=_blocks(verdict, evidence, dict(facts.stages).get(verdict.chosen.backbone, ())),
+        columns=COLUMNS,
+        lines=tuple(_line(row, _several(verdict)) for row in rows),
+        claims=tuple(_claim(claim, verdict) for claim in verdict.claims),
+        tests=tuple(_test(name, value, verdict) for name, value in verdict.test.items()),
+        rewound=_rewound(evidence.rewinds, verdict.metric),
+        phases=tuple((name, duration(seconds)) for name, seconds in facts.phases),
+        split_pairs=_split_pairs(facts),
+        asked=_asked(settings),
+        machine=(*facts.kernels, ("host cores", str(facts.cores)), *facts.versions),
+    )
+
+
+def _numbers(verdict: Verdict) -> tuple[Number, ...]:
+    value, metric = verdict.score.interval, verdict.metric
+    how = {"sealed-test": "sealed test", "cross-validation": "cross-validated", "hold-out-corrected": "hold-out, corrected"}
+    found = [
+        Number(metric_name(metric), score(value.value, metric), f"{score_range(value, metric)}, {how.get(verdict.score.how, '')}")
+    ]
+    claim = next((item for item in verdict.claims if item.claim == "pretraining-helps" and item.comparison), None)
+    if claim is not None and claim.comparison is not None:
+        gap = claim.comparison.difference
+        remark = f"{signed_points(gap.low, metric)} to {signed_points(gap.high, metric)} points"
+        found.append(Number("over the best control", signed_points(gap.value, metric), remark))
+    if verdict.smallest_detectable_difference is not None:
+        smallest = points(verdict.smallest_detectable_difference, metric)
+        found.append(Number("smallest detectable", smallest.split()[0], "points, said before the run"))
+    return (*found, Number("whole run", duration(verdict.seconds), f"{len(verdict.rows)} recipes"))
+
+
+# --- the four questions ----------------------------------------------------------------------------------------------
+
+
+def _questions(verdict: Verdict, evidence: Evidence, rows: tuple[Row, ...]) -> tuple[Question, ...]:
+    parts: tuple[tuple[list[str], Picture | None, str], ...] = (
+        (answers.help_answer(verdict), _help_picture(verdict), _help_caption(verdict)),
+        (
+            answers.layers_answer(verdict, evidence),
+            _probe_picture(evidence),
+            "Mean over the folds with the interval from the folds.",
+        ),
+        (answers.random_answer(evidence), None, ""),
+        (
+            answers.recipe_answer(verdict),
+            _ranked_picture(rows, verdict),
+            "Mean over the folds with its 95 % interval; orange: controls.",
+        ),
+    )
+    return tuple(
+        Question(number, title, said[0], tuple(said[1:]), drawn, caption if drawn else "")
+        for number, (title, (said, drawn, caption)) in enumerate(zip(QUESTIONS, parts, strict=True), start=1)
+    )
+
+
+def _help_sides(verdict: Verdict) -> tuple[Interval, Interval] | None:
+    """Chosen and best control measured in the same way: on the sealed test, else over the folds."""
+    if "chosen" in verdict.test and "control" in verdict.test:
+        return verdict.test["chosen"].interval, verdict.test["control"].interval
+    if verdict.control is None or verdict.control.score is None or verdict.chosen.score is None:
+        return None
+    return verdict.chosen.score, verdict.control.score
+
+
+def _help_picture(verdict: Verdict) -> Picture | None:
+    sides = _help_sides(verdict)
+    if sides is None or verdict.control is None:
+        return None
+    claim = next((item for item in verdict.claims if item.claim == "pretraining-helps"), None)
+    difference = claim.comparison.difference if claim and claim.comparison else None
+    marks = [
+        Mark(f"{verdict.chosen.family} (chosen)", sides[0], "chosen"),
+        Mark(f"{row_name(verdict.control)} (best control)", sides[1], "control"),
+    ]
+    return help_picture(marks, difference, verdict.delta, verdict.metric)
+
+
+def _help_caption(verdict: Verdict) -> str:
+    sealed = "chosen" in verdict.test and "control" in verdict.test
+    above = "Above: scores on the sealed test set." if sealed else "Above: mean scores over the folds."
+    return f"{above} Below: the claim's difference, from the same validation images for both sides. All intervals are 95 %."
+
+
+def _probe_picture(evidence: Evidence) -> Picture | None:
+    names = tuple(dict.fromkeys(probe.backbone for probe in evidence.probes))
+    panels = [_panel(name, evidence) for name in names]
+    return probe_picture(panels, evidence.metric) if panels else None
+
+
+def _panel(backbone: str, evidence: Evidence) -> ProbePanel:
+    own = sorted((probe for probe in evidence.probes if probe.backbone == backbone), key=lambda probe: probe.depth)
+    cuts = dict.fromkeys(probe.cut for probe in own)
+    stages = {probe.cut: probe.stage or "" for probe in own}
+    found = {(probe.weights, probe.cut): probe.score for probe in own}
+    lines = tuple(ProbeLine(kind, tuple(found.get((kind, cut)) for cut in cuts)) for kind in ("pretrained", "random"))
+    present = tuple(line for line in lines if any(value is not None for value in line.scores))
+    return ProbePanel(backbone, tuple(stages[cut] for cut in cuts), present, evidence.pixels)
+
+
+def _ranked_picture(rows: tuple[Row, ...], verdict: Verdict) -> Picture | None:
+    names = short_backbones(tuple(dict.fromkeys(row.backbone for row in rows if row.backbone)))
+    marks = [
+        Mark(
+            _bar_label(row, names),
+            row.score,
+            "control" if is_control(row) else row.status if row.status in ("chosen", "tied") else "done",
+        )
+        for row in rows
+        if row.score is not None
+    ]
+    return ranked_picture(marks, verdict.metric) if marks else None
+
+
+def _bar_label(row: Row, names: dict[str, str]) -> str:
+    where = f" ({names[row.backbone]})" if len(names) > 1 and row.backbone else ""
+    return short_recipe(row.recipe, 54 - len(where)) + where
+
+
+# --- the drawing of the network --------------------------------------------------------------------------------------
+
+
+def _blocks(verdict: Verdict, evidence: Evidence, stages: tuple[str, ...]) -> tuple[Block, ...]:
+    """The exported model's blocks with dropped stages in their places; from the recipe alone before there is a model."""
+    fates = {fate.name: fate for fate in evidence.fates}
+    if not fates:
+        return ()
+    names = [*(stages or [name for name in fates if name != "head"])]
+    names += [name for name in fates if name not in names]
+    dropped = _dropped(verdict, stages)
+    blocks = (
+        _block(fates[name]) if name in fates else Block(name, "dropped", "", "", "", 0.0)
+        for name in names
+        if name in fates or name in dropped
+    )
+    return tuple(blocks)
+
+
+def _dropped(verdict: Verdict, stages: tuple[str, ...]) -> set[str]:
+    try:
+        actions = Recipe.parse(verdict.chosen.recipe).actions(stages)
+    except RecipeError:
+        return set()
+    return {name for name, action in zip(stages, actions, strict=False) if action is Action.DROP}
+
+
+def _block(fate: Fate) -> Block:
+    moved = f"moved {answers.moved(fate.moved)}" if fate.moved is not None else "nothing was there before"
+    return Block(
+        name=fate.name,
+        origin=fate.origin,
+        state="trained" if fate.trained else "frozen",
+        parameters=big(fate.parameters),
+        moved=moved,
+        reach=min(100.0, 100 * (fate.moved or 0.0)),
+    )
+
+
+def _rewound(rewinds: tuple[Rewind, ...], metric: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """For each stage that was put back: what that did."""
+    names = dict.fromkeys(item.stage for item in rewinds)
+    return tuple((name, tuple(answers.rewind_words(item, metric) for item in rewinds if item.stage == name)) for name in names)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def _several(verdict: Verdict) -> bool:
+    return len({row.backbone for row in verdict.rows if row.backbone}) > 1
+
+
+def _line(row: Row, several: bool) -> Line:
+    value = row.score
+    recipe = f"{row.recipe}  [{row.backbone}]" if several and row.backbone else row.recipe
+    shown = (
+        score(value.value, row.metric) if value else f"({score(row.screened, row.metric)})" if row.screened is not None else ""
+    )
+    cells = (
+        Cell(mark(row), row.status, "mark"),
+        Cell(recipe, recipe, "recipe"),
+        Cell(row.family, row.family),
+        Cell(shown, _key(value.value if value else None), "number"),
+        Cell(score_range(value, row.metric) if value else "", _key(value.low if value else None), "number"),
+        Cell(str(row.folds or ""), _key(row.folds), "number"),
+        Cell(clock(row.seconds) if row.seconds else "", _key(row.seconds), "number"),
+        Cell(big(row.trained_parameters) if row.trials else "", _key(row.trained_parameters), "number"),
+        Cell(big(row.flops) if row.flops else "", _key(row.flops), "number"),
+        Cell(row.status.replace("-", " "), row.status),
+        Cell(row.configuration, row.configuration, "small"),
+        Cell(row.note, row.note, "small"),
+    )
+    return Line(row.status, recipe_words(row.recipe, row.family), cells)
+
+
+def _key(value: float | None) -> str:
+    """What a number is sorted by; empty sorts last."""
+    return "" if value is None or value != value else repr(float(value))
+
+
+def _claim(claim: Claim, verdict: Verdict) -> tuple[str, str, str, str]:
+    """(verdict word, what is claimed, the sentence, the small print)."""
+    compared = claim.comparison
+    detail = ""
+    if compared is not None:
+        parts = [
+            f"probability {compared.probability:.3f} above zero",
+            f"{compared.within:.3f} within the smallest difference of interest",
+            f"{count(compared.units)} {compared.unit}s" if compared.units else "",
+            f"{len(compared.folds)} folds" if compared.folds else "",
+            *compared.assumptions,
+        ]
+        detail = "; ".join(part for part in parts if part)
+    return claim.verdict.value, claim_lead(claim), claim_sentence(claim, verdict.metric, verdict.delta), detail
+
+
+def _test(name: str, value: Score, verdict: Verdict) -> tuple[str, str, str, str]:
+    """(which model, score, interval, images)."""
+    named = {"chosen": "the chosen recipe", "control": "the best control", "softmax-only": "softmax only"}
+    return (
+        named.get(name, name),
+        score(value.interval.value, value.metric),
+        score_range(value.interval, value.metric),
+        count(value.images),
+    )
+
+
+def _asked(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """The settings that shaped the run, as (what, value)."""
+    show: Callable[[object], str] = lambda value: "default" if value is None else str(value)  # noqa: E731
+    return (
+        ("data", settings.data),
+        ("fingerprint", settings.fingerprint),
+        ("backbones", ", ".join(settings.backbones)),
+        ("image size", f"{settings.size} x {settings.size}"),
+        ("metric", metric_name(settings.metric)),
+        ("seed", str(settings.seed)),
+        ("delta", show(settings.delta)),
+        ("mirrored views", settings.flip),
+        ("device", settings.device),
+        ("time limit", duration(settings.time_s) if settings.time_s else "none"),
+        ("backend", settings.backend),
+    )
+
+
+def _split_pairs(facts: RunFacts) -> tuple[tuple[str, str], ...]:
+    """The splits in a few pairs: their kind, their sizes, the sealed test set, the groups."""
+    trains = sorted({fold.train for fold in facts.folds})
+    held = sorted({fold.validation for fold in facts.folds})
+    by = {"user": ", the user's own", "rule": ", set aside by rule"}.get(facts.sealed_by, "")
+    return (
+        ("images", count(facts.images)),
+        ("groups", count(facts.groups) if facts.groups is not None else "none given"),
+        ("splits", f"{len(facts.folds)}, {facts.split_kind.replace('-', ' ')}"),
+        ("trained on, each", _span(trains)),
+        ("validated on, each", _span(held)),
+        ("sealed", f"{count(facts.sealed)} images{by}" if facts.sealed else "none"),
+    )
+
+
+def _span(sizes: list[int]) -> str:
+    """`942 images` or `941 to 942 images`."""
+    if not sizes:
+        return "none"
+    return f"{count(sizes[0])} images" if len(sizes) == 1 else f"{count(sizes[0])} to {count(sizes[-1])} images"
