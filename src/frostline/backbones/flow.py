@@ -1,0 +1,142 @@
+"""Data flow in a traced network: which values depend on the images, and where exactly one of them is still needed."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+
+from frostline.backbones.probe import Probe, Shape
+from frostline.backbones.trace import Trace
+
+_SHAPE_ATTRIBUTES = {"shape", "ndim", "device", "dtype", "is_cuda", "requires_grad", "layout", "itemsize"}
+_SHAPE_METHODS = {"size", "dim", "numel", "ndimension", "is_floating_point", "nelement", "stride", "is_contiguous"}
+_RANDOM = {"rand", "randn", "randint", "randperm", "bernoulli", "multinomial", "normal", "rand_like", "randn_like", "dropout"}
+
+
+def is_shape_read(node: fx.Node) -> bool:
+    """The node asks a tensor for its shape, type or device: it needs no numbers of it."""
+    if node.op == "call_function" and node.target is getattr:
+        return node.args[1] in _SHAPE_ATTRIBUTES
+    if node.op == "call_function" and node.target in (len, torch.numel, torch.is_tensor, isinstance):
+        return True
+    return node.op == "call_method" and node.target in _SHAPE_METHODS
+
+
+def is_random(node: fx.Node) -> bool:
+    """The node draws random numbers: it must run exactly once."""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return node.op in ("call_function", "call_method") and name.rstrip("_") in _RANDOM
+
+
+def has_side_effect(node: fx.Node) -> bool:
+    """The node changes a parameter or buffer in place, as counting batches does."""
+    return node.op == "call_method" and str(node.target).endswith("_") and not str(node.target).endswith("__")
+
+
+def dependent(graph: fx.Graph) -> set[fx.Node]:
+    """The nodes whose numbers depend on the images or on random draws. Parameters, and maths on them alone, do not."""
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op == "placeholder" or is_random(node) or (node.op != "get_attr" and not is_shape_read(node) and any(argument in found for argument in node.all_input_nodes)):
+            found.add(node)
+    return found
+
+
+def crossings(traced: Trace, probed: Probe, probed_batch: int) -> list[fx.Node]:
+    """The nodes after which their own output is the only input-dependent value still needed, in order.
+
+    Only tensors whose first dimension is the batch count: at any other place there is more than one image in a row.
+    """
+    nodes = list(traced.graph.nodes)
+    needed = dependent(traced.graph)
+    position = {node: index for index, node in enumerate(nodes)}
+    last_use = {
+        node: max((position[user] for user in node.users if user in needed or user.op == "output"), default=-1) for node in needed
+    }
+    found, live = [], set[fx.Node]()
+    for index, node in enumerate(nodes):
+        live = {value for value in live if last_use[value] > index}
+        if node in needed and last_use[node] > index:
+            live.add(node)
+        if live == {node} and node.op not in ("placeholder", "output") and _is_batch(probed, node, probed_batch):
+            found.append(node)
+    return found
+
+
+def _is_batch(probed: Probe, node: fx.Node, batch: int) -> bool:
+    first, second = probed.values.get(node), probed.again.get(node)
+    if not isinstance(first, Shape) or not isinstance(second, Shape) or len(first.extents) < 2:
+        return False
+    return first.extents[0] == batch and second.extents[0] == batch + 1 and first.extents[1:] == second.extents[1:]
+
+
+_VIEWS = {
+    "view", "reshape", "flatten", "transpose", "permute", "squeeze", "unsqueeze", "getitem", "chunk", "split", "unbind",
+    "contiguous", "narrow", "expand", "expand_as", "detach", "movedim", "t", "to", "float", "type", "type_as", "unflatten", "select",
+    "swapaxes", "swapdims", "view_as", "reshape_as", "tensor_split", "getattr", "dropout", "pad", "identity", "moveaxis",
+}  # fmt: skip
+_IN_PLACE_OPERATORS = {
+    operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ifloordiv, operator.ipow, operator.imod,
+    operator.iand, operator.ior, operator.ixor, operator.setitem, operator.imatmul,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Modules:
+    """Looks modules up by their path."""
+
+    root: torch.nn.Module
+
+    def __getitem__(self, path: str) -> torch.nn.Module:
+        return self.root.get_submodule(path)
+
+
+def may_overwrite_input(graph: fx.Graph, root: torch.nn.Module) -> bool:
+    """Whether running `graph` may write into the tensor it is given, directly or through a view of it.
+
+    Errs on the side of yes: a needless copy is cheap, an overwritten activation is a wrong result.
+    """
+    modules = _Modules(root)
+    aliases = {node for node in graph.nodes if node.op == "placeholder"}
+    for node in graph.nodes:
+        subject = node.args[0] if node.args else None
+        if not isinstance(subject, fx.Node) or subject not in aliases or node.op == "output":
+            continue
+        if _in_place(node, modules):
+            return True
+        if _may_be_view(node, modules):
+            aliases.add(node)
+    return False
+
+
+def _in_place(node: fx.Node, modules: _Modules) -> bool:
+    if node.op == "call_module":
+        return any(getattr(module, "inplace", False) for module in modules[str(node.target)].modules())
+    if node.kwargs.get("inplace") or node.kwargs.get("out") is not None or node.target in _IN_PLACE_OPERATORS:
+        return True
+    if has_side_effect(node):
+        return True
+    name = getattr(node.target, "__name__", "")
+    # a literal True among a function's positional arguments may be its `inplace`
+    return node.op == "call_function" and (
+        (name.endswith("_") and not name.endswith("__")) or any(value is True for value in node.args)
+    )
+
+
+def _may_be_view(node: fx.Node, modules: _Modules) -> bool:
+    if node.op == "call_module":
+        module = modules[str(node.target)]
+        computing = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.LayerNorm, torch.nn.BatchNorm2d, torch.nn.GroupNorm)
+        return not isinstance(module, computing)
+    name: Any = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    if node.op == "call_function" and getattr(node.target, "__module__", "").partition(".")[0] not in (
+        "torch",
+        "_operator",
+        "builtins",
+    ):
+        return not name.startswith("conv")
+    return name in _VIEWS

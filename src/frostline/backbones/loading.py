@@ -1,0 +1,84 @@
+"""From a name to a backbone with its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from torch import nn
+
+from frostline.backbones.anatomy import dissect
+from frostline.backbones.architecture import Architecture
+from frostline.backbones.catalogue import find, resolve
+from frostline.backbones.cuts import classifier_paths
+from frostline.backbones.loaded import LoadedBackbone, assemble, seeded
+from frostline.backbones.names import Reference, parse_name
+from frostline.backbones.weights import fit_state, read_config, read_weights
+from frostline.errors import BackboneError
+from frostline.terms.backbone import InputSpec
+
+
+def load(name: str, *, pretrained: bool = True, weights: str | Path | None = None, size: int | None = None) -> LoadedBackbone:
+    """The backbone that `name` says: `LIBRARY/MODEL[=FILE][?mean=...&std=...&size=...]`.
+
+    Args:
+        name: of timm, torchvision or `demo/efficientnet_lite0`; a bare name where it is in one library only;
+            `timm/local-dir:PATH`; an own function `package.module:function`.
+        pretrained: False gives random weights, the same ones every time.
+        weights: a file for the named architecture; goes before one in the name.
+        size: of square images, in pixels; goes before one in the name; None for the backbone's own.
+
+    Raises:
+        BackboneError: the name, file, option or size cannot be used; the message says what can.
+    """
+    reference = resolve(parse_name(name))
+    if weights is not None:
+        reference = dataclasses.replace(reference, weights=Path(weights).expanduser())
+    architecture = find(reference)
+    spec = reference.applied_to(_configured(architecture.spec, reference.weights))
+    network, notes = _weighted(architecture, reference, pretrained)
+    loaded = assemble(
+        architecture,
+        network,
+        dataclasses.replace(spec, height=architecture.spec.height, width=architecture.spec.width),
+        None,
+        notes,
+    )
+    if reference.stages:
+        loaded = loaded.with_stages(reference.stages)
+    wanted = size or reference.size or (spec.height if spec.height == spec.width else None)
+    return loaded.at(wanted) if wanted else loaded
+
+
+def _configured(spec: InputSpec, weights: Path | None) -> InputSpec:
+    """The specification that a `config.json` beside the weights gives, over the architecture's own."""
+    config = read_config(weights) if weights else {}
+    changes: dict[str, object] = {key: tuple(config[key]) for key in ("mean", "std") if config.get(key)}
+    changes |= {key: config[key] for key in ("interpolation", "crop_pct") if config.get(key)}
+    if config.get("input_size"):
+        changes |= dict(zip(("channels", "height", "width"), config["input_size"], strict=True))
+    return dataclasses.replace(spec, **changes)  # type: ignore[arg-type]
+
+
+def _weighted(architecture: Architecture, reference: Reference, pretrained: bool) -> tuple[nn.Module, list[str]]:
+    """The network with its weights, and what the user should know about them."""
+    network = seeded(architecture, None, 0)
+    if not pretrained:
+        return network, ["random weights: nothing was learnt from other images."]
+    if reference.weights is None:
+        state, source = architecture.download(), architecture.name
+    else:
+        state, source = read_weights(reference.weights), f"{str(reference.weights)!r} for {architecture.name}"
+    state = architecture.adapt(state, network, None)
+    fit_state(network, state, _classifier(architecture, network), source)
+    return network, []
+
+
+def _classifier(architecture: Architecture, network: nn.Module) -> tuple[str, ...]:
+    if architecture.classifier is not None:
+        return architecture.classifier
+    try:
+        anatomy = dissect(network, architecture.leaves, architecture.spec.size, None)
+    except Exception as error:
+        raise BackboneError(f"backbone {architecture.name!r} cannot be taken apart ({type(error).__name__}: {error}).") from error
+    return classifier_paths(network, anatomy.evaluating.traced)

@@ -1,0 +1,264 @@
+"""A network that runs stage by stage, with stages that are really frozen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from frostline.backbones.body import build_body
+from frostline.backbones.extract import Code
+from frostline.backbones.pooling import pool
+from frostline.backbones.trace import has_statistics
+from frostline.errors import BackboneError, nearest
+from frostline.terms.backbone import Layout
+
+
+@dataclass(frozen=True, eq=False)
+class StageCode:
+    """What is needed to build one stage from any copy of the network.
+
+    Attributes:
+        name: the stage's; `evaluating` and `training` its code in both modes.
+        constants: tensors that tracing made, by their target.
+    """
+
+    name: str
+    evaluating: Code
+    training: Code
+    constants: dict[str, torch.Tensor]
+
+    @property
+    def targets(self) -> set[str]:
+        return self.evaluating.targets | self.training.targets
+
+
+class StagePart(nn.Module):
+    """One stage. Its `body` holds the modules it uses, under the paths that they have in the original network.
+
+    A frozen part always evaluates: normalisation keeps its statistics, dropout and drop-path are off and no parameter gets a
+    gradient, whatever `.train()` is called on it or on what contains it. With `norm_frozen`, normalisation layers keep their
+    statistics while the rest, their scale and shift included, is trained.
+    """
+
+    def __init__(self, code: StageCode, network: nn.Module) -> None:
+        super().__init__()
+        self.name = code.name
+        self.code = code
+        self.body = build_body(network, code.targets, code.constants)
+        self._trainable = [name for name, parameter in self.body.named_parameters() if parameter.requires_grad]
+        self._frozen = False
+        self._norm_frozen = False
+        self.train(network.training)
+
+    @property
+    def frozen(self) -> bool:
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self._frozen = value
+        for name, parameter in self.body.named_parameters():
+            parameter.requires_grad_(not value and name in self._trainable)
+        self.train(self.training)
+
+    @property
+    def norm_frozen(self) -> bool:
+        return self._norm_frozen
+
+    @norm_frozen.setter
+    def norm_frozen(self, value: bool) -> None:
+        self._norm_frozen = value
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> StagePart:
+        """Training mode, as far as the part is not frozen: `training` stays False for a frozen part."""
+        super().train(mode and not self._frozen)
+        if self._norm_frozen:
+            for module in self.body.modules():
+                if has_statistics(module):
+                    module.train(False)
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, ...) at the cut before this stage -> (batch, ...) at its own. `x` is never written to."""
+        code = self.code.training if self.training else self.code.evaluating
+        return code.forward(self.body, x.clone() if code.copies_input else x)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters and persistent buffers, by the names they have in the original network."""
+        return dict(self.body.state_dict(keep_vars=True))
+
+
+class StagedNetwork(nn.Module):
+    """A backbone's stages in a row; parameters are this copy's own.
+
+    Attributes:
+        parts: one `StagePart` a stage, in order.
+        layouts: cut name -> layout, for pooling in `tap`.
+    """
+
+    def __init__(self, codes: Sequence[StageCode], network: nn.Module, layouts: dict[str, Layout]) -> None:
+        super().__init__()
+        self.layouts = dict(layouts)
+        self.parts = nn.ModuleList(StagePart(code, network) for code in codes)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(part.name for part in self._parts())
+
+    def part(self, name: str) -> StagePart:
+        """The stage of that name.
+
+        Raises:
+            BackboneError: there is none.
+        """
+        for part in self._parts():
+            if part.name == name:
+                return part
+        names = self.stage_names
+        raise BackboneError(f"stage {name!r} is not one of {', '.join(names)}.{nearest(name, names)} Name one of these.")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, height, width) -> the features after the last kept stage."""
+        return self.run(x)
+
+    def run(self, x: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
+        """Stages `first` to before `last`, from the tensor at the cut before `first`; `x` is never written to."""
+        for part in self._parts()[first:last]:
+            x = part(x)
+        return x
+
+    def truncate(self, count: int) -> StagedNetwork:
+        """The first `count` stages, as a network that shares its parts with this one.
+
+        Raises:
+            BackboneError: there are not so many stages.
+        """
+        if not 1 <= count <= len(self.parts):
+            raise BackboneError(
+                f"{count} stages asked for, but {' '.join(self.stage_names)} are {len(self.parts)}; keep at least 1."
+            )
+        shorter = StagedNetwork((), nn.Identity(), self.layouts)
+        shorter.parts = nn.ModuleList(self._parts()[:count])
+        shorter.training = self.training
+        return shorter
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Freeze these stages; the others are left as they are.
+
+        Raises:
+            BackboneError: a stage is unknown, or shares parameters with one that is not frozen.
+        """
+        for name in names:
+            self.part(name).frozen = True
+        self._check_tied()
+
+    def copy_stage_from(self, other: StagedNetwork, name: str) -> None:
+        """Give the stage `name` the tensors that it has in `other`, a network of the same architecture."""
+        source = other.part(name).tensors()
+        with torch.no_grad():
+            for key, tensor in self.part(name).tensors().items():
+                tensor.copy_(source[key])
+
+    @torch.no_grad()
+    def tap(self, x: torch.Tensor, pooled: bool = False) -> dict[str, torch.Tensor]:
+        """The value at every cut, in order, in evaluation mode and without gradients: cut name -> (batch, ...).
+
+        Args:
+            pooled: give (batch, channels) instead, pooled as the network pools; takes far less memory.
+        """
+        taken: dict[str, torch.Tensor] = {}
+        modes = [(part, part.training) for part in self._parts()]
+        self.eval()
+        try:
+            for part in self._parts():
+                x = _Tap(part, taken, self.layouts if pooled else None).run(x.clone())
+        finally:
+            for part, mode in modes:
+                part.train(mode)
+        return taken
+
+    def original_state(self) -> dict[str, torch.Tensor]:
+        """Detached tensors of all stages by their names in the original network; they share memory with this network."""
+        return {name: tensor.detach() for part in self._parts() for name, tensor in part.tensors().items()}
+
+    def load_original_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Copy tensors in by their names in the original network; names of no stage (the old classifier's) are passed over.
+
+        Raises:
+            BackboneError: tensors are missing or of another shape.
+        """
+        own = {name: tensor for part in self._parts() for name, tensor in part.tensors().items()}
+        wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
+        if wrong:
+            shown = ", ".join(wrong[:5])
+            raise BackboneError(
+                f"{len(wrong)} of {len(own)} tensors are missing or of another shape, the first of them {shown};"
+                " expected the state of the same backbone at the same size. Load the backbone that the state was saved from."
+            )
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(state[name])
+
+    def stage_of(self) -> dict[str, str]:
+        """Original parameter or buffer name -> the first stage that uses it."""
+        found: dict[str, str] = {}
+        for part in self._parts():
+            for name in part.tensors():
+                found.setdefault(name, part.name)
+        return found
+
+    def prefix_digests(self, count: int) -> tuple[str, str]:
+        """Digests of the first `count` stages: (of their weights and statistics, of their evaluation graphs)."""
+        tensors = {name: tensor for part in self._parts()[:count] for name, tensor in part.tensors().items()}
+        source = "\n".join(part.code.evaluating.source for part in self._parts()[:count])
+        return tensors_digest(tensors), hashlib.sha256(source.encode()).hexdigest()
+
+    def _parts(self) -> list[StagePart]:
+        return [part for part in self.parts if isinstance(part, StagePart)]
+
+    def _check_tied(self) -> None:
+        owners: dict[int, StagePart] = {}
+        for part in self._parts():
+            for parameter in part.body.parameters():
+                other = owners.setdefault(id(parameter), part)
+                if other.frozen != part.frozen:
+                    raise BackboneError(
+                        f"stages {other.name} and {part.name} share parameters, so they can only be treated alike;"
+                        " freeze both or neither."
+                    )
+
+
+def tensors_digest(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over the floating-point tensors, sorted by name: name, shape and bytes as 32-bit floats.
+
+    Counters and index tables are left out: they belong to the architecture, or change no result.
+    """
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        if tensor.is_floating_point():
+            plain = tensor.detach().to("cpu", torch.float32).contiguous()
+            total.update(f"{name} float32 {tuple(plain.shape)}\n".encode())
+            total.update(plain.numpy().tobytes())
+    return total.hexdigest()
+
+
+class _Tap(fx.Interpreter):
+    """Runs one part node by node and takes a copy at each cut, before a later operation can write into it."""
+
+    def __init__(self, part: StagePart, taken: dict[str, torch.Tensor], layouts: dict[str, Layout] | None) -> None:
+        super().__init__(part.body, graph=part.code.evaluating.graph)
+        self.marks: dict[fx.Node, str] = part.code.evaluating.marks
+        self.taken, self.layouts = taken, layouts
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        name = self.marks.get(n)
+        if name is not None:
+            self.taken[name] = pool(value, self.layouts[name]) if self.layouts else value.clone()
+        return value

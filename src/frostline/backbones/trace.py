@@ -1,0 +1,130 @@
+"""The forward graph of a network in one mode, with the module that produced each value."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+_INNER = "network."
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """What a library asks tracers to keep whole: its modules' types and its functions."""
+
+    modules: tuple[type[nn.Module], ...] = ()
+    functions: tuple[Callable[..., Any], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A traced forward pass; targets in the graph are the paths of the original network.
+
+    Attributes:
+        graph: one placeholder (the images), one output.
+        outputs: node -> paths of the modules whose output it is, the innermost first.
+        inside: node -> path of the innermost module that it was made in.
+        constants: tensors that the forward pass made while it was traced, by their target in the graph.
+    """
+
+    graph: fx.Graph
+    outputs: dict[fx.Node, tuple[str, ...]]
+    inside: dict[fx.Node, str]
+    constants: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def images(self) -> fx.Node:
+        """The placeholder."""
+        return next(node for node in self.graph.nodes if node.op == "placeholder")
+
+
+def trace(network: nn.Module, leaves: Leaves, training: bool) -> Trace:
+    """The graph of `network(images)` in training or evaluation mode.
+
+    The network itself is left as it was: tracing pollutes the caches that some modules keep, so a copy is traced.
+
+    Raises:
+        Exception: whatever torch.fx raises for control flow that depends on the data.
+    """
+    copied = copy.deepcopy(network).train(training)
+    wrapped = _Images(copied)
+    wrapped.training = training
+    tracer = _Tracer(leaves)
+    graph = tracer.trace(wrapped)
+    for node in graph.nodes:
+        if node.op in ("call_module", "get_attr"):
+            node.target = node.target.removeprefix(_INNER)
+    constants = {
+        node.target: getattr(wrapped, node.target)
+        for node in graph.nodes
+        if node.op == "get_attr" and node.target.startswith("_tensor_constant")
+    }
+    outputs = {node: _numbered(paths, tracer.calls[node]) for node, paths in tracer.outputs.items()}
+    return Trace(graph, outputs, tracer.inside, constants)
+
+
+def has_statistics(module: nn.Module) -> bool:
+    """Whether the module keeps running statistics of its own: batch normalisation and its kin."""
+    return module._buffers.get("running_mean") is not None
+
+
+class _Images(nn.Module):
+    """Calls a network with images alone, so that its other arguments keep their defaults instead of becoming inputs."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.network(images)
+
+
+class _Tracer(fx.Tracer):
+    """Records who made what. Normalisation with statistics stays whole, so that its mode can be set at run time."""
+
+    proxy_buffer_attributes = True
+
+    def __init__(self, leaves: Leaves) -> None:
+        super().__init__(autowrap_functions=leaves.functions)
+        self.leaves = leaves.modules
+        self.stack: list[str] = [""]
+        self.inside: dict[fx.Node, str] = {}
+        self.order: dict[fx.Node, int] = {}
+        self.outputs: dict[fx.Node, list[str]] = {}
+        self.calls: dict[fx.Node, list[int]] = {}
+        self.counts: dict[str, int] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, self.leaves) or has_statistics(m) or super().is_leaf_module(m, module_qualified_name)
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        self.inside[node] = self.stack[-1]
+        self.order[node] = len(self.order)
+        return node
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        path = self.path_of_module(m).removeprefix(_INNER)
+        known = len(self.order)
+        self.stack.append(path)
+        try:
+            result = super().call_module(m, forward, args, kwargs)
+        finally:
+            self.stack.pop()
+        if isinstance(result, fx.Proxy) and self.order[result.node] >= known:
+            call = self.counts.get(path, 0)
+            self.counts[path] = call + 1
+            self.outputs.setdefault(result.node, []).append(path)
+            self.calls.setdefault(result.node, []).append(call)
+        return result
+
+
+def _numbered(paths: list[str], calls: list[int]) -> tuple[str, ...]:
+    """A module that is called again gets a number from its second call on, as `relu_1`."""
+    named = zip(paths, calls, strict=True)
+    return tuple(f"{path}_{call}" if call else path for path, call in named if path not in ("", "network"))
