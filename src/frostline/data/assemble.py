@@ -1,0 +1,181 @@
+"""From entries to a data set: checks, file digests, the fingerprint, and notes about what was seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from frostline.data.entries import Entry, listed
+from frostline.errors import DataError, nearest
+from frostline.terms.data import Dataset, Sample
+
+FEWEST = 2  # one image to learn from and one to validate on
+FOLDS = 5
+
+
+def check_classes(entries: Iterable[Entry], root: Path) -> tuple[str, ...]:
+    """The class names, sorted.
+
+    Raises:
+        DataError: one class only, a class that training cannot see, or a class with fewer than two images.
+    """
+    entries = list(entries)
+    counts = Counter(entry.label for entry in entries if entry.trains)
+    _refuse_unseen(entries, counts)
+    if len(counts) < 2:
+        name = next(iter(counts), "none")
+        raise DataError(
+            f"{root} holds one class only ({name}); expected at least two.{_inner_layout(root / name)}"
+            " Expected a folder a class, or a table with a column label."
+        )
+    small = [f"{name} ({count})" for name, count in sorted(counts.items()) if count < FEWEST]
+    if small:
+        raise DataError(
+            f"{root}: too few images to train on and to validate on in {listed(small)}; expected at least {FEWEST} a class,"
+            f" and {FOLDS} or more for {FOLDS} folds. Add images, or move these folders away."
+        )
+    return tuple(sorted(counts))
+
+
+def _refuse_unseen(entries: list[Entry], counts: Counter[str]) -> None:
+    unseen = Counter((entry.part, entry.label) for entry in entries if entry.label not in counts)
+    if not unseen:
+        return
+    (part, label), count = sorted(unseen.items(), key=str)[0]
+    raise DataError(
+        f"The class {label!r} has {count:,} images in {part} and none in train;"
+        f" train has {listed(sorted(counts)) or 'no images'}."
+        f"{nearest(label, counts)} Every class must be in train: rename the class, add training images, or remove it."
+    )
+
+
+def _inner_layout(folder: Path) -> str:
+    """Names the folder inside when the given one merely wraps a data set."""
+    inner = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return f" {folder} itself holds the folders {listed(inner, 4)}: is it the one that was meant?" if len(inner) > 1 else ""
+
+
+def make_samples(entries: Sequence[Entry], classes: Sequence[str], root: Path) -> tuple[list[Sample], dict[str, str]]:
+    """Samples ordered by path, and for every file that cannot be read its path and the reason."""
+    number = {name: index for index, name in enumerate(classes)}
+    ordered = sorted(entries, key=lambda entry: entry.path)
+    with ThreadPoolExecutor(min(8, max(2, os.cpu_count() or 2))) as pool:
+        digests = list(pool.map(lambda entry: _file_digest(root / entry.path), ordered, chunksize=64))
+    bad = {entry.path: said for entry, (digest, said) in zip(ordered, digests, strict=True) if not digest}
+    samples = [
+        Sample(entry.path, number[entry.label], entry.group, entry.part, digest)
+        for entry, (digest, _) in zip(ordered, digests, strict=True)
+        if digest
+    ]
+    return samples, bad
+
+
+def _file_digest(path: Path) -> tuple[str, str]:
+    """(digest, "") or ("", why not)."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256")
+            return (found.hexdigest()[:32], "") if file.tell() else ("", "the file is empty")
+    except OSError as error:
+        return "", error.strerror or str(error)
+
+
+def fingerprint(samples: Iterable[Sample], classes: Sequence[str]) -> str:
+    """Of paths, file digests, labels, groups, parts and class names; not of the folder's place."""
+    whole = hashlib.sha256(json.dumps(list(classes)).encode())
+    for sample in samples:
+        whole.update(json.dumps(dataclasses.astuple(sample)).encode() + b"\n")
+    return whole.hexdigest()[:32]
+
+
+def make_dataset(root: str, samples: Sequence[Sample], classes: Sequence[str], notes: Sequence[str]) -> Dataset:
+    return Dataset(root, tuple(samples), tuple(classes), fingerprint(samples, classes), tuple(notes))
+
+
+def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
+    """The data set of these samples alone, in the old order, with its own fingerprint.
+
+    Raises:
+        DataError: a class would be left with fewer than two images to train on.
+    """
+    samples = [dataset.samples[index] for index in sorted(set(indices))]
+    check_classes(
+        (Entry(s.path, dataset.classes[s.label], s.group, s.part) for s in samples),
+        Path(dataset.root),
+    )
+    kept = {sample.label for sample in samples}
+    if len(kept) < len(dataset.classes):
+        gone = listed(name for index, name in enumerate(dataset.classes) if index not in kept)
+        raise DataError(f"{dataset.root}: no readable image is left of {gone}; add images of this class or remove it.")
+    return make_dataset(dataset.root, samples, dataset.classes, (*dataset.notes, *([note] if note else [])))
+
+
+# Notes ---------------------------------------------------------------------------------------------------------------
+
+
+def describe(samples: Sequence[Sample], classes: Sequence[str]) -> list[str]:
+    """Sentences: images a class and part, groups, exact duplicates, classes with few images."""
+    notes = [f"{len(samples):,} images in {len(classes)} classes: {_per_class(samples, classes)}."]
+    parts = [part for part in ("train", "val", "test") if any(s.part == part for s in samples)]
+    for part in parts:
+        inside = [s for s in samples if s.part == part]
+        notes.append(f"{part}: {len(inside):,} images: {_per_class(inside, classes)}.")
+        absent = [name for index, name in enumerate(classes) if all(s.label != index for s in inside)]
+        if absent:
+            notes.append(f"{part} holds no image of {listed(absent)}; scores on it say nothing about this class.")
+    notes += _group_notes(samples) + _duplicate_notes(samples)
+    trained = Counter(s.label for s in samples if s.part in (None, "train"))
+    few = [f"{classes[label]} ({count})" for label, count in sorted(trained.items()) if count < FOLDS]
+    if few:
+        notes.append(f"Very few images of {listed(few)}: folds are fewer than {FOLDS}, and little can be claimed.")
+    return notes
+
+
+def _per_class(samples: Sequence[Sample], classes: Sequence[str]) -> str:
+    counts = Counter(sample.label for sample in samples)
+    return listed((f"{name} {counts[index]:,}" for index, name in enumerate(classes)), 20)
+
+
+def _group_notes(samples: Sequence[Sample]) -> list[str]:
+    sizes = Counter(sample.group for sample in samples if sample.group is not None)
+    if not sizes:
+        return []
+    notes = [f"{len(sizes):,} groups; the largest has {max(sizes.values()):,} images."]
+    crossing = _crossing_parts(samples, lambda sample: sample.group)
+    if crossing:
+        notes.append(f"{crossing:,} groups are in more than one of train, val and test: scores there are flattered.")
+    return notes
+
+
+def _duplicate_notes(samples: Sequence[Sample]) -> list[str]:
+    sets: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        sets[sample.digest].append(sample)
+    several = [found for digest, found in sets.items() if digest and len(found) > 1]
+    if not several:
+        return []
+    extra = sum(len(found) - 1 for found in several)
+    notes = [f"{extra:,} exact duplicates of other images (such as {several[0][0].path} and {several[0][1].path})."]
+    crossing = [found for found in several if len({s.part for s in found}) > 1]
+    if crossing:
+        notes.append(f"{len(crossing):,} images are in more than one of train, val and test: scores there are flattered.")
+    disputed = [found for found in several if len({s.label for s in found}) > 1]
+    if disputed:
+        names = listed(" = ".join(s.path for s in found) for found in disputed[:3])
+        notes.append(f"{len(disputed):,} images have several files with different labels ({names}): correct or remove them.")
+    return notes
+
+
+def _crossing_parts(samples: Iterable[Sample], key: Callable[[Sample], str | None]) -> int:
+    parts: defaultdict[str, set[str | None]] = defaultdict(set)
+    for sample in samples:
+        name = key(sample)
+        if name is not None:
+            parts[name].add(sample.part)
+    return sum(len(found) > 1 for found in parts.values())

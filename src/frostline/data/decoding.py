@@ -1,0 +1,188 @@
+"""From a file to a square of pixels: the only way in which frostline decodes an image.
+
+Search, prediction and tests share it, because two ways of decoding differ in pixels and hence in scores.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from frostline.errors import DataError, nearest
+from frostline.terms.backbone import InputSpec
+
+Pixels = npt.NDArray[np.uint8]
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
+_GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+_DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})  # more than eight bits a pixel
+_LONGEST_ASPECT = 8  # a strip longer than this is shortened before it is enlarged: 1 x 9000 pixels must not fill the memory
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How images are resized and cut.
+
+    Attributes:
+        size: side of the square that the network receives, pixels.
+        margin: side of the square that is stored, at least `size`: the image's short side is resized to it.
+        interpolation: of the resize, always antialiased: bilinear, bicubic, nearest, lanczos, box or hamming.
+    """
+
+    size: int
+    margin: int
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in _FILTERS:
+            raise DataError(
+                f"interpolation {self.interpolation!r} is not known; expected one of {', '.join(_FILTERS)}."
+                f"{nearest(self.interpolation, _FILTERS)}"
+            )
+        if not 1 <= self.size <= self.margin:
+            raise DataError(f"an image size of {self.size} in a square of {self.margin} pixels; expected 1 <= size <= square.")
+
+    @classmethod
+    def of(cls, spec: InputSpec) -> Geometry:
+        """As the weights' evaluation transform resizes: the short side to floor(height / crop_pct), then the centre."""
+        return cls(spec.height, max(spec.height, math.floor(spec.height / spec.crop_pct)), spec.interpolation)
+
+    @property
+    def offset(self) -> int:
+        """Of the centre crop inside the stored square, from its upper left corner."""
+        return round((self.margin - self.size) / 2)
+
+
+def decode(path: str | Path, geometry: Geometry) -> Pixels:
+    """The stored square of one image: (margin, margin, channels), channels 1 for gray files and 3 for all others.
+
+    Orientation tags are applied; transparency is laid on white; gray of more than 8 bits is stretched from its own
+    minimum and maximum to 0..255; of several frames the first counts. JPEGs are decoded at the smallest scale that is
+    not below the needed size.
+
+    Raises:
+        DataError: the file is missing, damaged, cut off, too large to be sane, or no image; its name is in the message.
+    """
+    try:
+        with Image.open(path) as image:
+            image.draft(None, _resized(image.size, geometry.margin))
+            return _square(_plain(_upright(image)), geometry)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plug-ins raise whatever their parsers stumble over
+        raise DataError(f"{path} cannot be decoded: {_reason(error)}") from error
+
+
+def short_side(path: str | Path) -> int:
+    """The image's shorter side in pixels, from its header alone.
+
+    Raises:
+        DataError: the header cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return min(image.size)
+    except Exception as error:
+        raise DataError(f"{path} cannot be decoded: {_reason(error)}") from error
+
+
+def is_gray_file(path: str | Path) -> bool:
+    """Whether the header says that there is no colour; False for files that cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.mode in _GRAY_MODES
+    except Exception:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "the file is not there."
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image that can be read, or its beginning is damaged."
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"it is too large ({error})."
+    return f"{error}." if str(error) else f"{type(error).__name__}."
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()  # damage in the pixels must surface here, not as a damaged orientation tag
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken tag says nothing; the pixels are fine
+        return image
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The image as L, RGB or, for deep gray, F (floats 0..255, quantised only after the resize)."""
+    if image.mode in _DEEP_MODES:
+        return Image.fromarray(_stretched(np.asarray(image)))
+    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        return _on_white(image)
+    return image.convert("L" if image.mode in _GRAY_MODES else "RGB")
+
+
+def _stretched(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Gray of any depth, (height, width), to 0..255 by its own finite range; a constant image becomes 0."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ValueError("it holds no finite number")
+    low, high = float(values[finite].min()), float(values[finite].max())
+    scaled = (np.where(finite, values, low).astype(np.float64) - low) * (255.0 / (high - low) if high > low else 0.0)
+    return scaled.astype(np.float32)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    gray = image.mode in _GRAY_MODES
+    colours = image.convert("RGBA")
+    white = Image.new("RGBA", colours.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, colours).convert("L" if gray else "RGB")
+
+
+def _resized(size: tuple[int, int], short: int) -> tuple[int, int]:
+    """(width, height) after the short side was resized, rounded as torchvision rounds."""
+    width, height = size
+    if width <= height:
+        return short, int(short * height / width)
+    return int(short * width / height), short
+
+
+def _square(image: Image.Image, geometry: Geometry) -> Pixels:
+    image = _shortened(image)
+    width, height = _resized(image.size, geometry.margin)
+    resized = image if image.size == (width, height) else image.resize((width, height), _FILTERS[geometry.interpolation])
+    left, top = _start(width, geometry), _start(height, geometry)
+    cut = np.asarray(resized.crop((left, top, left + geometry.margin, top + geometry.margin)))
+    if cut.dtype != np.uint8:
+        cut = np.clip(np.rint(cut), 0, 255).astype(np.uint8)
+    return cut.reshape(geometry.margin, geometry.margin, -1)
+
+
+def _shortened(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    longest = _LONGEST_ASPECT * min(width, height)
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    if not left and not top:
+        return image
+    return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
+
+
+def _start(extent: int, geometry: Geometry) -> int:
+    """Where the stored square begins, so that its centre crop is the centre crop of the whole, to the pixel.
+
+    Two roundings in a row, margin in image and size in margin, would at times be one pixel off.
+    """
+    return round((extent - geometry.size) / 2) - geometry.offset

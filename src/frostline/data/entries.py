@@ -1,0 +1,102 @@
+"""What a folder or a table says about one image, before any file is opened."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_CLUTTER = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image as it was found.
+
+    Attributes:
+        path: relative to the data set's root, with forward slashes.
+        label: the class's name.
+        group, part: as in `Sample`.
+    """
+
+    path: str
+    label: str
+    group: str | None = None
+    part: str | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether classes are learned from it: it is in `train`, or there are no parts."""
+        return self.part in (None, "train")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images below a folder, and what else lay there.
+
+    Attributes:
+        images: paths relative to the root, sorted.
+        others: suffix (or name, where there is none) -> number of files.
+    """
+
+    images: tuple[str, ...]
+    others: Counter[str]
+
+    def describe_others(self) -> str:
+        """`12 .dcm, 1 .txt`, or `no files at all`."""
+        kinds = sorted(self.others.items(), key=lambda item: (-item[1], item[0]))[:5]
+        return ", ".join(f"{count:,} {kind}" for kind, count in kinds) or "no files at all"
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder is hidden or left there by an operating system."""
+    return name.startswith(".") or name.lower() in _CLUTTER
+
+
+def is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_clutter(name)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The visible folders directly below, ordered by name."""
+    return sorted((p for p in folder.iterdir() if p.is_dir() and not is_clutter(p.name)), key=lambda p: p.name)
+
+
+def images_directly_in(folder: Path) -> list[Path]:
+    return sorted((p for p in folder.iterdir() if is_image(p.name) and p.is_file()), key=lambda p: p.name)
+
+
+def find_images(folder: Path, root: Path) -> Found:
+    """All images below `folder`, at any depth; the order never depends on the file system.
+
+    Linked folders are followed, each real folder once, so that a link to a parent cannot loop.
+    """
+    images: list[str] = []
+    others: Counter[str] = Counter()
+    seen: set[str] = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not is_clutter(name) and _new(Path(here) / name, seen))
+        for name in files:
+            if is_image(name):
+                images.append((Path(here) / name).relative_to(root).as_posix())
+            elif not is_clutter(name):
+                others[Path(name).suffix.lower() or name] += 1
+    return Found(tuple(sorted(images)), others)
+
+
+def _new(folder: Path, seen: set[str]) -> bool:
+    real = os.path.realpath(folder)
+    fresh = real not in seen
+    seen.add(real)
+    return fresh
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """`a, b, c and 12 more`."""
+    every = list(names)
+    tail = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + tail

@@ -1,0 +1,255 @@
+"""Writing decoded images into one file, whole or not at all, and finding it again.
+
+Beside `NAME.npy` lies `NAME.json` with what is needed to trust it: its shape, a checksum and the images left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from frostline.data.assemble import subset
+from frostline.data.decoding import Geometry, Pixels, decode, is_gray_file
+from frostline.data.entries import listed
+from frostline.errors import DataError
+from frostline.terms.data import Dataset
+from frostline.terms.identity import digest
+
+FORMAT_VERSION = 1
+CHUNK = 64  # images handled at a time
+_ABANDONED_S = 86_400.0
+
+Shape = tuple[int, int, int, int]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is written beside the pixels.
+
+    Attributes:
+        shape: (count, margin, margin, channels).
+        checksum: CRC-32 of the pixels; `source` that of the file they were made from, 0 when they were decoded.
+        left_out: path -> why it could not be decoded.
+    """
+
+    shape: Shape
+    checksum: int
+    source: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def file_name(dataset: Dataset, geometry: Geometry) -> str:
+    return f"pixels-{digest([dataset.fingerprint, geometry, FORMAT_VERSION], 24)}.npy"
+
+
+# Finding what is there -----------------------------------------------------------------------------------------------
+
+
+def find(path: Path, dataset: Dataset, geometry: Geometry, allow_unreadable: bool) -> tuple[Dataset, Shape] | None:
+    """The data set and the shape of an intact file, or None when it must be written (again)."""
+    record = _record(path)
+    if record is None or not _matches(path, record):
+        return None
+    if record.left_out and not allow_unreadable:
+        return None  # they may have been repaired, or only a network drive was away
+    readable = _without(dataset, record.left_out)
+    if record.shape[:3] != (len(readable.samples), geometry.margin, geometry.margin):
+        return None
+    return readable, record.shape
+
+
+def intact(path: Path, shape: Shape, source: int) -> bool:
+    """Whether `path` holds exactly what was written, of this shape and made from the file with checksum `source`."""
+    record = _record(path)
+    return record is not None and (record.shape, record.source) == (shape, source) and _matches(path, record)
+
+
+def checksum_of(path: Path) -> int:
+    """The recorded checksum of a file's pixels; 0 where nothing is recorded."""
+    record = _record(path)
+    return record.checksum if record else 0
+
+
+def _record(path: Path) -> Record | None:
+    try:
+        found = json.loads(path.with_suffix(".json").read_text())
+        count, height, width, channels = (int(extent) for extent in found["shape"])
+        left_out = {str(name): str(why) for name, why in found["left_out"].items()}
+        return Record((count, height, width, channels), int(found["checksum"]), int(found["source"]), left_out)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _matches(path: Path, record: Record) -> bool:
+    try:
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return pixels.dtype == np.uint8 and pixels.shape == record.shape and _checksum(pixels) == record.checksum
+
+
+def _checksum(pixels: Pixels) -> int:
+    found = 0
+    for start in range(0, len(pixels), CHUNK):
+        found = zlib.crc32(np.ascontiguousarray(pixels[start : start + CHUNK]).data, found)
+    return found
+
+
+# Decoding ------------------------------------------------------------------------------------------------------------
+
+
+def decode_all(
+    path: Path, dataset: Dataset, geometry: Geometry, progress: Progress | None, allow_unreadable: bool
+) -> tuple[Dataset, Shape]:
+    """Decodes every image and publishes the file; returns the readable data set and the file's shape.
+
+    Raises:
+        DataError: images cannot be decoded and may not be left out, or none can, or the disk is too small.
+    """
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool, _scratch(path) as scratch:
+        files = [str(Path(dataset.root) / sample.path) for sample in dataset.samples]
+        channels = 1 if all(pool.map(is_gray_file, files)) else 3
+        rows = _allocate(scratch, (len(files), geometry.margin, geometry.margin, channels))
+        failed, gray = _decode_into(rows, files, geometry, pool, progress or (lambda done, total: None))
+        left_out = {dataset.samples[index].path: why for index, why in sorted(failed.items())}
+        if left_out and not (allow_unreadable and len(left_out) < len(files)):
+            raise DataError(_unreadable(left_out, dataset.root))
+        readable = _without(dataset, left_out)
+        kept = [index for index in range(len(files)) if index not in failed]
+        shape = (len(kept), geometry.margin, geometry.margin, 1 if gray else channels)
+        if shape == rows.shape:
+            _publish(path, scratch, rows, Record(shape, _checksum(rows), left_out=left_out))
+        else:
+            write(path, shape, _packed(rows, kept, shape[3]), left_out=left_out)
+    return readable, shape
+
+
+def _decode_into(
+    rows: Pixels, files: list[str], geometry: Geometry, pool: ThreadPoolExecutor, progress: Progress
+) -> tuple[dict[int, str], bool]:
+    """Fills `rows`; returns the failed rows with reasons, and whether colour files hold nothing but gray."""
+    chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
+    work = {pool.submit(_decode_chunk, rows, files, chunk, geometry): len(chunk) for chunk in chunks}
+    failed: dict[int, str] = {}
+    gray = rows.shape[3] == 3
+    done = 0
+    try:
+        for future in as_completed(work):
+            wrong, is_gray = future.result()
+            failed |= wrong
+            gray = gray and is_gray
+            done += work[future]
+            progress(done, len(files))
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    return failed, gray or rows.shape[3] == 1
+
+
+def _decode_chunk(rows: Pixels, files: list[str], chunk: range, geometry: Geometry) -> tuple[dict[int, str], bool]:
+    failed: dict[int, str] = {}
+    gray = True
+    for index in chunk:
+        try:
+            square = decode(files[index], geometry)
+        except DataError as error:
+            failed[index] = str(error).removeprefix(f"{files[index]} cannot be decoded: ").rstrip(".")
+            continue
+        rows[index] = square  # (margin, margin, 1) is repeated where three channels are stored
+        gray = gray and (square.shape[2] == 1 or bool((square[..., :1] == square[..., 1:]).all()))
+    return failed, gray
+
+
+def _packed(rows: Pixels, kept: list[int], channels: int) -> Iterator[Pixels]:
+    for start in range(0, len(kept), CHUNK):
+        yield rows[kept[start : start + CHUNK]][..., :channels]
+
+
+def _without(dataset: Dataset, left_out: dict[str, str]) -> Dataset:
+    if not left_out:
+        return dataset
+    kept = [index for index, sample in enumerate(dataset.samples) if sample.path not in left_out]
+    names = listed(f"{path}: {why}" for path, why in left_out.items())
+    return subset(dataset, kept, f"{len(left_out):,} images cannot be decoded and were left out ({names}).")
+
+
+def _unreadable(left_out: dict[str, str], root: str) -> str:
+    names = listed(f"{path}: {why}" for path, why in left_out.items())
+    return (
+        f"{len(left_out):,} images in {root} cannot be decoded ({names}); expected whole images."
+        " Repair or remove them, or leave them out with --allow-unreadable."
+    )
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, shape: Shape, chunks: Iterable[Pixels], source: int = 0, left_out: dict[str, str] | None = None) -> None:
+    """Writes consecutive rows of pixels, then puts the file in its place: it is there whole, or not at all.
+
+    Raises:
+        DataError: the disk is too small.
+    """
+    with _scratch(path) as scratch:
+        rows = _allocate(scratch, shape)
+        start = 0
+        for chunk in chunks:
+            rows[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        _publish(path, scratch, rows, Record(shape, _checksum(rows), source, left_out or {}))
+
+
+@contextlib.contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """A name of this process's own in the same folder; whatever is left under it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(".pixels-*.tmp"):  # of processes that were killed
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _ABANDONED_S:
+                old.unlink()
+    scratch = path.with_name(f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _allocate(path: Path, shape: Shape) -> Pixels:
+    """A mapped file whose blocks are reserved: a full disk must be an error now, not a killed process later."""
+    needed = int(np.prod(shape, dtype=np.int64))
+    free = shutil.disk_usage(path.parent).free
+    too_small = (
+        f"{path.parent} has {free / 1e9:.1f} GB free; {shape[0]:,} decoded images need {needed / 1e9:.1f} GB."
+        " Free some space, give another folder, or choose a smaller --size."
+    )
+    if needed > free:
+        raise DataError(too_small)
+    rows: Pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except (OSError, AttributeError) as error:  # not every file system or platform can reserve
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise DataError(too_small) from error
+    return rows
+
+
+def _publish(path: Path, scratch: Path, rows: Pixels, record: Record) -> None:
+    if isinstance(rows, np.memmap):
+        rows.flush()
+    scratch.replace(path)
+    note = scratch.with_suffix(".json.tmp")
+    note.write_text(json.dumps(asdict(record)))
+    note.replace(path.with_suffix(".json"))

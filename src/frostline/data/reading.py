@@ -1,0 +1,73 @@
+"""`read`: from a path to a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from frostline.data.assemble import check_classes, describe, make_dataset, make_samples
+from frostline.data.entries import Entry, listed
+from frostline.data.folder import existing_folder, read_folder
+from frostline.data.limit import stratified
+from frostline.data.table import read_table
+from frostline.errors import DataError
+from frostline.terms.data import Dataset
+
+TABLE = "index.csv"
+
+
+def read(
+    path: str | Path,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    allow_unreadable: bool = False,
+    label: str | None = None,
+    group: str | None = None,
+) -> Dataset:
+    """The data set in a folder, ordered by path whatever the file system says; nothing is decoded.
+
+    Args:
+        path: a folder a class; `train`, `val` (or `valid`, `validation`) and `test` folders of these; a folder with an
+            `index.csv`, which then alone counts; or such a table itself.
+        limit: at most so many images: a stratified subset of whole groups that keeps the parts in proportion.
+        seed: which subset.
+        allow_unreadable: leave out files that cannot be read, with a note. Damaged pictures are found when decoding.
+        label, group: columns of the table, instead of `label` and of patient, group or subject.
+
+    Raises:
+        DataError: says what was given, what was expected, the nearest choice and what to do.
+    """
+    root, entries, notes = _entries(Path(path), label, group)
+    check_classes(entries, root)
+    if limit is not None and limit < len(entries):
+        notes.append(f"Limited to {limit:,} of {len(entries):,} images, stratified by class (seed {seed}).")
+        entries = stratified(entries, limit, seed)
+    classes = check_classes(entries, root)
+    samples, unreadable = make_samples(entries, classes, root)
+    if unreadable:
+        notes.append(_unreadable(unreadable, root, allow_unreadable))
+        check_classes([entry for entry in entries if entry.path not in unreadable], root)
+    return make_dataset(str(root), samples, classes, notes + describe(samples, classes))
+
+
+def _entries(path: Path, label: str | None, group: str | None) -> tuple[Path, list[Entry], list[str]]:
+    table = path if path.suffix.lower() == ".csv" and path.is_file() else path / TABLE
+    root = (table.parent if table is path else existing_folder(path)).absolute()
+    if table.is_file():
+        return (root, *read_table(table.absolute(), root, label=label, group=group))
+    if label or group:
+        raise DataError(
+            f"{path} has no {TABLE}, so there is no column {label or group!r} to use; classes come from the folders' names."
+            f" Leave --label and --group out, or add an {TABLE} with the columns path and label."
+        )
+    return (root, *read_folder(root))
+
+
+def _unreadable(found: dict[str, str], root: Path, allowed: bool) -> str:
+    names = listed(f"{path}: {why}" for path, why in sorted(found.items()))
+    if allowed:
+        return f"{len(found):,} files cannot be read and were left out ({names})."
+    raise DataError(
+        f"{len(found):,} files in {root} cannot be read ({names}). Repair or remove them,"
+        " or leave them out with --allow-unreadable."
+    )

@@ -1,0 +1,255 @@
+"""Folds and the sealed test set: de-duplicated and grouped first, stratified, and the same for the same data and seed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from frostline.data.entries import listed
+from frostline.data.shift import prevalence_notes
+from frostline.errors import DataError
+from frostline.terms.data import Dataset, Split, SplitPlan
+from frostline.terms.identity import digest
+
+FOLDS = 5
+LEAST_AFTER_SEAL = 100  # images of the rarest class that must remain for cross-validation
+REPEATED_BELOW = 500  # images in the pool: repeats are needed to tell recipes apart, and are cheap
+REPEATS = 3
+ENOUGH_TO_VALIDATE = 2_000  # images in one validation fold: more folds add cost and hardly any precision
+HOLD_OUTS = 3
+_ATTEMPTS = 20
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """What is split: sample indices with labels, and units that no split may break; all (n,)."""
+
+    indices: Indices
+    labels: Indices
+    units: Indices
+    classes: tuple[str, ...]
+
+    def at(self, rows: Indices) -> _Pool:
+        return _Pool(self.indices[rows], self.labels[rows], self.units[rows], self.classes)
+
+    @property
+    def rarest(self) -> int:
+        """Images of the rarest class."""
+        return int(np.bincount(self.labels, minlength=len(self.classes)).min())
+
+
+def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPlan:
+    """What is trained on, validated on and sealed.
+
+    The user's own `test` is sealed; else a fifth, if at least 100 images of the rarest class remain; it depends on the
+    data alone, so that every run seals the same images. The user's own `val` is the one hold-out, and nothing is sealed
+    beside it, unless `pool_val`. Otherwise five stratified folds, repeated three times below 500 images; three hold-outs
+    with different seeds where a fold would hold 2,000 or more. Groups, and files with equal bytes, are never broken.
+
+    Raises:
+        DataError: a class comes from one group only, so that it cannot be both trained on and validated on.
+    """
+    notes = prevalence_notes(dataset)
+    whole = _pool(dataset)
+    parts = np.array([sample.part or "train" for sample in dataset.samples])
+    sealed, rest = _rows(parts == "test"), _rows(parts != "test")
+    fold_seed = _seed(dataset.fingerprint, f"folds/{seed}")
+    if "val" in parts and not pool_val:
+        return _own_validation(whole, parts, sealed, fold_seed, notes)
+    sealed_by = "user" if len(sealed) else "none"
+    if not len(sealed):
+        sealed, rest, said = _seal(whole, dataset.fingerprint)
+        sealed_by = "rule" if len(sealed) else "none"
+        notes.append(said)
+    kind, splits, said = _folds(whole.at(rest), fold_seed)
+    return SplitPlan(kind, splits, _plain(whole.indices[sealed]), sealed_by, fold_seed, (*notes, said))
+
+
+def splits_csv(plan: SplitPlan, dataset: Dataset) -> list[dict[str, str]]:
+    """A row an image: `path`, `group` (hashed), `part` (the user's own) and a column a split: train, validation, sealed.
+
+    An image that a split does not use has an empty cell.
+    """
+    roles: dict[str, dict[int, str]] = {split.name: {} for split in plan.splits}
+    for split in plan.splits:
+        roles[split.name].update(dict.fromkeys(plan.sealed, "sealed"))
+        roles[split.name].update(dict.fromkeys(split.train, "train"))
+        roles[split.name].update(dict.fromkeys(split.validation, "validation"))
+    return [
+        {"path": sample.path, "group": group_hash(sample.group, dataset.fingerprint), "part": sample.part or ""}
+        | {name: role.get(index, "") for name, role in roles.items()}
+        for index, sample in enumerate(dataset.samples)
+    ]
+
+
+def group_hash(group: str | None, fingerprint: str) -> str:
+    """What is written instead of a patient's identifier; empty for None.
+
+    Salted with the data's fingerprint, so that one patient cannot be followed from one data set to another. Whoever
+    holds the images can still try all identifiers: it hides names from readers, it is no encryption.
+    """
+    if group is None:
+        return ""
+    return hashlib.sha256(f"{fingerprint}/{group}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+# The sealed test set -------------------------------------------------------------------------------------------------
+
+
+def _seal(whole: _Pool, fingerprint: str) -> tuple[Indices, Indices, str]:
+    """Rows of the sealed set, rows of the rest, and the sentence about it."""
+    none, every = np.empty(0, dtype=np.int64), np.arange(len(whole.indices))
+    # no fold is drawn when it is already clear: four fifths of the rarest class are too few
+    folds = _draw(whole, FOLDS, _seed(fingerprint, "seal")) if whole.rarest * 0.85 >= LEAST_AFTER_SEAL else None
+    if folds is not None:
+        sealed, rest = _rows(folds == 0), _rows(folds != 0)
+        if whole.at(rest).rarest >= LEAST_AFTER_SEAL:
+            return sealed, rest, f"{len(sealed):,} images ({len(sealed) / len(every):.0%}) are sealed as a test set."
+    return (
+        none,
+        every,
+        (
+            f"No test set was sealed: fewer than {LEAST_AFTER_SEAL} images of the rarest class ({whole.rarest:,} in all)"
+            " would remain for cross-validation. Scores are cross-validated and corrected for the choice."
+        ),
+    )
+
+
+def _own_validation(whole: _Pool, parts: npt.NDArray[Any], sealed: Indices, seed: int, notes: list[str]) -> SplitPlan:
+    train, val = whole.indices[parts == "train"], whole.indices[parts == "val"]
+    split = Split("val", 0, 0, seed, _plain(train), _plain(val))
+    said = [f"Your own val ({len(val):,} images) is the one hold-out; --pool-val draws folds from train and val together."]
+    if not len(sealed):
+        said.append("No test set was sealed beside your own val; the score is corrected for the choice.")
+    return SplitPlan(
+        "own-validation", (split,), _plain(whole.indices[sealed]), "user" if len(sealed) else "none", seed, (*notes, *said)
+    )
+
+
+# Folds ---------------------------------------------------------------------------------------------------------------
+
+
+def _folds(pool: _Pool, seed: int) -> tuple[str, tuple[Split, ...], str]:
+    if len(pool.indices) >= FOLDS * ENOUGH_TO_VALIDATE:
+        drawn = [_folds_or_fewer(pool, _seed(seed, repeat)) for repeat in range(HOLD_OUTS)]
+        splits = tuple(_split(pool, f"h{i}", i, 0, _seed(seed, i), folds == 0) for i, folds in enumerate(drawn))
+        said = f"{HOLD_OUTS} hold-outs of a fifth each, with different seeds: one fold alone has {ENOUGH_TO_VALIDATE:,} images."
+        return "hold-outs", splits, said
+    repeats = REPEATS if len(pool.indices) < REPEATED_BELOW else 1
+    splits = tuple(split for repeat in range(repeats) for split in _one_repeat(pool, repeat, _seed(seed, repeat)))
+    count = 1 + max(split.fold for split in splits)
+    said = f"{count} stratified folds" + (f", {repeats} times with new seeds" if repeats > 1 else "") + "."
+    if count < FOLDS:
+        said += f" Fewer than {FOLDS}, because the rarest class is small or comes from few groups."
+    return ("repeated-folds" if repeats > 1 else "folds"), splits, said
+
+
+def _one_repeat(pool: _Pool, repeat: int, seed: int) -> list[Split]:
+    folds = _folds_or_fewer(pool, seed)
+    return [_split(pool, f"r{repeat}f{fold}", repeat, fold, seed, folds == fold) for fold in range(int(folds.max()) + 1)]
+
+
+def _split(pool: _Pool, name: str, repeat: int, fold: int, seed: int, validates: npt.NDArray[np.bool_]) -> Split:
+    return Split(name, repeat, fold, seed, _plain(pool.indices[~validates]), _plain(pool.indices[validates]))
+
+
+def _folds_or_fewer(pool: _Pool, seed: int) -> Indices:
+    """(n,) each image's fold: five, or as many as give every fold images of every class.
+
+    Raises:
+        DataError: not even two folds do.
+    """
+    units = {label: len(np.unique(pool.units[pool.labels == label])) for label in range(len(pool.classes))}
+    for count in range(min(FOLDS, min(units.values())), 1, -1):
+        folds = _draw(pool, count, seed)
+        if folds is not None:
+            return folds
+    poorest = sorted(units, key=lambda label: (units[label], label))
+    names = listed(f"{pool.classes[label]} ({units[label]})" for label in poorest if units[label] <= max(2, units[poorest[0]]))
+    raise DataError(
+        f"No split has every class on both sides without breaking a group; groups (patients, or sets of equal files) a class:"
+        f" {names}. Expected at least two groups with images of each class. Add images from others, or merge classes."
+    )
+
+
+def _draw(pool: _Pool, count: int, seed: int) -> Indices | None:
+    """(n,) folds 0..count-1 with every class in each, or None when no attempt gave such folds."""
+    for attempt in range(_ATTEMPTS):
+        folds = _assign(pool, count, _seed(seed, f"attempt/{attempt}"))
+        seen = np.zeros((count, len(pool.classes)), dtype=bool)
+        seen[folds, pool.labels] = True
+        if seen.all():
+            return folds
+    return None
+
+
+def _assign(pool: _Pool, count: int, seed: int) -> Indices:
+    """One draw. Units of about one image are dealt like images; larger ones need the slower, group-aware way."""
+    first, sizes = np.unique(pool.units, return_index=True, return_counts=True)[1:]
+    folds = np.empty(len(pool.units), dtype=np.int64)
+    if sizes.mean() < 1.05 and sizes.max() <= max(2, len(pool.units) // 200):
+        by_unit = np.empty(int(pool.units.max()) + 1, dtype=np.int64)
+        labels = pool.labels[first]
+        dealt = min(count, int(np.bincount(labels, minlength=len(pool.classes)).max()))
+        for fold, (_, rows) in enumerate(_kfold(dealt, seed).split(first, labels)):
+            by_unit[pool.units[first[rows]]] = fold
+        return by_unit[pool.units]
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    for fold, (_, rows) in enumerate(splitter.split(pool.labels, pool.labels, pool.units)):
+        folds[rows] = fold
+    return folds
+
+
+def _kfold(count: int, seed: int) -> StratifiedKFold:
+    return StratifiedKFold(count, shuffle=True, random_state=seed)
+
+
+# Units ---------------------------------------------------------------------------------------------------------------
+
+
+def _pool(dataset: Dataset) -> _Pool:
+    labels = np.array([sample.label for sample in dataset.samples], dtype=np.int64)
+    return _Pool(np.arange(len(labels)), labels, units_of(dataset), dataset.classes)
+
+
+def units_of(dataset: Dataset) -> Indices:
+    """(n,) the unit of each sample: samples of one group, or of equal bytes, or linked by a chain of these, share one.
+
+    Numbered in order of appearance.
+    """
+    parent = list(range(len(dataset.samples)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[tuple[str, str], int] = {}
+    for index, sample in enumerate(dataset.samples):
+        for kind, name in (("group", sample.group), ("digest", sample.digest or None)):
+            if name is not None:
+                earlier = root(first.setdefault((kind, name), index))
+                parent[root(index)] = earlier
+    numbers: dict[int, int] = {}
+    return np.array([numbers.setdefault(root(i), len(numbers)) for i in range(len(parent))], dtype=np.int64)
+
+
+def _rows(mask: npt.NDArray[np.bool_]) -> Indices:
+    return np.flatnonzero(mask).astype(np.int64)
+
+
+def _plain(indices: Indices) -> tuple[int, ...]:
+    return tuple(int(index) for index in indices)
+
+
+def _seed(*parts: object) -> int:
+    """A 31-bit seed that depends on every part, in order."""
+    return int(digest([str(part) for part in parts], 8), 16) & 0x7FFFFFFF
