@@ -146,7 +146,7 @@ def gather(results: Sequence[Result], truth: Truth, candidates: Sequence[Candida
     cells = _cells(results, rung)
     known = {candidate.key: number for number, candidate in enumerate(candidates)}
     keys = sorted({key for key, _, _ in cells}, key=lambda key: known[key])
-    columns = sorted({(keys.index(key), name) for key, name, _ in cells}, key=lambda column: column[0])
+    columns = sorted({(keys.index(key), name) for key, name, _ in cells})
     place = {column: number for number, column in enumerate(columns)}
     splits = list(dict.fromkeys(split for _, _, split in cells))
     blocks = tuple(_block(split, cells, keys, place) for split in splits)
@@ -168,9 +168,8 @@ def result_key(result: Result) -> Key:
 
 def _cells(results: Sequence[Result], rung: str) -> Cells:
     cells: Cells = defaultdict(list)
-    for result in results:
-        if result.outcome is not Outcome.DONE or result.trial.budget.rung != rung:
-            continue
+    finished = [result for result in results if result.outcome is Outcome.DONE and result.trial.budget.rung == rung]
+    for result in sorted(finished, key=lambda one: (one.trial.split, one.trial.id)):  # never in order of completion
         order = np.argsort(result.indices, kind="stable")
         for number in range(len(result.trial.configurations)):
             probabilities = np.asarray(result.probabilities[number])[order]

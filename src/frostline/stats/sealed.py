@@ -21,9 +21,7 @@ Array = npt.NDArray[Any]
 Predicted = tuple[Array, Array, Array]  # labels (n,), probabilities (n, C), groups (n,)
 
 
-def with_test(
-    verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, replicates: int = 1000, seed: int = 0
-) -> Verdict:
+def with_test(verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, replicates: int = 1000, seed: int = 0) -> Verdict:
     """`verdict` with the sealed test set opened.
 
     The test score of `chosen` becomes the verdict's score; the exact McNemar test of `chosen` against `control` and the

@@ -1,0 +1,159 @@
+"""The vectorised bootstrap against a loop over replicates that calls scikit-learn, and its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+import frostline.stats.bootstrap as engine
+from frostline.stats.bootstrap import bootstrap, draw_weights, units_of
+from frostline.stats.compare import Distribution, between_repeats, distribution, needed_images, pseudo_variance, word
+from frostline.stats.pool import Pool, Truth, gather
+from frostline.terms.recipe import Family
+from frostline.terms.verdict import Word
+from tests.stats.simulate import candidate, folds, results_of, scores_to_probabilities, truth
+
+RECIPES = [candidate(Family.SOFTMAX_ONLY), candidate(Family.WHOLE)]
+
+
+def tiny(metric: str, n: int = 60, groups: bool = False, repeats: int = 1) -> tuple[Pool, Truth]:
+    rng = np.random.default_rng(3)
+    labels = np.tile([0, 1], n // 2)
+    predictions = {one: scores_to_probabilities(labels + rng.normal(size=(3, n))) for one in RECIPES}
+    known = truth(labels, np.arange(n) // 4 if groups else None)
+    return gather(results_of(predictions, folds(labels, 3, repeats)), known, RECIPES, metric), known
+
+
+def loop(pool: Pool, known: Truth, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(R, F) out-of-bag scores for the configuration best in the bag, and for the one best on all data, one replicate."""
+    score = roc_auc_score if pool.metric == "auroc" else accuracy_score
+    inside, outside = np.zeros(pool.scores.shape), np.zeros(pool.scores.shape)
+    for fold, block in enumerate(pool.blocks):
+        w, y = weights[block.indices], known.labels[block.indices]
+        for column, p in zip(block.columns, block.probabilities, strict=True):
+            said = p[:, 1] if pool.metric == "auroc" else p.argmax(axis=1)
+            inside[column, fold] = score(y, said, sample_weight=w)
+            outside[column, fold] = score(y[w == 0], said[w == 0])
+    columns = [np.flatnonzero(pool.owners == recipe) for recipe in range(len(pool.candidates))]
+    picked = [mine[inside[mine].mean(axis=1).argmax()] for mine in columns]
+    return outside[picked], outside[pool.best]
+
+
+@pytest.mark.parametrize("metric", ["auroc", "accuracy"])
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_vectorised_equals_brute_force(metric: str, groups: bool, repeats: int) -> None:
+    pool, known = tiny(metric, 120, groups, repeats)
+    draws = bootstrap(pool, known, replicates=8, seed=11)
+    weights = draw_weights(units_of(pool.images, known), 8, np.random.default_rng(11))
+    for number, w in enumerate(weights):
+        chosen, fixed = loop(pool, known, w)
+        assert draws.outside[number] == pytest.approx(chosen, abs=1e-6)
+        assert draws.fixed[number] == pytest.approx(fixed, abs=1e-6)
+
+
+def test_batches_of_replicates_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, known = tiny("auroc")
+    monkeypatch.setattr(engine, "WEIGHTS_AT_ONCE", 60 * 7)
+    found = bootstrap(pool, known, 40, 0)
+    assert found.outside.shape == (40, 2, 3)
+    assert found.noise.mean() == pytest.approx(0) and found.noise.std() == pytest.approx(1)
+
+
+def test_the_same_seed_gives_the_same_draws() -> None:
+    pool, known = tiny("auroc")
+    first, second, other = (bootstrap(pool, known, 30, seed).outside for seed in (1, 1, 2))
+    assert np.array_equal(first, second, equal_nan=True)
+    assert not np.array_equal(first, other, equal_nan=True)
+
+
+def test_groups_are_drawn_whole_and_classes_keep_their_size() -> None:
+    labels = np.repeat([0, 1], [40, 20])
+    known = truth(labels, np.arange(60) // 5)
+    units = units_of(np.arange(60), known)
+    weights = draw_weights(units, 50, np.random.default_rng(0))
+    assert (units.name, units.count) == ("group", 12)
+    assert (weights.reshape(50, 12, 5).std(axis=2) == 0).all()
+    assert (weights[:, labels == 0].sum(axis=1) == 40).all()
+    assert (weights[:, labels == 1].sum(axis=1) == 20).all()
+
+
+def test_without_groups_the_unit_is_the_image() -> None:
+    units = units_of(np.array([2, 5, 7]), truth([0] * 8))
+    assert (units.name, units.count) == ("image", 3)
+
+
+def test_text_groups_work() -> None:
+    units = units_of(np.arange(4), truth([0, 0, 1, 1], ["anna", "anna", "bert", "carl"]))
+    assert (units.name, units.count, units.strata.tolist()) == ("group", 3, [0, 1, 1])
+
+
+def test_left_out_share_is_what_is_drawn() -> None:
+    units = units_of(np.arange(30), truth([0] * 20 + [1] * 10))
+    weights = draw_weights(units, 4000, np.random.default_rng(0))
+    assert units.left_out == pytest.approx((weights == 0).mean(), abs=0.003)
+
+
+def test_spread_of_a_mean_is_its_standard_error() -> None:
+    """Out-of-bag means vary 1.3 times too much; after shrinking they have the spread of a mean over all images."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=400)
+    units = units_of(np.arange(400), truth([0] * 400))
+    outside = draw_weights(units, 4000, rng) == 0
+    means = (outside * values).sum(axis=1) / outside.sum(axis=1)
+    found = distribution(values.mean(), means, means, np.zeros(4000), units.left_out, 0.0)
+    assert found.spread == pytest.approx(values.std() / 20, rel=0.05)
+    assert found.centre == values.mean()
+
+
+def test_pseudo_units_are_two_that_disagree() -> None:
+    units = units_of(np.arange(100), truth([0, 1] * 50))
+    assert pseudo_variance("accuracy", units) == pytest.approx(2 / 100**2)
+    assert pseudo_variance("balanced-accuracy", units) == pytest.approx(2 / 100**2)
+    rare = units_of(np.arange(100), truth([0] * 90 + [1] * 10))
+    assert pseudo_variance("auroc", rare) > 2 * pseudo_variance("auroc", units)
+
+
+def test_repeats_add_their_variance() -> None:
+    assert between_repeats(np.array([0.1])) == 0
+    assert between_repeats(np.array([0.1, 0.2, 0.3])) == pytest.approx(0.01 / 3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.02, 0.04, Word.HELPS),
+        (-0.04, -0.02, Word.HARMS),
+        (-0.005, 0.005, Word.NO_DIFFERENCE),
+        (0.001, 0.009, Word.NO_DIFFERENCE),
+        (-0.02, 0.04, Word.UNDETERMINED),
+    ],
+)
+def test_words(low: float, high: float, expected: Word) -> None:
+    assert word(Distribution((low + high) / 2, np.linspace(low, high, 101)), 0.01) is expected
+
+
+def test_needed_images_shrink_the_spread_until_the_sign_is_sure() -> None:
+    values = np.random.default_rng(0).normal(0.02, 0.02, 20000)
+    needed, reason = needed_images(Distribution(0.02, values), 0.01, 100)
+    assert needed == pytest.approx(100 * 1.645**2, rel=0.05)
+    assert reason == ""
+
+
+def test_needed_images_for_equality() -> None:
+    values = np.random.default_rng(0).normal(0, 0.02, 20000)
+    assert needed_images(Distribution(0.0, values), 0.01, 100)[0] == pytest.approx(100 * (1.96 * 2) ** 2, rel=0.05)
+
+
+def test_needed_images_that_cannot_be_said_say_why() -> None:
+    values = np.random.default_rng(0).normal(0, 0.02, 2000)
+    assert needed_images(Distribution(0.0, values), 0.0, 100)[0] is None
+    assert "no realistic number" in needed_images(Distribution(0.0, values), 0.0, 100)[1]
+    assert "rarest class" in needed_images(Distribution(0.1, np.zeros(0)), 0.01, 100)[1]
+
+
+def test_nothing_known_is_the_whole_range() -> None:
+    empty = Distribution(0.7, np.zeros(0))
+    assert (empty.interval(0, 1).low, empty.interval(0, 1).high) == (0, 1)
+    assert word(empty, 0.01) is Word.UNDETERMINED

@@ -1,0 +1,31 @@
+"""The smallest detectable difference that is printed before a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from frostline.stats.power import smallest_detectable_difference as detectable
+
+
+@pytest.mark.parametrize(("images", "expected"), [(150, 0.095), (400, 0.062), (2400, 0.031)])
+def test_published_points(images: int, expected: float) -> None:
+    assert detectable(images, folds=5, repeats=3) == pytest.approx(expected, abs=0.002)
+
+
+def test_more_of_anything_detects_less() -> None:
+    assert detectable(1000) < detectable(500)
+    assert detectable(500, repeats=3) < detectable(500, repeats=1)
+    assert detectable(500, disagreement=0.05) < detectable(500)
+    assert detectable(500, metric_sd=0.1) == detectable(500, disagreement=0.01)
+
+
+def test_rare_classes_detect_more_slowly() -> None:
+    assert detectable(500, class_counts=[250, 250]) == pytest.approx(detectable(500))
+    assert detectable(500, class_counts=[450, 50]) > 1.3 * detectable(500)
+
+
+def test_bounds() -> None:
+    assert detectable(10) <= 1
+    assert detectable(10_000_000, repeats=100, delta=0.01) == 0.01
+    with pytest.raises(ValueError, match="at least 1"):
+        detectable(0)
