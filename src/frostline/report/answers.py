@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from frostline.report.numbers import listed, metric_name, plural, points, points_range, score
-from frostline.report.words import pretraining_sentence, row_name
+from frostline.report.numbers import listed, plural, points, score, signed_points
+from frostline.report.words import pretraining_sentence, recipe_words
 from frostline.terms.evidence import Evidence, Fate, Probe, Rewind
 from frostline.terms.verdict import Verdict, Word
 
@@ -20,8 +20,7 @@ def help_answer(verdict: Verdict) -> list[str]:
             f"Both sides were scored on the same {units}; the control is the best of all that use no pre-trained features, "
             "and choosing it is part of what the interval covers."
         )
-    if verdict.control is not None and verdict.control.family != "scratch":
-        said.append(f"Of the controls, {row_name(verdict.control)} did best.")
+    said.append("Nothing here rests on how alike the two kinds of images look: it is measured on yours.")
     return said
 
 
@@ -78,7 +77,8 @@ def _stage_words(verdict: Verdict) -> list[str]:
     }
     stages = [claim for claim in verdict.claims if claim.claim.startswith("stage-")]
     found = {word: [stage_of(claim.claim) for claim in stages if claim.verdict is word] for word in words}
-    return [words[word].format(listed(names)) for word, names in found.items() if names]
+    parts = [words[word].format(listed(names)) for word, names in found.items() if names]
+    return [f"Stage by stage: {' '.join(parts)}"] if parts else []
 
 
 def stage_of(claim: str) -> str:
@@ -104,8 +104,7 @@ def random_answer(evidence: Evidence) -> list[str]:
 
 
 def _rest(fresh: int) -> str:
-    rest = "the rest was learned before, on other images." if fresh else "all of it was learned before, on other images."
-    return rest
+    return "the rest was learned before, on other images." if fresh else "all of them were learned before, on other images."
 
 
 def _share(part: int, total: int) -> str:
@@ -124,19 +123,19 @@ def moved(value: float | None) -> str:
 
 
 def rewind_words(rewind: Rewind, metric: str) -> str:
-    """`put back to random weights: 5.0 points of AUROC lost`."""
-    value = rewind.change.value
-    kind = "pre-trained" if rewind.to == "pretrained" else "random"
-    result = "lost" if value < 0 else "gained"
-    return f"{kind} weights: {points(value, metric)} of {metric_name(metric)} {result} ({points_range(rewind.change, metric)})"
+    """`-5.0 (-7.0 to -3.0)`: what putting one stage back did to the score."""
+    change = rewind.change
+    ends = f"{signed_points(change.low, metric)} to {signed_points(change.high, metric)}"
+    return f"{signed_points(change.value, metric)} ({ends})"
 
 
 def recipe_answer(verdict: Verdict) -> list[str]:
     """4. Which recipe?"""
-    within = points(verdict.delta, verdict.metric)
+    within, chosen = points(verdict.delta, verdict.metric), verdict.chosen
     said = [
-        f"The rule: of all recipes whose mean is at most {within} below the best one, the simplest is chosen; "
-        "simple means fewer new and fewer trained parts."
+        f"{_capital(recipe_words(chosen.recipe, chosen.family))}: the family '{chosen.family}'.",
+        f"The rule: among the recipes whose mean is at most {within} below the best, take the simplest; "
+        "simple goes by family, from softmax only to the whole network, then by trained parameters.",
     ]
     if verdict.tied:
         said.append(
@@ -147,3 +146,7 @@ def recipe_answer(verdict: Verdict) -> list[str]:
         smallest = points(verdict.smallest_detectable_difference, verdict.metric)
         said.append(f"With these images a difference of about {smallest} or more would be found; smaller ones may stay hidden.")
     return said
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -159,7 +159,7 @@ def _difference(axes: Axes, difference: Interval, delta: float, metric: str) -> 
     reach = max(abs(low), abs(high), 2.5 * scale * delta) * 1.15
     axes.set(xlim=(min(-2.5 * scale * delta, low * 1.15), reach), ylim=(-1, 1.4), yticks=[])
     unit = "" if metric in UNBOUNDED else " in points"
-    axes.set_xlabel(f"difference{unit}: left of 0 the control is ahead; grey: no practical difference", fontsize=11)
+    axes.set_xlabel(f"difference{unit}", fontsize=12)
 
 
 # --- 4. which recipe -------------------------------------------------------------------------------------------------
@@ -201,15 +201,18 @@ def _dots(axes: Axes, marks: Sequence[Mark], metric: str, each: int, labels_abov
         face = PAPER if mark.kind == "tied" else colour
         axes.plot([mark.value.value], [row + drop], "o", color=colour, markerfacecolor=face, markeredgewidth=1.8, markersize=8)
         _label(axes, mark, row, drop, labels_above)
-        if not labels_above:
-            _annotate(axes, score(mark.value.value, metric), (1, row), (10, 0), "left", "normal")
+        value = score(mark.value.value, metric)
+        if labels_above:
+            _annotate(axes, value, (1, row - drop), (0, 0), "right", "normal")
+        else:
+            _annotate(axes, value, (1, row), (10, 0), "left", "normal")
     _score_ticks(axes, metric)
 
 
 def _label(axes: Axes, mark: Mark, row: int, drop: float, above: bool) -> None:
     weight = "bold" if mark.kind == "chosen" else "normal"
     if above:
-        _annotate(axes, middle(mark.label, 46), (0, row - drop), (0, 0), "left", weight)
+        _annotate(axes, middle(mark.label, 36), (0, row - drop), (0, 0), "left", weight)
     else:
         _annotate(axes, middle(mark.label, 58), (0, row), (-14, 0), "right", weight)
 
@@ -315,7 +318,7 @@ def _probe_panel(axes: Axes, panel: ProbePanel, metric: str, limits: tuple[float
     if legend:
         axes.legend(frameon=False, fontsize=11, loc="best", labelcolor=MUTED)
     else:
-        _end_labels(axes, ends, len(panel.ticks) - 1, limits)
+        _end_labels(axes, ends, limits)
 
 
 def _probe_line(axes: Axes, line: ProbeLine) -> list[tuple[float, str, str]]:
@@ -329,11 +332,19 @@ def _probe_line(axes: Axes, line: ProbeLine) -> list[tuple[float, str, str]]:
     return [(known[-1][1].value, name, colour)]
 
 
-def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], last: int, limits: tuple[float, float]) -> None:
-    """The lines' names at their right ends, pushed apart where they would touch."""
+def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], limits: tuple[float, float]) -> None:
+    """The lines' names beside the axes, pushed apart where they would touch."""
     apart = (limits[1] - limits[0]) * 0.065
     floor = float("-inf")
     for value, name, colour in sorted(ends):
-        place = max(value, floor + apart)
-        floor = place
-        axes.annotate(name, (last, place), (14, 0), textcoords="offset points", va="center", color=colour, annotation_clip=False)
+        floor = max(value, floor + apart)
+        axes.annotate(
+            name,
+            (1, floor),
+            (10, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            annotation_clip=False,
+        )

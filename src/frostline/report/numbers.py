@@ -43,8 +43,7 @@ def points(difference: float, metric: str) -> str:
     """A difference without its sign: `2.3 points`; `0.023` for log-loss."""
     if metric in UNBOUNDED:
         return f"{abs(difference):.3f}"
-    text = f"{abs(difference) * 100:.1f}"
-    return f"{text} point" if text == "1.0" else f"{text} points"
+    return f"{abs(difference) * 100:.1f} points"
 
 
 def points_range(interval: Interval, metric: str) -> str:

@@ -10,7 +10,18 @@ from frostline.errors import RecipeError
 from frostline.report import answers
 from frostline.report.facts import RunFacts
 from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_picture, probe_picture, ranked_picture
-from frostline.report.numbers import big, clock, count, duration, metric_name, points, score, score_range, signed_points
+from frostline.report.numbers import (
+    UNBOUNDED,
+    big,
+    clock,
+    count,
+    duration,
+    metric_name,
+    points,
+    score,
+    score_range,
+    signed_points,
+)
 from frostline.report.ranking import is_control, mark, ranked
 from frostline.report.short import short_backbones, short_recipe
 from frostline.report.words import claim_lead, claim_sentence, recipe_words, row_name, summary
@@ -83,6 +94,7 @@ class Page:
 
     name: str
     metric: str
+    unit: str
     verdict: Verdict
     settings: Settings
     facts: RunFacts
@@ -95,7 +107,7 @@ class Page:
     lines: tuple[Line, ...]
     claims: tuple[tuple[str, str, str, str], ...]
     tests: tuple[tuple[str, str, str, str], ...]
-    rewound: tuple[tuple[str, tuple[str, ...]], ...]
+    rewound: tuple[tuple[str, str, str], ...]
     phases: tuple[tuple[str, str], ...]
     split_pairs: tuple[tuple[str, str], ...]
     asked: tuple[tuple[str, str], ...]
@@ -108,7 +120,7 @@ QUESTIONS = (
     "What is random and what is not?",
     "Which recipe?",
 )
-COLUMNS = ("", "recipe", "family", "score", "interval", "folds", "time", "trained", "MACs", "status", "configuration", "note")
+COLUMNS = ("", "recipe", "score", "interval", "family", "folds", "time", "trained", "MACs", "status", "configuration, note")
 
 
 def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> Page:
@@ -117,6 +129,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
     return Page(
         name=PurePath(settings.data).name or settings.data,
         metric=metric_name(verdict.metric),
+        unit="" if verdict.metric in UNBOUNDED else f" in points of {metric_name(verdict.metric)}",
         verdict=verdict,
         settings=settings,
         facts=facts,
@@ -150,7 +163,7 @@ def _numbers(verdict: Verdict) -> tuple[Number, ...]:
         found.append(Number("over the best control", signed_points(gap.value, metric), remark))
     if verdict.smallest_detectable_difference is not None:
         smallest = points(verdict.smallest_detectable_difference, metric)
-        found.append(Number("smallest detectable", smallest.split()[0], "points, said before the run"))
+        found.append(Number("smallest detectable", smallest.split()[0], "points, estimated before the run"))
     return (*found, Number("whole run", duration(verdict.seconds), f"{len(verdict.rows)} recipes"))
 
 
@@ -203,7 +216,8 @@ def _help_picture(verdict: Verdict) -> Picture | None:
 def _help_caption(verdict: Verdict) -> str:
     sealed = "chosen" in verdict.test and "control" in verdict.test
     above = "Above: scores on the sealed test set." if sealed else "Above: mean scores over the folds."
-    return f"{above} Below: the claim's difference, from the same validation images for both sides. All intervals are 95 %."
+    below = "Below: the claim's difference, from the same validation images for both sides; left of 0 the control is ahead"
+    return f"{above} {below}, grey is no practical difference."
 
 
 def _probe_picture(evidence: Evidence) -> Picture | None:
@@ -269,7 +283,8 @@ def _dropped(verdict: Verdict, stages: tuple[str, ...]) -> set[str]:
 
 
 def _block(fate: Fate) -> Block:
-    moved = f"moved {answers.moved(fate.moved)}" if fate.moved is not None else "nothing was there before"
+    moved = f"moved {answers.moved(fate.moved)}" if fate.moved is not None else "new"
+    moved = "unchanged" if not fate.trained else moved
     return Block(
         name=fate.name,
         origin=fate.origin,
@@ -280,10 +295,11 @@ def _block(fate: Fate) -> Block:
     )
 
 
-def _rewound(rewinds: tuple[Rewind, ...], metric: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """For each stage that was put back: what that did."""
+def _rewound(rewinds: tuple[Rewind, ...], metric: str) -> tuple[tuple[str, str, str], ...]:
+    """(stage, change with its pre-trained weights, change with random ones) for each stage that was put back."""
+    said = {(item.stage, item.to): answers.rewind_words(item, metric) for item in rewinds}
     names = dict.fromkeys(item.stage for item in rewinds)
-    return tuple((name, tuple(answers.rewind_words(item, metric) for item in rewinds if item.stage == name)) for name in names)
+    return tuple((name, said.get((name, "pretrained"), "not run"), said.get((name, "random"), "")) for name in names)
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -299,19 +315,19 @@ def _line(row: Row, several: bool) -> Line:
     shown = (
         score(value.value, row.metric) if value else f"({score(row.screened, row.metric)})" if row.screened is not None else ""
     )
+    extra = "; ".join(text for text in (row.configuration, row.note) if text)
     cells = (
         Cell(mark(row), row.status, "mark"),
         Cell(recipe, recipe, "recipe"),
-        Cell(row.family, row.family),
         Cell(shown, _key(value.value if value else None), "number"),
         Cell(score_range(value, row.metric) if value else "", _key(value.low if value else None), "number"),
+        Cell(row.family, row.family),
         Cell(str(row.folds or ""), _key(row.folds), "number"),
         Cell(clock(row.seconds) if row.seconds else "", _key(row.seconds), "number"),
         Cell(big(row.trained_parameters) if row.trials else "", _key(row.trained_parameters), "number"),
         Cell(big(row.flops) if row.flops else "", _key(row.flops), "number"),
         Cell(row.status.replace("-", " "), row.status),
-        Cell(row.configuration, row.configuration, "small"),
-        Cell(row.note, row.note, "small"),
+        Cell(extra, extra, "small"),
     )
     return Line(row.status, recipe_words(row.recipe, row.family), cells)
 
@@ -327,8 +343,8 @@ def _claim(claim: Claim, verdict: Verdict) -> tuple[str, str, str, str]:
     detail = ""
     if compared is not None:
         parts = [
-            f"probability {compared.probability:.3f} above zero",
-            f"{compared.within:.3f} within the smallest difference of interest",
+            f"probability {compared.probability:.3f} that it is above zero",
+            f"{compared.within:.3f} that it is within ±{points(verdict.delta, verdict.metric)}",
             f"{count(compared.units)} {compared.unit}s" if compared.units else "",
             f"{len(compared.folds)} folds" if compared.folds else "",
             *compared.assumptions,

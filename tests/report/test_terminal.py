@@ -1,0 +1,162 @@
+"""Tables keep to their width, and a pipe gets plain lines."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+
+from frostline.report.short import recipe_forms, short_recipe
+from frostline.report.terminal import LiveView, backbones_table, interval_bar, ranked_table, stages_table, verdict_panel
+from frostline.terms.backbone import Backbone, Cut, InputSpec, Layout, Stage
+from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Ranked, Remaining, Shared, TrialFinished
+from frostline.terms.verdict import Interval
+from tests.report import examples
+
+
+def shown(renderable: RenderableType, width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+@pytest.mark.parametrize("verdict", [examples.VERDICT, examples.TWO, examples.INTERIM, examples.HOSTILE_VERDICT])
+def test_a_recipe_takes_one_line_at_any_width(verdict: object, width: int) -> None:
+    lines = shown(ranked_table(verdict), width)  # type: ignore[arg-type]
+    assert max(cell_len(line) for line in lines) <= width
+    rows = [line for line in lines if "±" in line]
+    assert len(rows) == sum(row.score is not None for row in verdict.rows)  # type: ignore[attr-defined]
+
+
+def test_ranked_best_first_with_marks_and_a_legend() -> None:
+    lines = shown(ranked_table(examples.VERDICT), 80)
+    assert lines[1].startswith("● to features.13 freeze, rest tune")
+    assert ".968 ±.011" in lines[1]
+    assert lines[5].startswith("○ pixels: forest")
+    assert "(.941)" in lines[12]
+    assert "not distinguishable" in " ".join(lines[15:]).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_two_backbones_get_letters() -> None:
+    lines = shown(ranked_table(examples.TWO), 80)
+    assert lines[1].startswith("● A ")
+    assert any("A\N{NO-BREAK SPACE}mobilenet_v2" in line and "B\N{NO-BREAK SPACE}resnet18.a1_in1k" in line for line in lines)
+
+
+def test_no_rows_is_said() -> None:
+    assert shown(ranked_table([]), 80) == ["No recipe has a result yet."]
+
+
+def test_markup_in_names_is_shown_as_it_is() -> None:
+    row = examples.row("all: freeze | head: linear", "softmax-only", 0.9, configuration="[red]x[/red]", backbone="[bold]b")
+    other = examples.row("all: tune | head: linear", "whole", 0.8)
+    text = "\n".join(shown(ranked_table([row, other]), 120))
+    assert "[bold]b" in text
+
+
+def test_panel_ends_with_the_line_to_type() -> None:
+    text = "\n".join(shown(verdict_panel(examples.VERDICT), 120))
+    assert examples.CHOSEN.recipe in text
+    assert "Pre-training helps" in text
+
+
+def test_recipe_forms_shorten_but_stay_apart() -> None:
+    line = "stem .. features.6: freeze | features.13 .. features.18: drop | head: conv(256)x2"
+    assert recipe_forms(line)[1:] == [
+        "to features.6 freeze, rest drop, conv(256)x2",
+        "to features.6 freeze, rest drop, conv(256)x2",
+        "to features.6, conv(256)x2",
+    ]
+    assert short_recipe(line, 200) == line
+    assert short_recipe(line, 12) == "to fea…56)x2"
+
+
+def test_interval_bar_spans_the_axis() -> None:
+    assert interval_bar(Interval(0.5, 0.0, 1.0), (0.0, 1.0), 11) == "━━━━━●━━━━━"
+    assert interval_bar(Interval(0.0, 0.0, 0.1), (0.0, 1.0), 11) == "●━         "
+    assert interval_bar(None, (0.0, 1.0), 11) == ""
+
+
+def backbone() -> Backbone:
+    cuts = tuple(Cut(f"layer{i}", (64 * i, 56 // i, 56 // i), Layout.NCHW, 10**8 * i, 10**5 * i) for i in (1, 2, 4))
+    stages = tuple(Stage(cut.name, cut, (f"{cut.name}.0", f"{cut.name}.1"), 10**8, 10**5) for cut in cuts)
+    spec = InputSpec(3, 224, 224, (0.5,) * 3, (0.5,) * 3)
+    return Backbone("timm/resnet18.a1_in1k", "d", spec, stages, cuts, ("random weights",))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_stages_show_shape_cost_and_bytes(width: int) -> None:
+    lines = shown(stages_table(backbone(), all_cuts=False), width)
+    assert any("layer1.0 .. layer1.1" in line and "64 x 56 x 56" in line and "392.0" in line for line in lines)
+    assert max(len(line) for line in lines[:6]) <= width
+    assert lines[-1].strip() == "random weights"
+
+
+def test_all_cuts_show_costs_between_cuts() -> None:
+    lines = shown(stages_table(backbone(), all_cuts=True), 80)
+    assert any("200.0 M" in line or "200 M" in line for line in lines)
+
+
+def test_backbones_fill_columns_downwards() -> None:
+    assert shown(backbones_table(["aa", "bb", "cc"]), 8) == ["aa  cc", "bb"]
+    assert shown(backbones_table([]), 80) == ["No backbone has such a name."]
+
+
+EVENTS = (
+    PhaseStarted("features", 10, "images"),
+    Progressed("features", 5),
+    Shared("22 recipes share the features of the frozen network"),
+    PhaseEnded("features", 12.3, "10 images"),
+    Remaining(90.0),
+    TrialFinished("all: freeze | head: linear", "softmax-only", "timm/resnet18", 0.945, 3.1, "l2=0.01", "r0f0", "full"),
+    TrialFinished("all: freeze | head: linear", "softmax-only", "timm/resnet18", 0.941, 3.0, "l2=0.01", "r0f1", "full"),
+    Ranked((("all: freeze | head: linear", "softmax-only", 0.943, 2),)),
+)
+
+
+def ticking() -> Iterator[float]:
+    now = 100.0
+    while True:
+        yield now
+        now += 1.0
+
+
+def test_a_pipe_gets_plain_lines() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    ticks = ticking()
+    with LiveView("auroc", console, lambda: next(ticks)) as view:
+        for event in EVENTS:
+            view.update(event)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line.partition("] ")[2] for line in lines] == [
+        "22 recipes share the features of the frozen network",
+        "features finished in 12 s: 10 images",
+        "softmax-only on timm/resnet18 [all: freeze | head: linear] AUROC .945 (r0f0, full, 3.1 s) (about 1 min 28 s left)",
+    ]
+    assert not any(ord(char) < 32 for line in lines for char in line)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_gets_a_table_that_keeps_its_width(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
+    view = LiveView("auroc", console)
+    view.start()
+    for event in (
+        *EVENTS,
+        PhaseStarted("a phase with quite a long name: racing the finalists", 400, "trials"),
+        Progressed("x", 1),
+    ):
+        view.update(event)
+    assert view._live is not None
+    lines = [text.rstrip() for text in shown(view._live.renderable, width)]
+    view.stop()
+    view.stop()
+    assert max(cell_len(line) for line in lines) <= width
+    assert any("0/400 trials" in line for line in lines)
+    assert any("all: freeze | head: linear" in line and ".943" in line for line in lines)
