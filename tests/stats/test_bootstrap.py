@@ -85,7 +85,7 @@ def test_without_groups_the_unit_is_the_image() -> None:
 
 
 def test_text_groups_work() -> None:
-    units = units_of(np.arange(4), truth([0, 0, 1, 1], ["anna", "anna", "bert", "carl"]))
+    units = units_of(np.arange(4), truth([0, 0, 1, 1], ["anna", "anna", "bert", "carl"]).numbered())
     assert (units.name, units.count, units.strata.tolist()) == ("group", 3, [0, 1, 1])
 
 

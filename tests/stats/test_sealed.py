@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -68,5 +66,9 @@ def test_what_cannot_be_scored_is_refused(verdict: Verdict) -> None:
         with_test(verdict, {"control": (LABELS, CONTROL, OWN)}, "now")
     with pytest.raises(ValueError, match="different images"):
         with_test(verdict, {"chosen": (LABELS, CHOSEN, OWN), "control": (1 - LABELS, CONTROL, OWN)}, "now")
-    with pytest.raises(ValueError, match="undefined"):
-        with_test(dataclasses.replace(verdict), {"chosen": (LABELS * 0, CHOSEN, OWN)}, "now")
+
+
+def test_an_undefined_test_score_is_said_and_loses_nothing(verdict: Verdict) -> None:
+    found = with_test(verdict, {"chosen": (LABELS * 0, CHOSEN, OWN), "control": (LABELS * 0, CONTROL, OWN)}, "now")
+    assert (found.score, found.test, found.test_opened_at) == (verdict.score, {}, "now")
+    assert "AUROC of the model 'chosen' is undefined" in found.notes[-2]

@@ -91,12 +91,14 @@ def decide(
     """
     metric = settings.metric or default_metric(len(truth.classes))
     listed = complete(candidates, results)
+    truth = truth.numbered()
     pool = gather(results, truth, listed, metric)
     if not pool.candidates:
         raise AllTrialsFailed(_all_failed(results))
     choice = decide_rule(pool, settings.delta)
     arena = Arena(pool, truth, bootstrap(pool, truth, settings.replicates, settings.seed), choice.delta)
-    table = rows(arena, listed, results, choice.chosen)
+    tied = tied_recipes(arena, choice.chosen)
+    table = rows(arena, listed, results, choice.chosen, tied)
     control = lead(pool, np.array([n for n, c in enumerate(pool.candidates) if c.family.control], dtype=int))
     return Verdict(
         metric=metric,
@@ -105,7 +107,7 @@ def decide(
         control=None if control is None else _row(table, pool.candidates[control]),
         score=_score(arena, choice, settings.delta),
         claims=claims(arena, results),
-        tied=tuple(arena.name(one) for one in _ordered(tied_recipes(arena, choice.chosen), pool)),
+        tied=tuple(arena.name(one) for one in _ordered(tied, pool)),
         rows=table,
         smallest_detectable_difference=_detectable(arena, choice),
         seconds=settings.seconds,

@@ -72,11 +72,12 @@ def _tied(arena: Arena, one: int, chosen: int) -> bool:
     return interval.low <= 0 <= interval.high or abs(found.difference.centre) <= arena.delta
 
 
-def rows(arena: Arena, candidates: Sequence[Candidate], results: Sequence[Result], chosen: int) -> tuple[Row, ...]:
+def rows(
+    arena: Arena, candidates: Sequence[Candidate], results: Sequence[Result], chosen: int, tied: frozenset[int]
+) -> tuple[Row, ...]:
     """All rows, ranked by score; those without one last: screened (best first), failed, not run."""
     costs = spent(results)
     screened = screened_scores(results, arena.truth, candidates, arena.pool.metric)
-    tied = tied_recipes(arena, chosen)
     place = {candidate.key: number for number, candidate in enumerate(arena.pool.candidates)}
     built = []
     for candidate in candidates:

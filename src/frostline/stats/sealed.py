@@ -34,8 +34,11 @@ def with_test(verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, 
     Interval: percentiles of a bootstrap over groups (images where there are none), stratified by class, widened as in
     `compare`. Estimand: these models, on images like those of the test set. Not guaranteed on another hospital's images.
 
+    A model whose score is undefined there (one class only, NaN) is left out with a note; without a score of `chosen` the
+    verdict keeps the one it had.
+
     Raises:
-        ValueError: `chosen` is missing, its score is undefined, or the models were tested on different images.
+        ValueError: `chosen` is missing, or the models were tested on different images.
     """
     if "chosen" not in tests:
         raise ValueError(f"the sealed test needs the model 'chosen'; given {', '.join(tests) or 'nothing'}.")
@@ -43,11 +46,15 @@ def with_test(verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, 
     if any(not np.array_equal(labels, other[0]) for other in tests.values()):
         raise ValueError("the models were tested on different images; test all of them on the sealed set.")
     sheet = _Sheet.draw(verdict.metric, labels, groups, probabilities.shape[1], replicates, seed)
-    scores = {name: sheet.score(predicted) for name, (_, predicted, _) in tests.items()}
-    notes = _against_control(sheet, probabilities, tests["control"][1]) if "control" in tests else ()
+    scored = {name: sheet.score(predicted) for name, (_, predicted, _) in tests.items()}
+    scores = {name: one for name, one in scored.items() if one is not None}
+    title = METRICS[verdict.metric].title
+    notes = [f"{title} of the model '{name}' is undefined on the sealed test set." for name in scored if name not in scores]
+    if "chosen" in scores and "control" in scores:
+        notes += _against_control(sheet, probabilities, tests["control"][1])
     return dataclasses.replace(
         verdict,
-        score=scores["chosen"],
+        score=scores.get("chosen", verdict.score),
         test=scores,
         test_opened_at=opened_at,
         notes=(*verdict.notes, *notes),
@@ -68,7 +75,7 @@ class _Sheet:
     @classmethod
     def draw(cls, metric: str, labels: Array, groups: Array, classes: int, replicates: int, seed: int) -> _Sheet:
         rng = np.random.default_rng(seed)
-        truth = Truth(np.asarray(labels), np.asarray(groups), tuple(str(one) for one in range(classes)))
+        truth = Truth(np.asarray(labels), np.asarray(groups), tuple(str(one) for one in range(classes))).numbered()
         units = units_of(np.arange(len(labels)), truth)
         return cls(metric, truth.labels, units, draw_weights(units, replicates, rng), standard_noise(replicates, rng))
 
@@ -81,10 +88,10 @@ class _Sheet:
         extra = np.sqrt(pseudo_variance(self.metric, self.units))
         return Distribution(value, value + (replicates[defined] - replicates[defined].mean()) + extra * self.noise[defined])
 
-    def score(self, probabilities: Array) -> Score:
+    def score(self, probabilities: Array) -> Score | None:
         value = score(self.metric, self.labels, probabilities)
         if not np.isfinite(value):
-            raise ValueError(f"{self.metric} is undefined on the test set: it needs two classes and finite predictions.")
+            return None
         found = self.around(value, self.spread(probabilities)[:, 0])
         return Score(self.metric, found.interval(*limits(self.metric, difference=False)), "sealed-test", len(self.labels))
 

@@ -72,7 +72,8 @@ class Row:
     """A recipe's line in the ranked table and in `results.csv`.
 
     Attributes:
-        score: mean over the folds it was run on, of its best configuration; None when it has no finished full trial.
+        score: mean over the folds it was run on, of its best configuration, corrected for having chosen that configuration;
+            None when it has no finished full trial.
         folds: how many folds at full size; `screened` the score on the screening rungs, not comparable with `score`.
         seconds: of all its trials.
         status: `chosen`, `tied`, `control`, `screened`, `not-run`, `failed` or `done`.
