@@ -68,6 +68,10 @@ def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPla
         sealed, rest, said = _seal(whole, dataset.fingerprint)
         sealed_by = "rule" if len(sealed) else "none"
         notes.append(said)
+    elif crossing := _crossing(whole, sealed, rest):
+        notes.append(_crossed(crossing, "test"))
+    if "val" in parts:
+        notes.append("Your own train and val are drawn from together.")
     kind, splits, said = _folds(whole.at(rest), fold_seed)
     return SplitPlan(kind, splits, _plain(whole.indices[sealed]), sealed_by, fold_seed, (*notes, said))
 
@@ -126,11 +130,23 @@ def _own_validation(whole: _Pool, parts: npt.NDArray[Any], sealed: Indices, seed
     train, val = whole.indices[parts == "train"], whole.indices[parts == "val"]
     split = Split("val", 0, 0, seed, _plain(train), _plain(val))
     said = [f"Your own val ({len(val):,} images) is the one hold-out; --pool-val draws folds from train and val together."]
+    for name, scored in (("val", _rows(parts == "val")), ("test", sealed)):
+        if crossing := _crossing(whole, scored, _rows(parts == "train")):
+            said.append(_crossed(crossing, name))
     if not len(sealed):
         said.append("No test set was sealed beside your own val; the score is corrected for the choice.")
     return SplitPlan(
         "own-validation", (split,), _plain(whole.indices[sealed]), "user" if len(sealed) else "none", seed, (*notes, *said)
     )
+
+
+def _crossing(whole: _Pool, scored: Indices, trained: Indices) -> int:
+    """Images that are trained on and share a unit with one that is scored."""
+    return int(np.isin(whole.units[trained], whole.units[scored]).sum())
+
+
+def _crossed(count: int, part: str) -> str:
+    return f"{count:,} training images share a patient or equal bytes with your own {part}: scores there are flattered."
 
 
 # Folds ---------------------------------------------------------------------------------------------------------------
