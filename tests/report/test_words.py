@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from frostline.report.words import at_this_budget, claim_sentence, recipe_words, summary
+from frostline.report.words import claim_sentence, recipe_words, side_name, summary
 from frostline.terms.verdict import Claim, Interval, Score, Verdict, Word
 from tests.report import examples
 from tests.report.examples import comparison
@@ -131,14 +131,44 @@ def test_undetermined_without_a_comparison_gives_the_reason() -> None:
     assert claim_sentence(claim, "auroc") == "Whether pre-training helps is undetermined: No control finished."
 
 
+CAVEAT = "at this budget: training from scratch had not reached its plateau when it stopped; the claim at plateau is undetermined"
+
+
 def test_scratch_before_its_plateau_is_a_claim_at_this_budget() -> None:
-    claim = Claim(
-        "pretraining-helps", Word.HELPS, comparison(0.02, 0.01), None, "scratch did not reach its plateau: at this budget"
+    claim = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), None, CAVEAT)
+    assert claim_sentence(claim, "auroc") == (
+        "At this budget pre-training helps: 2.0 points of AUROC better than training from scratch "
+        "(95 % interval 1.0 to 3.0 points); "
+        "training from scratch had not reached its plateau when it stopped; the claim at plateau is undetermined."
     )
-    assert at_this_budget(claim)
-    assert claim_sentence(claim, "auroc").startswith(
-        "At this budget pre-training helps: 2.0 points of AUROC better than training from"
-    )
+
+
+def test_undetermined_keeps_the_caveat_apart_from_the_reason() -> None:
+    claim = Claim("pretraining-helps", Word.UNDETERMINED, comparison(0.0, 0.02), None, f"the difference is nearly zero; {CAVEAT}")
+    said = claim_sentence(claim, "auroc")
+    assert said.endswith(f"; how many images would decide it cannot be said (the difference is nearly zero); {CAVEAT}.")
+    needed = Claim("pretraining-helps", Word.UNDETERMINED, comparison(0.0, 0.02), 900, CAVEAT)
+    assert claim_sentence(needed, "auroc").endswith(f"; about 900 images would decide it; {CAVEAT}.")
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        ("weights: random | all: tune | head: linear (timm/resnet18)", "training from scratch on timm/resnet18"),
+        ("weights: random | all: freeze | head: linear", "frozen random features"),
+        ("pixels: forest", "raw pixels"),
+        ("all: freeze | head: mlp(512)", "'all: freeze | head: mlp(512)'"),
+        ("all: freeze | head: mlp(512) (timm/resnet18)", "'all: freeze | head: mlp(512)' on timm/resnet18"),
+        ("the other rule", "the other rule"),
+    ],
+)
+def test_a_side_of_a_comparison_in_words(side: str, words: str) -> None:
+    assert side_name(side) == words
+
+
+def test_tied_recipes_of_several_backbones_are_found() -> None:
+    verdict = dataclasses.replace(examples.TWO, tied=(f"{examples.ROWS[1].recipe} ({examples.MOBILENET})",))
+    assert summary(verdict)[2].startswith("Not distinguishable from it: 1 recipe (whole); ")
 
 
 def test_log_loss_has_no_points() -> None:

@@ -82,14 +82,12 @@ class LiveView:
     """Shows a search while it runs: `start()`, `update(event)` for each event, `stop()`; also a context manager.
 
     Args:
-        metric: names the score's column.
+        metric: names the score's column; empty where it is not known yet.
         console: standard error by default, so that results can be piped.
         clock: monotonic seconds.
     """
 
-    def __init__(
-        self, metric: str = "auroc", console: Console | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, metric: str = "", console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True)
         self._clock = clock
         self._metric = metric

@@ -16,8 +16,8 @@ UNBOUNDED = ("log-loss",)  # in its own unit, not in points; negated, so that hi
 
 
 def metric_name(metric: str) -> str:
-    """`AUROC` for `auroc`; an unknown metric keeps its own name."""
-    return _NAMES.get(metric, metric)
+    """`AUROC` for `auroc`; an unknown metric keeps its own name, an empty one is a `score`."""
+    return _NAMES.get(metric, metric or "score")
 
 
 def score(value: float, metric: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -13,8 +12,6 @@ from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_
 from frostline.report.numbers import (
     UNBOUNDED,
     big,
-    clock,
-    count,
     duration,
     metric_name,
     points,
@@ -22,13 +19,14 @@ from frostline.report.numbers import (
     score_range,
     signed_points,
 )
-from frostline.report.ranking import is_control, mark, ranked
+from frostline.report.ranking import is_control, ranked
 from frostline.report.short import short_backbones, short_recipe
-from frostline.report.words import claim_lead, claim_sentence, recipe_words, row_name, summary
+from frostline.report.tables import COLUMNS, Line, asked, claim_cells, line_of, several_backbones, split_pairs, test_cells
+from frostline.report.words import recipe_words, row_name, summary
 from frostline.terms.evidence import Evidence, Fate, Rewind
 from frostline.terms.recipe import Action, Recipe
 from frostline.terms.settings import Settings
-from frostline.terms.verdict import Claim, Interval, Row, Score, Verdict
+from frostline.terms.verdict import Interval, Row, Verdict
 
 
 @dataclass(frozen=True)
@@ -71,24 +69,6 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A cell of the ranked table: what is shown, and what it is sorted by."""
-
-    text: str
-    key: str
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of the ranked table."""
-
-    status: str
-    words: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
 class Page:
     """All that the template shows."""
 
@@ -120,7 +100,6 @@ QUESTIONS = (
     "What is random and what is not?",
     "Which recipe?",
 )
-COLUMNS = ("", "recipe", "score", "interval", "family", "folds", "time", "trained", "MACs", "status", "configuration, note")
 
 
 def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> Page:
@@ -139,13 +118,13 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         questions=_questions(verdict, evidence, rows),
         blocks=_blocks(verdict, evidence, dict(facts.stages).get(verdict.chosen.backbone, ())),
         columns=COLUMNS,
-        lines=tuple(_line(row, _several(verdict)) for row in rows),
-        claims=tuple(_claim(claim, verdict) for claim in verdict.claims),
-        tests=tuple(_test(name, value, verdict) for name, value in verdict.test.items()),
+        lines=tuple(line_of(row, several_backbones(verdict)) for row in rows),
+        claims=tuple(claim_cells(claim, verdict) for claim in verdict.claims),
+        tests=tuple(test_cells(name, value, verdict) for name, value in verdict.test.items()),
         rewound=_rewound(evidence.rewinds, verdict.metric),
         phases=tuple((name, duration(seconds)) for name, seconds in facts.phases),
-        split_pairs=_split_pairs(facts),
-        asked=_asked(settings),
+        split_pairs=split_pairs(facts),
+        asked=asked(settings),
         machine=(*facts.kernels, ("host cores", str(facts.cores)), *facts.versions),
     )
 
@@ -216,7 +195,7 @@ def _help_picture(verdict: Verdict) -> Picture | None:
 def _help_caption(verdict: Verdict) -> str:
     sealed = "chosen" in verdict.test and "control" in verdict.test
     above = "Above: scores on the sealed test set." if sealed else "Above: mean scores over the folds."
-    below = "Below: the claim's difference, from the same validation images for both sides; left of 0 the control is ahead"
+    below = "Below: the claim's difference, best transfer recipe against best control, paired; left of 0 the control is ahead"
     return f"{above} {below}, grey is no practical difference."
 
 
@@ -300,105 +279,3 @@ def _rewound(rewinds: tuple[Rewind, ...], metric: str) -> tuple[tuple[str, str, 
     said = {(item.stage, item.to): answers.rewind_words(item, metric) for item in rewinds}
     names = dict.fromkeys(item.stage for item in rewinds)
     return tuple((name, said.get((name, "pretrained"), "not run"), said.get((name, "random"), "")) for name in names)
-
-
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def _several(verdict: Verdict) -> bool:
-    return len({row.backbone for row in verdict.rows if row.backbone}) > 1
-
-
-def _line(row: Row, several: bool) -> Line:
-    value = row.score
-    recipe = f"{row.recipe}  [{row.backbone}]" if several and row.backbone else row.recipe
-    shown = (
-        score(value.value, row.metric) if value else f"({score(row.screened, row.metric)})" if row.screened is not None else ""
-    )
-    extra = "; ".join(text for text in (row.configuration, row.note) if text)
-    cells = (
-        Cell(mark(row), row.status, "mark"),
-        Cell(recipe, recipe, "recipe"),
-        Cell(shown, _key(value.value if value else None), "number"),
-        Cell(score_range(value, row.metric) if value else "", _key(value.low if value else None), "number"),
-        Cell(row.family, row.family),
-        Cell(str(row.folds or ""), _key(row.folds), "number"),
-        Cell(clock(row.seconds) if row.seconds else "", _key(row.seconds), "number"),
-        Cell(big(row.trained_parameters) if row.trials else "", _key(row.trained_parameters), "number"),
-        Cell(big(row.flops) if row.flops else "", _key(row.flops), "number"),
-        Cell(row.status.replace("-", " "), row.status),
-        Cell(extra, extra, "small"),
-    )
-    return Line(row.status, recipe_words(row.recipe, row.family), cells)
-
-
-def _key(value: float | None) -> str:
-    """What a number is sorted by; empty sorts last."""
-    return "" if value is None or value != value else repr(float(value))
-
-
-def _claim(claim: Claim, verdict: Verdict) -> tuple[str, str, str, str]:
-    """(verdict word, what is claimed, the sentence, the small print)."""
-    compared = claim.comparison
-    detail = ""
-    if compared is not None:
-        parts = [
-            f"probability {compared.probability:.3f} that it is above zero",
-            f"{compared.within:.3f} that it is within ±{points(verdict.delta, verdict.metric)}",
-            f"{count(compared.units)} {compared.unit}s" if compared.units else "",
-            f"{len(compared.folds)} folds" if compared.folds else "",
-            *compared.assumptions,
-        ]
-        detail = "; ".join(part for part in parts if part)
-    return claim.verdict.value, claim_lead(claim), claim_sentence(claim, verdict.metric, verdict.delta), detail
-
-
-def _test(name: str, value: Score, verdict: Verdict) -> tuple[str, str, str, str]:
-    """(which model, score, interval, images)."""
-    named = {"chosen": "the chosen recipe", "control": "the best control", "softmax-only": "softmax only"}
-    return (
-        named.get(name, name),
-        score(value.interval.value, value.metric),
-        score_range(value.interval, value.metric),
-        count(value.images),
-    )
-
-
-def _asked(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """The settings that shaped the run, as (what, value)."""
-    show: Callable[[object], str] = lambda value: "default" if value is None else str(value)  # noqa: E731
-    return (
-        ("data", settings.data),
-        ("fingerprint", settings.fingerprint),
-        ("backbones", ", ".join(settings.backbones)),
-        ("image size", f"{settings.size} x {settings.size}"),
-        ("metric", metric_name(settings.metric)),
-        ("seed", str(settings.seed)),
-        ("delta", show(settings.delta)),
-        ("mirrored views", settings.flip),
-        ("device", settings.device),
-        ("time limit", duration(settings.time_s) if settings.time_s else "none"),
-        ("backend", settings.backend),
-    )
-
-
-def _split_pairs(facts: RunFacts) -> tuple[tuple[str, str], ...]:
-    """The splits in a few pairs: their kind, their sizes, the sealed test set, the groups."""
-    trains = sorted({fold.train for fold in facts.folds})
-    held = sorted({fold.validation for fold in facts.folds})
-    by = {"user": ", the user's own", "rule": ", set aside by rule"}.get(facts.sealed_by, "")
-    return (
-        ("images", count(facts.images)),
-        ("groups", count(facts.groups) if facts.groups is not None else "none given"),
-        ("splits", f"{len(facts.folds)}, {facts.split_kind.replace('-', ' ')}"),
-        ("trained on, each", _span(trains)),
-        ("validated on, each", _span(held)),
-        ("sealed", f"{count(facts.sealed)} images{by}" if facts.sealed else "none"),
-    )
-
-
-def _span(sizes: list[int]) -> str:
-    """`942 images` or `941 to 942 images`."""
-    if not sizes:
-        return "none"
-    return f"{count(sizes[0])} images" if len(sizes) == 1 else f"{count(sizes[0])} to {count(sizes[-1])} images"

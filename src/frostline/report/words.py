@@ -134,18 +134,28 @@ def row_name(row: Row) -> str:
 
 
 def side_name(text: str) -> str:
-    """One side of a comparison in words: a recipe line is spelt out, anything else is kept."""
+    """One side of a comparison in words: a control is named, another recipe line is quoted, anything else is kept.
+
+    Where a run has several backbones the line is followed by its backbone: `all: tune | head: linear (timm/resnet18)`.
+    """
+    line, backbone = _line_and_backbone(text)
+    where = f" on {backbone}" if backbone else ""
     try:
-        recipe = Recipe.parse(text)
+        recipe = Recipe.parse(line)
     except RecipeError:
         return text
     if recipe.pixels is not None:
         return "raw pixels"
     if recipe.weights is Weights.PRETRAINED:
-        return f"'{text}'"
+        return f"'{line}'{where}"
     if all(item.action in (Action.FREEZE, Action.DROP) for item in recipe.ranges):
-        return CONTROLS["random-features"]
-    return CONTROLS["random-matched" if recipe.weights is Weights.MATCHED else "scratch"]
+        return CONTROLS["random-features"] + where
+    return CONTROLS["random-matched" if recipe.weights is Weights.MATCHED else "scratch"] + where
+
+
+def _line_and_backbone(text: str) -> tuple[str, str]:
+    match = re.fullmatch(r"(.+) \((.+)\)", text)
+    return (match[1], match[2]) if match else (text, "")
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
@@ -169,20 +179,24 @@ def claim_sentence(claim: Claim, metric: str, delta: float | None = None, agains
         delta: the run's; named where there is no practical difference.
         against: words for the other side, instead of those made from the comparison.
     """
-    lead = _capital(claim_lead(claim))
-    if at_this_budget(claim):
-        lead = f"At this budget {claim_lead(claim)}"
     if claim.verdict is Word.UNDETERMINED:
-        return _undetermined(claim, lead, metric, against)
-    if claim.comparison is None:
-        return f"{lead}."
-    return f"{lead}: {_evidence(claim, claim.comparison, metric, delta, against)}."
+        return _undetermined(claim, metric, against)
+    caveat = budget_caveat(claim)
+    lead = f"At this budget {claim_lead(claim)}" if caveat else _capital(claim_lead(claim))
+    parts = [_evidence(claim, claim.comparison, metric, delta, against)] if claim.comparison else []
+    return f"{': '.join([lead, *parts])}{_after(caveat)}."
 
 
-def at_this_budget(claim: Claim) -> bool:
-    """Scratch had not reached its plateau, so the claim holds for this budget only."""
-    said = [claim.reason, *(claim.comparison.assumptions if claim.comparison else ())]
-    return claim.verdict is not Word.UNDETERMINED and any("at this budget" in text.lower() for text in said)
+def budget_caveat(claim: Claim) -> str:
+    """Why the claim holds for this budget only (scratch short of its plateau), with these words in front; else empty."""
+    start = claim.reason.lower().find("at this budget")
+    return claim.reason[start:].rstrip(".") if start >= 0 else ""
+
+
+def _after(caveat: str) -> str:
+    """The caveat without its first words, which stand in front of the sentence."""
+    said = caveat[len("at this budget") :].lstrip(": ")
+    return f"; {said}" if said else ""
 
 
 def _evidence(claim: Claim, comparison: Comparison, metric: str, delta: float | None, against: str) -> str:
@@ -199,21 +213,23 @@ def _compared(comparison: Comparison, metric: str, against: str) -> str:
     return f"{size} {direction} than {against or side_name(comparison.second)}"
 
 
-def _undetermined(claim: Claim, lead: str, metric: str, against: str) -> str:
+def _undetermined(claim: Claim, metric: str, against: str) -> str:
+    lead, caveat = _capital(claim_lead(claim)), budget_caveat(claim)
     if claim.comparison is None:
         return f"{lead}: {claim.reason.rstrip('.') or 'nothing was run that could decide it'}."
     text = (
         f"{lead}: measured {_compared(claim.comparison, metric, against)}, "
         f"but the 95 % interval is {points_range(claim.comparison.difference, metric)}"
     )
-    return f"{text}; {needed_words(claim)}."
+    return f"{text}; {needed_words(claim)}{f'; {caveat}' if caveat else ''}."
 
 
 def needed_words(claim: Claim) -> str:
     """What would decide an undetermined claim, or why that cannot be said."""
     if claim.needed_images is not None:
         return f"about {count(claim.needed_images)} images would decide it"
-    reason = claim.reason.rstrip(".") or "no estimate was possible"
+    caveat = budget_caveat(claim)
+    reason = claim.reason.rstrip(".").removesuffix(caveat).rstrip("; ") or "no estimate was possible"
     return f"how many images would decide it cannot be said ({reason})"
 
 
@@ -264,7 +280,7 @@ def pretraining_sentence(verdict: Verdict) -> str:
         return "Nothing is claimed about whether pre-training helps" + (
             ": no control finished." if verdict.control is None else "."
         )
-    against = f"the best control, {row_name(verdict.control)}" if verdict.control else ""
+    against = f"the best control, {side_name(claim.comparison.second)}" if claim.comparison else ""
     return claim_sentence(claim, verdict.metric, verdict.delta, against)
 
 
@@ -278,7 +294,7 @@ def _tied_words(verdict: Verdict) -> str:
         others = [row for row in verdict.rows if row.score is not None and row.status != "chosen"]
         alone = "No other recipe was run in full"
         return "The evidence distinguishes it from every other recipe that was run in full" if others else alone
-    families = {row.recipe: row.family for row in verdict.rows}
+    families = {name: row.family for row in verdict.rows for name in (row.recipe, f"{row.recipe} ({row.backbone})")}
     names = list(dict.fromkeys(families.get(line, line) for line in verdict.tied))
     return f"Not distinguishable from it: {plural(len(verdict.tied), 'recipe')} ({_some(names)})"
 
