@@ -37,9 +37,9 @@ class Architecture:
     download: Callable[[], State]
     adapt: Callable[[State, nn.Module, int | None], State]
     classifier: tuple[str, ...] | None = None
-    leaves: Leaves = Leaves()
+    leaves: Leaves = field(default_factory=Leaves)
     sized: bool = False
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def unchanged(state: State, network: nn.Module, size: int | None) -> State:

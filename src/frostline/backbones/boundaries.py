@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from frostline.backbones.cuts import Place
 from frostline.terms.backbone import Layout
@@ -14,19 +14,15 @@ _STEM = 0.08  # the stem ends before this share
 _WIDER = 1.6  # a cut up to so many times wider than the narrowest is as good a bottleneck
 
 
-def last_boundaries(places: Sequence[Place], idle: Callable[[Place], bool]) -> list[Place]:
+def last_boundaries(places: Sequence[Place]) -> list[Place]:
     """Where the backbone ends: its last map or tokens; after it, if layers follow the pooling, their flat output too.
 
     A normalisation alone between pooling and classifier does not count: it is left out, so that maps stay the last features.
-
-    Args:
-        idle: whether a cut only passes on what it got (dropout, identity, flatten): such a cut ends no backbone.
     """
-    useful = [place for place in places if not idle(place)] or list(places)
-    maps = [place for place in useful if is_map(place)]
+    maps = [place for place in places if is_map(place)]
     if not maps:
-        return [useful[-1]]
-    return [maps[-1], useful[-1]] if useful[-1].flops > maps[-1].flops else [maps[-1]]
+        return [places[-1]]
+    return [maps[-1], places[-1]] if places[-1].flops > maps[-1].flops else [maps[-1]]
 
 
 def choose_boundaries(places: Sequence[Place], ends: Sequence[Place]) -> list[Place]:
@@ -146,7 +142,8 @@ def _middle(start: Place | None, end: Place, maps: Sequence[Place]) -> Place | N
         return None
     narrowest = min(place.values for place in within)
     good = [place for place in within if place.values <= _WIDER * narrowest]
-    return min(good, key=lambda place: abs(place.flops - low - width / 2) / width + 0.1 * place.depth)
+    # the last of equals: after an activation rather than before it
+    return min(reversed(good), key=lambda place: abs(place.flops - low - width / 2) / width + 0.1 * place.depth)
 
 
 def _merged(chosen: list[Place]) -> list[Place]:

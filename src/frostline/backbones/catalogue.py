@@ -50,7 +50,9 @@ def find(reference: Reference) -> Architecture:
         return demo.architecture()
     if reference.library == "factory":
         return factory.architecture(reference.model)
-    return (timm if reference.library == "timm" else torchvision).architecture(reference.model)
+    if reference.library == "timm":
+        return timm.architecture(reference.model)
+    return torchvision.architecture(reference.model)
 
 
 def _known(library: str, model: str) -> bool:

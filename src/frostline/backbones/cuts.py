@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import fx, nn
 
-from frostline.backbones.flow import crossings, dependent
-from frostline.backbones.probe import BATCH, Probe, Shape
+from frostline.backbones.flow import crossings, dependent, is_batch
+from frostline.backbones.probe import Probe, Shape
 from frostline.backbones.trace import Trace
 from frostline.terms.backbone import Layout
+
+
+Known = Mapping[str, tuple[str, Layout]]
+"""A cut's innermost name -> (the name that it goes by, its layout)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +50,22 @@ class Place:
         return min(name.count(".") for name in self.names)
 
 
-def find_places(network: nn.Module, traced: Trace, probed: Probe, classifier: Sequence[str] | None) -> list[Place]:
+def find_places(
+    network: nn.Module, traced: Trace, probed: Probe, classifier: Sequence[str] | None, known: Known | None = None
+) -> list[Place]:
     """The cuts before the old classifier, in the order of the forward pass.
 
     Args:
         classifier: paths of its modules; None to find it, empty where the network has none.
+        known: what was found at the backbone's own size: at other sizes the same cuts are taken, with the same layouts.
     """
     nodes = list(traced.graph.nodes)
     end = _classifier_start(network, traced, classifier)
-    crossing = [node for node in crossings(traced, probed, BATCH) if nodes.index(node) < end]
+    crossing = [node for node in crossings(traced.graph) if nodes.index(node) < end and is_batch(probed, node)]
     names = _node_names(traced)
+    crossing = _poolable(crossing, probed) if known is None else [node for node in crossing if names[node][0] in known]
     shapes = [probed.values[node].extents[1:] for node in crossing]
-    layouts = _layouts(traced, crossing, shapes, probed)
+    layouts = [known[names[node][0]][1] for node in crossing] if known else _layouts(traced, crossing, shapes, probed)
     flops, parameters = _running_flops(nodes, probed), _running_parameters(network, nodes)
     return [
         Place(node, names[node], shape, layout, flops[node], parameters[node])
@@ -123,7 +131,9 @@ def _walk_back(network: nn.Module, traced: Trace) -> list[fx.Node]:
         if node in seen:
             continue
         seen.add(node)
-        if (node.op == "call_module" and _has_parameters(network, node)) or any(source.op == "get_attr" and _has_parameters(network, source) for source in node.all_input_nodes):
+        if (node.op == "call_module" and _has_parameters(network, node)) or any(
+            source.op == "get_attr" and _has_parameters(network, source) for source in node.all_input_nodes
+        ):
             found.append(node)
         else:
             waiting.extend(node.all_input_nodes)
@@ -188,6 +198,42 @@ def _layout(shape: tuple[int, ...], maps: Layout, class_tokens: set[int]) -> Lay
     return Layout.FLAT
 
 
+def _poolable(crossing: Sequence[fx.Node], probed: Probe) -> list[fx.Node]:
+    """Without tensors whose positions cannot be told: rows on their way to tokens, queries and keys of attention heads."""
+    kept: list[fx.Node] = []
+    tokens = None
+    for node in crossing:
+        shape = probed.values[node].extents[1:]
+        if len(shape) > 3 or _is_channels_first_row(node, probed):
+            continue
+        if len(shape) == 3 and not _may_be_map(shape, tokens):
+            continue
+        tokens = shape[0] if len(shape) == 2 else None if len(shape) == 3 else tokens
+        kept.append(node)
+    return kept
+
+
+def _may_be_map(shape: tuple[int, ...], tokens: int | None) -> bool:
+    """Two neighbouring extents are equal (images are square), and no positions appear that the tokens before did not have."""
+    first, last = shape[1] * shape[2] if shape[1] == shape[2] else 0, shape[0] * shape[1] if shape[0] == shape[1] else 0
+    if tokens is None:
+        return bool(first or last)
+    return 0 < first <= tokens or 0 < last <= tokens
+
+
+def _is_channels_first_row(node: fx.Node, probed: Probe) -> bool:
+    """A flattened map (batch, channels, positions) on its way to tokens: no layout to pool, and never a bottleneck by itself."""
+    sources = [probed.values.get(source) for source in node.all_input_nodes]
+    own = probed.values[node].extents
+    return len(own) == 3 and any(
+        isinstance(source, Shape)
+        and len(source.extents) == 4
+        and source.extents[:2] == own[:2]
+        and source.extents[2] * source.extents[3] == own[2]
+        for source in sources
+    )
+
+
 def _map_layout(shape: tuple[int, ...], before: Layout) -> Layout:
     """The two equal extents are height and width; where all three are equal, the layout of the cut before."""
     channels_first, channels_last = shape[1] == shape[2], shape[0] == shape[1]
@@ -211,7 +257,7 @@ def _class_token_counts(traced: Trace, probed: Probe) -> set[int]:
 def _takes_first_token(index: object) -> bool:
     if not isinstance(index, tuple) or len(index) < 2 or index[0] != slice(None):
         return False
-    return index[1] == 0
+    return bool(index[1] == 0)
 
 
 def _leads_to_output(node: fx.Node) -> bool:

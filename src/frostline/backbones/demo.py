@@ -61,7 +61,8 @@ def matched_by_order(state: State, network: nn.Module) -> State:
     ]
     if len(own) != len(state) or differing:
         raise BackboneError(
-            f"the file of {_PACKAGE} holds {len(state)} tensors, {len(own)} were expected; different shapes: {differing[:5] or 'none'}."
+            f"the file of {_PACKAGE} holds {len(state)} tensors, {len(own)} were expected;"
+            f" different shapes: {differing[:5] or 'none'}."
             " Install the version of the package that frostline's extra [demo] asks for."
         )
     return {name: given for (name, _), (_, given) in pairs}

@@ -58,6 +58,8 @@ def compile_graph(graph: fx.Graph) -> Forward:
 def part(traced: Trace, probed: Probe, start: fx.Node, end: fx.Node) -> tuple[fx.Graph, dict[fx.Node, fx.Node]]:
     """The graph from the value of `start` (not included) to that of `end`, and a map from old nodes to new ones.
 
+    `end` may be the output node: all that is left.
+
     What does not depend on the images and is needed again is computed again from the parameters; a shape that was read from
     an earlier tensor becomes a constant or a multiple of the batch. Random draws and changes of buffers happen in exactly
     one part.
@@ -65,9 +67,10 @@ def part(traced: Trace, probed: Probe, start: fx.Node, end: fx.Node) -> tuple[fx
     extraction = _Extraction(traced, probed, start)
     nodes = list(traced.graph.nodes)
     for node in nodes[nodes.index(start) + 1 : nodes.index(end) + 1]:
-        if node in extraction.needed or has_side_effect(node):
+        if node.op != "output" and (node in extraction.needed or has_side_effect(node)):
             extraction.value(node)
-    extraction.graph.output(extraction.value(end))
+    result = fx.node.map_arg(end.args[0], extraction.value) if end.op == "output" else extraction.value(end)
+    extraction.graph.output(result)
     extraction.graph.lint()
     copied = {old: new for old, new in extraction.made.items() if isinstance(new, fx.Node)}
     return extraction.graph, copied
@@ -100,12 +103,15 @@ class _Extraction:
 
     def _gone(self, node: fx.Node) -> bool:
         """A plain number or shape that was read from a tensor before the start."""
-        if node in self.needed or _holds_tensor(self.probed.values.get(node)):
+        return self._reads_gone(node) and not _holds_tensor(self.probed.values.get(node))
+
+    def _reads_gone(self, node: fx.Node) -> bool:
+        if node in self.made or node in self.needed:
             return False
-        if is_shape_read(node):
+        if is_shape_read(node) and node.all_input_nodes[0] in self.needed:
             source = node.all_input_nodes[0]
-            return source in self.needed and source not in self.made and self.order[source] <= self.order[self.start]
-        return any(self._gone(source) for source in node.all_input_nodes)
+            return source not in self.made and self.order[source] <= self.order[self.start]
+        return any(self._reads_gone(source) for source in node.all_input_nodes)
 
     def _literal(self, first: Any, second: Any) -> Any:
         if isinstance(first, Shape):

@@ -15,7 +15,7 @@ from frostline.errors import BackboneError, nearest
 def architecture(name: str) -> Architecture:
     """The network that the function `name` returns when called without arguments.
 
-    Its input specification is its attribute `pretrained_cfg`, in timm's form, or ImageNet's default; options of the name go first.
+    Its input specification is its attribute `pretrained_cfg`, in timm's form, or ImageNet's default.
 
     Raises:
         BackboneError: the module or function does not exist, or gives no `nn.Module`.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import fx
 
-from frostline.backbones.probe import Probe, Shape
-from frostline.backbones.trace import Trace
+from frostline.backbones.probe import BATCH, Probe, Shape
 
 _SHAPE_ATTRIBUTES = {"shape", "ndim", "device", "dtype", "is_cuda", "requires_grad", "layout", "itemsize"}
 _SHAPE_METHODS = {"size", "dim", "numel", "ndimension", "is_floating_point", "nelement", "stride", "is_contiguous"}
@@ -41,43 +41,46 @@ def dependent(graph: fx.Graph) -> set[fx.Node]:
     """The nodes whose numbers depend on the images or on random draws. Parameters, and maths on them alone, do not."""
     found: set[fx.Node] = set()
     for node in graph.nodes:
-        if node.op == "placeholder" or is_random(node) or (node.op != "get_attr" and not is_shape_read(node) and any(argument in found for argument in node.all_input_nodes)):
+        computes = node.op not in ("placeholder", "get_attr") and not is_shape_read(node)
+        fed = computes and any(source in found for source in node.all_input_nodes)
+        if node.op == "placeholder" or is_random(node) or fed:
             found.add(node)
     return found
 
 
-def crossings(traced: Trace, probed: Probe, probed_batch: int) -> list[fx.Node]:
-    """The nodes after which their own output is the only input-dependent value still needed, in order.
-
-    Only tensors whose first dimension is the batch count: at any other place there is more than one image in a row.
-    """
-    nodes = list(traced.graph.nodes)
-    needed = dependent(traced.graph)
-    position = {node: index for index, node in enumerate(nodes)}
-    last_use = {
-        node: max((position[user] for user in node.users if user in needed or user.op == "output"), default=-1) for node in needed
-    }
+def crossings(graph: fx.Graph) -> list[fx.Node]:
+    """The nodes after which their own output is the only input-dependent value still needed, in order."""
+    nodes = list(graph.nodes)
+    needed = dependent(graph)
+    last_use = _last_uses(nodes, needed)
     found, live = [], set[fx.Node]()
     for index, node in enumerate(nodes):
         live = {value for value in live if last_use[value] > index}
         if node in needed and last_use[node] > index:
             live.add(node)
-        if live == {node} and node.op not in ("placeholder", "output") and _is_batch(probed, node, probed_batch):
+        if live == {node} and node.op not in ("placeholder", "output"):
             found.append(node)
     return found
 
 
-def _is_batch(probed: Probe, node: fx.Node, batch: int) -> bool:
-    first, second = probed.values.get(node), probed.again.get(node)
-    if not isinstance(first, Shape) or not isinstance(second, Shape) or len(first.extents) < 2:
-        return False
-    return first.extents[0] == batch and second.extents[0] == batch + 1 and first.extents[1:] == second.extents[1:]
+def _last_uses(nodes: Sequence[fx.Node], needed: set[fx.Node]) -> dict[fx.Node, int]:
+    """Position of the last node that needs the numbers of each value; -1 for none. Reading a shape needs no numbers."""
+    position = {node: index for index, node in enumerate(nodes)}
+    return {
+        node: max((position[user] for user in node.users if user in needed or user.op == "output"), default=-1) for node in needed
+    }
+
+
+def is_batch(probed: Probe, node: fx.Node) -> bool:
+    """The node gives one tensor whose first dimension is the batch: elsewhere there is more than one row an image."""
+    value = probed.values.get(node)
+    return isinstance(value, Shape) and len(value.extents) >= 2 and value.extents[0] == BATCH
 
 
 _VIEWS = {
     "view", "reshape", "flatten", "transpose", "permute", "squeeze", "unsqueeze", "getitem", "chunk", "split", "unbind",
-    "contiguous", "narrow", "expand", "expand_as", "detach", "movedim", "t", "to", "float", "type", "type_as", "unflatten", "select",
-    "swapaxes", "swapdims", "view_as", "reshape_as", "tensor_split", "getattr", "dropout", "pad", "identity", "moveaxis",
+    "contiguous", "narrow", "expand", "expand_as", "detach", "movedim", "t", "to", "float", "type", "type_as", "unflatten",
+    "select", "swapaxes", "swapdims", "view_as", "reshape_as", "tensor_split", "getattr", "dropout", "pad", "moveaxis",
 }  # fmt: skip
 _IN_PLACE_OPERATORS = {
     operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ifloordiv, operator.ipow, operator.imod,

@@ -13,6 +13,7 @@ from torch import nn
 from frostline.backbones.anatomy import Anatomy, dissect
 from frostline.backbones.architecture import Architecture, State
 from frostline.backbones.check import check_parts
+from frostline.backbones.cuts import Known
 from frostline.backbones.describe import describe
 from frostline.backbones.network import StageCode, StagedNetwork
 from frostline.errors import BackboneError, nearest
@@ -78,7 +79,7 @@ class LoadedBackbone:
             return self
         network = self.architecture.make(size)
         network.load_state_dict(self.architecture.adapt(self.state, network, size))
-        anatomy = _dissect(self.architecture, network, self.spec.at(size))
+        anatomy = _dissect(self.architecture, network, self.spec.at(size), self.anatomy.known)
         return _built(self, network, anatomy, [stage.cut.name for stage in self.stages], [cut.name for cut in self.cuts])
 
     def with_stages(self, cut_names: Sequence[str]) -> LoadedBackbone:
@@ -95,7 +96,8 @@ class LoadedBackbone:
             place = self.anatomy.place(name)
             if place is None or self.anatomy.cut_names[place] not in known:
                 raise BackboneError(
-                    f"backbone {self.name!r} has no cut {name!r}.{nearest(name, known)} `frostline stages NAME --all` lists its cuts."
+                    f"backbone {self.name!r} has no cut {name!r}.{nearest(name, known)}"
+                    " `frostline stages NAME --all` lists its cuts."
                 )
             ends.add(self.anatomy.cut_names[place])
         return _built(self, self.weights, self.anatomy, [name for name in known if name in ends], known)
@@ -167,12 +169,13 @@ def _built(
     return dataclasses.replace(before, description=description, weights=network, anatomy=anatomy, codes=tuple(codes))
 
 
-def _dissect(architecture: Architecture, network: nn.Module, spec: InputSpec) -> Anatomy:
+def _dissect(architecture: Architecture, network: nn.Module, spec: InputSpec, known: Known | None = None) -> Anatomy:
     try:
-        return dissect(network, architecture.leaves, spec.size, architecture.classifier)
+        return dissect(network, architecture.leaves, spec.size, architecture.classifier, known)
     except Exception as error:  # tracing raises whatever the network's own code does
         reason = (str(error).splitlines() or ["no message"])[0]
         raise BackboneError(
             f"backbone {architecture.name!r} cannot be taken apart at {spec.height} x {spec.width} pixels"
-            f" ({type(error).__name__}: {reason}). Try another size, or another backbone: `frostline backbones PATTERN` lists names."
+            f" ({type(error).__name__}: {reason}). Try another size, or another backbone:"
+            " `frostline backbones PATTERN` lists names."
         ) from error

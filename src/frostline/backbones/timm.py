@@ -6,6 +6,7 @@ import inspect
 from functools import cache
 from typing import Any
 
+import torch
 from torch import nn
 
 from frostline.backbones.architecture import Architecture, State
@@ -35,7 +36,7 @@ def architecture(model: str) -> Architecture:
     Raises:
         BackboneError: the network cannot be made with the installed timm.
     """
-    network = _create(model)
+    network = _sketch(model)
     cfg = dict(getattr(network, "pretrained_cfg", None) or {})
     spec = spec_of(cfg)
     sized = _takes_size(network, cfg)
@@ -68,9 +69,21 @@ def spec_of(cfg: dict[str, Any]) -> InputSpec:
 
 def leaves() -> Leaves:
     """The modules and functions that timm registers as not to be traced into."""
-    from timm.layers import get_notrace_functions, get_notrace_modules
+    from timm import layers as typed_layers
 
-    return Leaves(tuple(get_notrace_modules()), tuple(function for function in get_notrace_functions() if callable(function)))
+    layers: Any = typed_layers
+
+    functions = layers.get_notrace_functions()
+    return Leaves(tuple(layers.get_notrace_modules()), tuple(function for function in functions if callable(function)))
+
+
+def _sketch(model: str) -> nn.Module:
+    """The network without numbers in it, where it can be made so."""
+    try:
+        with torch.device("meta"):
+            return _create(model)
+    except (BackboneError, NotImplementedError):
+        return _create(model)
 
 
 def _create(model: str, **options: Any) -> nn.Module:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import torch
 from torch import nn
 
 from frostline.backbones.architecture import Architecture, State
 from frostline.errors import BackboneError
 from frostline.terms.backbone import InputSpec
 
+_AUXILIARY = ("inception_v3", "googlenet")
 _SIZE_ARGUMENTS = {"VisionTransformer": "image_size", "MaxVit": "input_size"}
 
 
@@ -30,8 +33,7 @@ def knows(model: str) -> bool:
 
 def architecture(model: str) -> Architecture:
     """What torchvision says of `model`, which it must know."""
-    network = _create(model)
-    argument = _SIZE_ARGUMENTS.get(type(network).__name__)
+    argument = _SIZE_ARGUMENTS.get(type(_sketch(model)).__name__)
     spec = _spec(model, fixed=argument is not None)
     return Architecture(
         name=f"torchvision/{model}",
@@ -47,7 +49,7 @@ def _spec(model: str, fixed: bool) -> InputSpec:
     from torchvision import models
 
     weights = models.get_model_weights(model)
-    preset: Any = weights.DEFAULT.transforms() if len(weights) else None  # type: ignore[attr-defined]
+    preset: Any = weights.DEFAULT.transforms() if len(weights) else None
     if preset is None:
         return InputSpec(3, 224, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bilinear", 0.875, fixed)
     crop, resize = preset.crop_size[0], preset.resize_size[0]
@@ -55,12 +57,18 @@ def _spec(model: str, fixed: bool) -> InputSpec:
     return InputSpec(3, crop, crop, tuple(preset.mean), tuple(preset.std), interpolation, min(1.0, crop / resize), fixed)
 
 
+def _sketch(model: str) -> nn.Module:
+    """The network without numbers in it."""
+    with torch.device("meta"):
+        return _create(model, **({"init_weights": False} if model in _AUXILIARY else {}))
+
+
 def _create(model: str, **options: Any) -> nn.Module:
     from torchvision import models
 
     builder = models.get_model_builder(model)
-    if model in ("inception_v3", "googlenet"):
-        options |= {"aux_logits": False, "init_weights": True}
+    if model in _AUXILIARY:
+        options = {"aux_logits": False, "init_weights": True, **options}
     network: nn.Module = builder(weights=None, **options)
     return network
 
@@ -94,8 +102,8 @@ def _resample_positions(state: State, network: nn.Module, size: int | None) -> S
     given = state.get("encoder.pos_embedding")
     if given is None or given.shape == own.shape:
         return state
-    patch, image = int(network.patch_size), int(network.image_size)  # type: ignore[arg-type]
-    return dict(interpolate_embeddings(image, patch, dict(state)))  # type: ignore[arg-type]
+    transformer: Any = network
+    return dict(interpolate_embeddings(transformer.image_size, transformer.patch_size, OrderedDict(state)))
 
 
 def _download(model: str) -> State:
@@ -105,7 +113,7 @@ def _download(model: str) -> State:
     if not len(weights):
         raise BackboneError(f"torchvision publishes no weights for {model!r}; give a file: 'torchvision/{model}=FILE'.")
     try:
-        return dict(weights.DEFAULT.get_state_dict(progress=False, check_hash=True))  # type: ignore[attr-defined]
+        return dict(weights.DEFAULT.get_state_dict(progress=False, check_hash=True))
     except Exception as error:  # the transport raises whatever it likes
         reason = (str(error).splitlines() or ["no message"])[0][:200]
         raise BackboneError(

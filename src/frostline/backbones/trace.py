@@ -40,7 +40,7 @@ class Trace:
     @property
     def images(self) -> fx.Node:
         """The placeholder."""
-        return next(node for node in self.graph.nodes if node.op == "placeholder")
+        return self.graph.find_nodes(op="placeholder")[0]
 
 
 def trace(network: nn.Module, leaves: Leaves, training: bool) -> Trace:
@@ -58,7 +58,7 @@ def trace(network: nn.Module, leaves: Leaves, training: bool) -> Trace:
     graph = tracer.trace(wrapped)
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr"):
-            node.target = node.target.removeprefix(_INNER)
+            node.target = _outside(node.target)
     constants = {
         node.target: getattr(wrapped, node.target)
         for node in graph.nodes
@@ -103,13 +103,13 @@ class _Tracer(fx.Tracer):
         return isinstance(m, self.leaves) or has_statistics(m) or super().is_leaf_module(m, module_qualified_name)
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        node = super().create_node(*args, **kwargs)
+        node: fx.Node = super().create_node(*args, **kwargs)
         self.inside[node] = self.stack[-1]
         self.order[node] = len(self.order)
         return node
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        path = self.path_of_module(m).removeprefix(_INNER)
+        path = _outside(self.path_of_module(m))
         known = len(self.order)
         self.stack.append(path)
         try:
@@ -124,7 +124,12 @@ class _Tracer(fx.Tracer):
         return result
 
 
+def _outside(path: str) -> str:
+    """A path of the wrapper as one of the network inside it, empty for the network itself."""
+    return (path + ".").removeprefix(_INNER).removesuffix(".")
+
+
 def _numbered(paths: list[str], calls: list[int]) -> tuple[str, ...]:
     """A module that is called again gets a number from its second call on, as `relu_1`."""
     named = zip(paths, calls, strict=True)
-    return tuple(f"{path}_{call}" if call else path for path, call in named if path not in ("", "network"))
+    return tuple(f"{path}_{call}" if call else path for path, call in named if path)

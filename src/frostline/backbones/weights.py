@@ -59,7 +59,8 @@ def _read_torch(path: Path) -> State:
     state = _unwrapped(content)
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise BackboneError(
-            f"weights file {str(path)!r} holds no dictionary of tensors; expected a state_dict, bare or under 'state_dict' or 'model'."
+            f"weights file {str(path)!r} holds no dictionary of tensors; expected a state_dict, bare or under"
+            " 'state_dict' or 'model'."
         )
     return state
 
