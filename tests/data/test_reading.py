@@ -55,8 +55,8 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
 
 def test_suffixes_in_any_case_and_clutter_is_ignored(tmp_path: Path) -> None:
     folders(tmp_path, {"a": 1, "b": 2, "__MACOSX/a": 2, ".cache": 2})
-    for name in ("x.JPG", "x.jpeg", "x.WebP", "x.bmp", "x.TIF", "x.tiff", "x.gif"):
-        picture(tmp_path / "a" / name, hash(name) % 1000)
+    for seed, name in enumerate(("x.JPG", "x.jpeg", "x.WebP", "x.bmp", "x.TIF", "x.tiff", "x.gif")):
+        picture(tmp_path / "a" / name, 100 + seed)
     picture(tmp_path / "a" / "._x.png")
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
     data = read(tmp_path)

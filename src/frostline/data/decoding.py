@@ -6,18 +6,20 @@ Search, prediction and tests share it, because two ways of decoding differ in pi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from frostline.errors import DataError, nearest
 from frostline.terms.backbone import InputSpec
 
 Pixels = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -29,6 +31,7 @@ _FILTERS = {
 }
 _GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})  # more than eight bits a pixel
+_FIRST_SIDEWAYS = 5  # orientation tags from 5 on exchange width and height
 _LONGEST_ASPECT = 8  # a strip longer than this is shortened before it is enlarged: 1 x 9000 pixels must not fill the memory
 
 
@@ -78,8 +81,13 @@ def decode(path: str | Path, geometry: Geometry) -> Pixels:
     """
     try:
         with Image.open(path) as image:
-            image.draft(None, _resized(image.size, geometry.margin))
-            return _square(_plain(_upright(image)), geometry)
+            size = image.size
+            drafted = image.draft(None, _resized(size, geometry.margin))
+            # a scaled decode rounds the size up: the picture ends inside the last pixel, and the resize must know
+            filled = drafted[1][2:] if drafted else image.size
+            upright, turn = _upright(image)
+            box = _turned_box(upright.size, filled, turn)
+            return _square(_plain(upright), size if turn < _FIRST_SIDEWAYS else size[::-1], box, geometry)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's plug-ins raise whatever their parsers stumble over
@@ -118,12 +126,27 @@ def _reason(error: Exception) -> str:
     return f"{error}." if str(error) else f"{type(error).__name__}."
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image) -> tuple[Image.Image, int]:
+    """The image as it is meant to be looked at, and the orientation tag that was obeyed, 1 (nothing to do) to 8."""
     image.load()  # damage in the pixels must surface here, not as a damaged orientation tag
     try:
-        return ImageOps.exif_transpose(image)
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return (ImageOps.exif_transpose(image), turn) if turn in range(2, 9) else (image, 1)
     except Exception:  # a broken tag says nothing; the pixels are fine
-        return image
+        return image, 1
+
+
+def _turned_box(size: tuple[int, int], filled: Sequence[float], turn: int) -> Box:
+    """(left, top, right, bottom) of the picture inside an upright image of `size`.
+
+    Args:
+        filled: the picture's width and height from the upper left corner, before it was turned.
+        turn: the orientation tag; where rows or columns were reversed the unfilled rim is on the left or above.
+    """
+    across, down = filled if turn < _FIRST_SIDEWAYS else (filled[1], filled[0])
+    left = size[0] - across if turn in (2, 3, 6, 7) else 0.0
+    top = size[1] - down if turn in (3, 4, 7, 8) else 0.0
+    return left, top, left + across, top + down
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -160,12 +183,15 @@ def _resized(size: tuple[int, int], short: int) -> tuple[int, int]:
     return int(short * width / height), short
 
 
-def _square(image: Image.Image, geometry: Geometry) -> Pixels:
-    image = _shortened(image)
-    width, height = _resized(image.size, geometry.margin)
-    resized = image if image.size == (width, height) else image.resize((width, height), _FILTERS[geometry.interpolation])
+def _square(image: Image.Image, size: tuple[int, int], box: Box, geometry: Geometry) -> Pixels:
+    """The part of `image` inside `box`, a picture of `size` pixels before it was scaled, resized and cut."""
+    if max(size) > _LONGEST_ASPECT * min(size):
+        image = _shortened(image)
+        size, box = image.size, (0, 0, *image.size)
+    width, height = _resized(size, geometry.margin)
+    resized = image.resize((width, height), _FILTERS[geometry.interpolation], box=box)
     left, top = _start(width, geometry), _start(height, geometry)
-    cut = np.asarray(resized.crop((left, top, left + geometry.margin, top + geometry.margin)))
+    cut = np.array(resized.crop((left, top, left + geometry.margin, top + geometry.margin)))  # writable, torch asks for it
     if cut.dtype != np.uint8:
         cut = np.clip(np.rint(cut), 0, 255).astype(np.uint8)
     return cut.reshape(geometry.margin, geometry.margin, -1)
@@ -175,8 +201,6 @@ def _shortened(image: Image.Image) -> Image.Image:
     width, height = image.size
     longest = _LONGEST_ASPECT * min(width, height)
     left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    if not left and not top:
-        return image
     return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
 
 

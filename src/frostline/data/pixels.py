@@ -195,7 +195,7 @@ def _places(
     # multiples of the golden ratio fill 0..1 evenly for any number of views
     side = round(geometry.margin * (1 - (1 - SMALLEST_CROP) * (number * _GOLDEN % 1)))
     room = geometry.margin - side + 1
-    drawn = _scrambled(indices.astype(np.uint64) + np.uint64(number) * np.uint64(0x9E3779B97F4A7C15))
+    drawn = _scrambled(indices.astype(np.uint64) + np.uint64(number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF))
     tops, lefts = drawn >> np.uint64(32), drawn & np.uint64(0xFFFFFFFF)
     return side, (tops % np.uint64(room)).astype(np.int64), (lefts % np.uint64(room)).astype(np.int64)
 

@@ -23,6 +23,7 @@ REPEATS = 3
 ENOUGH_TO_VALIDATE = 2_000  # images in one validation fold: more folds add cost and hardly any precision
 HOLD_OUTS = 3
 _ATTEMPTS = 20
+_MANY_UNITS = 10_000  # units even out by their number alone
 
 Indices = npt.NDArray[np.int64]
 
@@ -207,10 +208,12 @@ def _draw(pool: _Pool, count: int, seed: int) -> Indices | None:
 
 
 def _assign(pool: _Pool, count: int, seed: int) -> Indices:
-    """One draw. Units of about one image are dealt like images; larger ones need the slower, group-aware way."""
+    """One draw. Units of about one image, or very many small ones, are dealt like images, by the class of their first;
+    others need the way that balances groups, which takes time in proportion to their number and is exact."""
     first, sizes = np.unique(pool.units, return_index=True, return_counts=True)[1:]
     folds = np.empty(len(pool.units), dtype=np.int64)
-    if sizes.mean() < 1.05 and sizes.max() <= max(2, len(pool.units) // 200):
+    single = sizes.mean() < 1.05 and sizes.max() <= max(2, len(pool.units) // 200)
+    if single or (len(sizes) > _MANY_UNITS and sizes.max() <= len(pool.units) // 500):
         by_unit = np.empty(int(pool.units.max()) + 1, dtype=np.int64)
         labels = pool.labels[first]
         dealt = min(count, int(np.bincount(labels, minlength=len(pool.classes)).max()))

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frostline.data import group_hash, plan_splits, splits_csv
+from frostline.data.splits import units_of
+from frostline.errors import DataError
+from frostline.terms.data import Dataset, SplitPlan
+from tests.data.pictures import dataset
+
+
+@st.composite
+def data_sets(draw: st.DrawFn) -> Dataset:
+    classes = draw(st.integers(2, 4))
+    count = draw(st.integers(classes * 8, 150))
+    labels = [i if i < classes else draw(st.integers(0, classes - 1)) for i in range(count)]
+    grouped = draw(st.booleans())
+    groups = [draw(st.one_of(st.none(), st.integers(0, count // 2).map(str))) for _ in range(count)] if grouped else None
+    digests = [f"d{draw(st.integers(0, 3 * count))}" for _ in range(count)]
+    return dataset(labels, groups, digests=digests)
+
+
+def check(plan: SplitPlan, data: Dataset) -> None:
+    """Disjoint, covering, no unit broken, every class on both sides."""
+    units = units_of(data)
+    sealed = set(plan.sealed)
+    everything = set(range(len(data.samples)))
+    assert {units[i] for i in sealed}.isdisjoint(units[i] for i in everything - sealed)
+    for split in plan.splits:
+        train, validation = set(split.train), set(split.validation)
+        assert not train & validation
+        assert train | validation | sealed == everything and not (train | validation) & sealed
+        assert {units[i] for i in train}.isdisjoint(units[i] for i in validation)
+        for side in (train, validation):
+            assert {data.samples[i].label for i in side} == set(range(len(data.classes)))
+    for repeat in {split.repeat for split in plan.splits}:
+        validated = Counter(i for split in plan.splits if split.repeat == repeat for i in split.validation)
+        assert plan.kind == "hold-outs" or (set(validated) == everything - sealed and set(validated.values()) == {1})
+
+
+@settings(max_examples=40, deadline=None)
+@given(data_sets(), st.integers(0, 3))
+def test_splits_are_disjoint_cover_and_break_no_group(data: Dataset, seed: int) -> None:
+    try:
+        plan = plan_splits(data, seed)
+    except DataError as error:
+        assert "group" in str(error)
+        return
+    check(plan, data)
+    assert plan == plan_splits(data, seed)
+    assert len({split.name for split in plan.splits}) == len(plan.splits)
+
+
+def test_seed_moves_the_folds_and_never_the_seal() -> None:
+    data = dataset([i % 2 for i in range(600)])
+    first, second = plan_splits(data, 0), plan_splits(data, 1)
+    assert first.sealed == second.sealed and len(first.sealed) == 120 and first.sealed_by == "rule"
+    assert first.splits[0].validation != second.splits[0].validation
+    check(first, data)
+    assert first.kind == "repeated-folds" and len(first.splits) == 15
+
+
+def test_seal_is_stratified_and_needs_a_hundred_of_the_rarest() -> None:
+    enough = dataset([0] * 500 + [1] * 125)
+    plan = plan_splits(enough, 0)
+    assert Counter(enough.samples[i].label for i in plan.sealed) == {0: 100, 1: 25}
+    few = plan_splits(dataset([0] * 500 + [1] * 124), 0)
+    assert few.sealed == () and few.sealed_by == "none"
+    assert any("No test set was sealed" in note for note in few.notes)
+
+
+def test_five_folds_in_the_middle() -> None:
+    data = dataset([i % 3 for i in range(900)])
+    plan = plan_splits(data, 0)
+    assert plan.kind == "folds"
+    assert [split.name for split in plan.splits] == ["r0f0", "r0f1", "r0f2", "r0f3", "r0f4"]
+    check(plan, data)
+
+
+def test_hold_outs_where_a_fold_would_be_large() -> None:
+    data = dataset([i % 2 for i in range(12_500)])
+    plan = plan_splits(data, 0)
+    assert plan.kind == "hold-outs" and [split.name for split in plan.splits] == ["h0", "h1", "h2"]
+    assert {len(split.validation) for split in plan.splits} == {2_000}
+    assert len({split.validation for split in plan.splits}) == len({split.seed for split in plan.splits}) == 3
+    check(plan, data)
+
+
+def test_many_groups_are_dealt_evenly() -> None:
+    count = 40_000
+    data = dataset([i // 4 % 2 for i in range(count)], [str(i // 3) for i in range(count)])
+    plan = plan_splits(data, 0)
+    units = units_of(data)
+    assert abs(len(plan.sealed) / count - 0.2) < 0.01
+    for split in plan.splits:
+        assert not set(units[list(split.train)]) & set(units[list(split.validation)])
+        assert abs(len(split.validation) / count - 0.16) < 0.01
+
+
+def test_fewer_folds_for_a_small_class() -> None:
+    data = dataset([0] * 40 + [1] * 3)
+    plan = plan_splits(data, 0)
+    assert {split.fold for split in plan.splits} == {0, 1, 2}
+    assert any("Fewer than 5" in note for note in plan.notes)
+    check(plan, data)
+
+
+def test_class_from_one_patient_cannot_be_validated() -> None:
+    groups = [f"p{i}" for i in range(30)] + ["q"] * 10
+    with pytest.raises(DataError, match=r"class1 \(1\)"):
+        plan_splits(dataset([0] * 30 + [1] * 10, groups), 0)
+
+
+def test_copies_count_as_one_unit() -> None:
+    digests = [f"d{i}" for i in range(30)] + ["same"] * 10
+    with pytest.raises(DataError, match=r"class1 \(1\)"):
+        plan_splits(dataset([0] * 30 + [1] * 10, digests=digests), 0)
+
+
+def test_chains_of_groups_and_copies_are_one_unit() -> None:
+    data = dataset([0, 0, 1, 1, 0], ["p", "p", "q", None, None], digests=["a", "b", "b", "c", "c"])
+    assert units_of(data).tolist() == [0, 0, 0, 1, 1]
+
+
+def own(train: int, val: int, test: int, **other: list[str]) -> Dataset:
+    parts = ["train"] * train + ["val"] * val + ["test"] * test
+    return dataset([i % 2 for i in range(len(parts))], parts=parts, **other)  # type: ignore[arg-type]
+
+
+def test_own_parts_are_kept() -> None:
+    plan = plan_splits(own(400, 100, 50), 0)
+    assert (plan.kind, plan.sealed_by, len(plan.splits)) == ("own-validation", "user", 1)
+    assert plan.splits[0].name == "val"
+    assert plan.splits[0].train == tuple(range(400)) and plan.splits[0].validation == tuple(range(400, 500))
+    assert plan.sealed == tuple(range(500, 550))
+
+
+def test_own_val_without_test_seals_nothing() -> None:
+    plan = plan_splits(own(1000, 100, 0), 0)
+    assert plan.sealed == () and any("beside your own val" in note for note in plan.notes)
+
+
+def test_pooled_val_is_drawn_from() -> None:
+    data = own(600, 100, 50)
+    plan = plan_splits(data, 0, pool_val=True)
+    assert plan.kind == "folds" and plan.sealed == tuple(range(700, 750)) and plan.pool == tuple(range(700))
+    check(plan, data)
+    assert plan_splits(own(600, 100, 0), 0, pool_val=True).sealed_by == "rule"
+
+
+def test_own_test_without_val() -> None:
+    plan = plan_splits(own(600, 0, 50), 0)
+    assert plan.kind == "folds" and plan.sealed == tuple(range(600, 650))
+
+
+@pytest.mark.parametrize("pool_val", [False, True])
+def test_leaks_into_the_own_parts_are_noted(pool_val: bool) -> None:
+    digests = [f"d{i}" for i in range(550)]
+    digests[520] = digests[3]
+    notes = plan_splits(own(400, 100, 50, digests=digests), 0, pool_val).notes
+    assert any("1 training images" in note and "own test" in note for note in notes)
+
+
+def test_rows_for_the_table_hide_patients() -> None:
+    labels = [i % 2 for i in range(40)]
+    data = dataset(labels, [f"patient{i // 2}" for i in range(40)])
+    plan = plan_splits(data, 0)
+    rows = splits_csv(plan, data)
+    assert len(rows) == 40 and list(rows[0])[:4] == ["path", "group", "part", "r0f0"]
+    assert "patient" not in str(rows)
+    assert rows[0]["group"] == rows[1]["group"] == group_hash("patient0", data.fingerprint) != rows[2]["group"]
+    assert {row["r0f0"] for row in rows} == {"train", "validation"}
+    assert group_hash("patient0", "other") != rows[0]["group"]
+    plan = plan_splits(own(30, 6, 4), 0)
+    assert Counter(row["val"] for row in splits_csv(plan, own(30, 6, 4))) == {"train": 30, "validation": 6, "sealed": 4}
