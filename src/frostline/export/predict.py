@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from frostline.data import decode
-from frostline.data.images import to_channels
+from frostline.data import load
 from frostline.errors import DataError
 from frostline.export.bundle import Classifier
 
@@ -69,25 +67,17 @@ def _stream(model: Classifier, files: list[Path]) -> Iterator[Prediction]:
 @torch.no_grad()
 def _batch(model: Classifier, files: list[Path]) -> list[Prediction]:
     answers: dict[Path, Prediction] = {}
-    pixels, readable = [], []
+    pixels: list[Tensor] = []
+    readable = []
     for path in files:
         try:
-            pixels.append(_pixels(model, path))
+            pixels.append(load([path], model.geometry, model.spec.channels))
             readable.append(path)
         except DataError as error:
             answers[path] = Prediction(str(path), None, {}, str(error))
     if readable:
-        found = model(torch.from_numpy(np.stack(pixels))).numpy()
+        found = model(torch.cat(pixels)).numpy()
         for path, row in zip(readable, found, strict=True):
             probabilities = {name: float(value) for name, value in zip(model.classes, row, strict=True)}
             answers[path] = Prediction(str(path), max(probabilities, key=lambda name: probabilities[name]), probabilities)
     return [answers[path] for path in files]
-
-
-def _pixels(model: Classifier, path: Path) -> npt.NDArray[np.uint8]:
-    """(channels, size, size) uint8: the centre of the decoded square."""
-    geometry = model.geometry
-    square = decode(path, geometry)
-    offset, size = geometry.offset, geometry.size
-    centre = square[offset : offset + size, offset : offset + size]
-    return np.ascontiguousarray(to_channels(centre, model.spec.channels).transpose(2, 0, 1))

@@ -17,7 +17,7 @@ from frostline.session.evidence import gather_evidence
 from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
 from frostline.stats.decide import DecideSettings, Truth, decide
-from frostline.stats.test import TestPredictions, with_test
+from frostline.stats.sealed import with_test
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
@@ -139,10 +139,7 @@ def _open_test(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
     truth = truth_of(work)
     with work.phase("open the test set", len(rows), "images"):
         predictions = {name: make(rows) for name, make in rivals.items()}
-    tested = {
-        name: TestPredictions(truth.labels[rows], probabilities, truth.groups[rows])
-        for name, probabilities in predictions.items()
-    }
+    tested = {name: (truth.labels[rows], probabilities, truth.groups[rows]) for name, probabilities in predictions.items()}
     return with_test(verdict, tested, opened_at)
 
 

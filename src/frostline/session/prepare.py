@@ -108,7 +108,14 @@ def _assemble(
         folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.cache_path / "activations", budget), lanes,
         pixels, stores[0],
     )  # fmt: skip
-    work.notes += [*dataset.notes, *plan.notes, reason, *(note for lane in lanes for note in lane.backbone.description.notes)]
+    shift = data.appearance_notes(dataset, stores[0])
+    work.notes += [
+        *dataset.notes,
+        *plan.notes,
+        *shift,
+        reason,
+        *(note for lane in lanes for note in lane.backbone.description.notes),
+    ]
     return work
 
 
