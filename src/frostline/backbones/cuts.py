@@ -14,7 +14,6 @@ from frostline.backbones.probe import Probe, Shape
 from frostline.backbones.trace import Trace
 from frostline.terms.backbone import Layout
 
-
 Known = Mapping[str, tuple[str, Layout]]
 """A cut's innermost name -> (the name that it goes by, its layout)."""
 

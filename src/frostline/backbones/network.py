@@ -173,12 +173,13 @@ class StagedNetwork(nn.Module):
             pooled: give (batch, channels) instead, pooled as the network pools; takes far less memory.
         """
         taken: dict[str, torch.Tensor] = {}
-        modes = [(part, part.training) for part in self._parts()]
+        whole, modes = self.training, [(part, part.training) for part in self._parts()]
         self.eval()
         try:
             for part in self._parts():
                 x = _Tap(part, taken, self.layouts if pooled else None).run(x.clone())
         finally:
+            self.training = whole
             for part, mode in modes:
                 part.train(mode)
         return taken

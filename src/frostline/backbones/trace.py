@@ -40,7 +40,8 @@ class Trace:
     @property
     def images(self) -> fx.Node:
         """The placeholder."""
-        return self.graph.find_nodes(op="placeholder")[0]
+        first: fx.Node = self.graph.find_nodes(op="placeholder")[0]
+        return first
 
 
 def trace(network: nn.Module, leaves: Leaves, training: bool) -> Trace:
