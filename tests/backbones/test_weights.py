@@ -125,6 +125,16 @@ def broken():
         load("own_networks:small")
 
 
+def test_an_unreachable_hub_says_how_to_give_local_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(BackboneError, match=r"could not be fetched.*'timm/test_resnet=FILE.safetensors'"):
+        load("timm/test_resnet")
+
+
 def test_real_files_load(real_weights: Path) -> None:
     names = {
         "torchvision/mobilenet_v2": "torchvision_mobilenet_v2",

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.architecture import Architecture, State
+from frostline.backbones.hub import no_patience_when_offline
 from frostline.backbones.trace import Leaves
 from frostline.errors import BackboneError
 from frostline.terms.backbone import InputSpec
@@ -136,7 +137,8 @@ def _download(model: str) -> State:
     import timm
 
     try:
-        network: nn.Module = timm.create_model(model, pretrained=True)
+        with no_patience_when_offline():
+            network: nn.Module = timm.create_model(model, pretrained=True)
     except Exception as error:  # the hub's client raises whatever its transport does
         raise BackboneError(
             f"the weights of timm/{model} could not be fetched ({type(error).__name__}: {_first_line(error)}). Give a local file:"
