@@ -103,14 +103,21 @@ SMALLEST = {
     "xcit": "xcit_nano_12_p8_224",
 }
 
-# Why a family has fewer than four stages: at so many places in its graph does a single tensor cross.
-FEW_STAGES: dict[str, str] = {}
+# Why a family has fewer than four stages: in so few places of its graph does a single tensor cross.
+FEW_STAGES = {
+    "nasnet": "every cell takes the outputs of the two cells before it",
+    "pnasnet": "every cell takes the outputs of the two cells before it",
+    "tnt": "pixel and patch embeddings run side by side to the end",
+}
 
-# Families whose stages cannot be found, and why.
-REFUSED: dict[str, str] = {}
+# Families that cannot be taken apart, and why.
+REFUSED = {
+    "crossvit": "two branches run side by side from the images to two classifiers",
+    "gemma4_vit": "its forward pass branches on traced values",
+}
 
-# Families whose training step differs in the last bits, and why.
-CLOSE: dict[str, str] = {}
+# Families whose old classifier uses the backbone's own parameters once more: their gradients are not the stages' alone.
+SHARED_WITH_CLASSIFIER = {"efficientvim"}
 
 # So large that only the check on loading is run: evaluation mode, one image.
-HEAVY = {"deepseek_vit", "gemma4_vit", "mobilenetv5", "naflexvit", "nasnet", "pnasnet", "qwen3_vit"}
+HEAVY = {"deepseek_vit", "mobilenetv5", "naflexvit", "nasnet", "pnasnet", "qwen3_vit"}

@@ -195,3 +195,22 @@ def test_prefix_digests_see_weights_and_graph(resnet18: LoadedBackbone) -> None:
     assert network.prefix_digests(2)[0] != before[0]
     assert network.prefix_digests(1)[1] != before[1]
     assert resnet18.network().prefix_digests(2) == before
+
+
+def test_few_stages_and_values_left_out_are_said() -> None:
+    few = random_backbone("timm/tnt_s_legacy_patch16_224", None)
+    assert any(f"only {len(few.stages)}" in note for note in few.description.notes)
+    assert any("random weights" in note for note in few.description.notes)
+    several_classifiers = random_backbone("timm/efficientvim_m1", 128)
+    assert any("several places inside it" in note for note in several_classifiers.description.notes)
+
+
+def test_tied_stages_can_only_be_frozen_together() -> None:
+    loaded = random_backbone("timm/coat_tiny", None)
+    tied = {stage.name: stage.tied_to for stage in loaded.stages if stage.tied_to}
+    if not tied:
+        pytest.skip("this version of the network shares nothing between stages")
+    name = next(iter(tied))
+    with pytest.raises(BackboneError, match="share parameters"):
+        loaded.network().freeze([name])
+    loaded.network().freeze([name, *tied[name]])

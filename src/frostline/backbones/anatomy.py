@@ -61,6 +61,12 @@ class Anatomy:
         inner = [name for place in self.boundaries for name in place.names]
         return {place: _cut_name(place, [name for name in inner if name not in place.names]) for place in self.places}
 
+    @cached_property
+    def share(self) -> float:
+        """Of the whole network's FLOPs, what comes before the end of the backbone."""
+        total = sum(self.evaluating.probed.flops.values())
+        return self.ends[-1].flops / total if total else 1.0
+
     @property
     def known(self) -> Known:
         """Names and layouts, for the same network at another size."""
@@ -124,17 +130,19 @@ def _side(network: nn.Module, leaves: Leaves, size: tuple[int, int, int], traini
 
 
 def _training_cuts(side: Side) -> set[str]:
-    crossing = set(crossings(side.traced.graph))
+    crossing = set(crossings(side.traced.graph, side.probed))
     return {name for name, node in named_nodes(side.traced).items() if node in crossing}
 
 
 def _is_idle(network: nn.Module, place: Place) -> bool:
-    """Only passes on what it got, and is not the end of a whole layer either."""
+    """Only passes on what it got, and is not the end of a whole layer or block either."""
     if len(place.names) > 1:
         return False
     if place.node.op == "call_module":
         module = network.get_submodule(str(place.node.target))
         return isinstance(module, _IDLE)
+    if place.of_module:
+        return False
     name = place.node.target if isinstance(place.node.target, str) else getattr(place.node.target, "__name__", "")
     return name in ("flatten", "dropout", "reshape", "view")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import fx, nn
 
-from frostline.backbones.flow import crossings, dependent, is_batch
+from frostline.backbones.flow import crossings, dependent, is_batch, reads
 from frostline.backbones.probe import Probe, Shape
 from frostline.backbones.trace import Trace
 from frostline.terms.backbone import Layout
@@ -25,6 +25,7 @@ class Place:
     Attributes:
         node: whose output crosses.
         names: every name it answers to, the innermost module first.
+        of_module: it is some module's output.
         shape: for one image; `flops` and `parameters` of the network from the input up to here.
     """
 
@@ -34,6 +35,7 @@ class Place:
     layout: Layout
     flops: int
     parameters: int
+    of_module: bool
 
     @property
     def values(self) -> int:
@@ -45,8 +47,8 @@ class Place:
 
     @property
     def depth(self) -> int:
-        """Dots in the shortest name: a whole layer is shallower than one of its blocks."""
-        return min(name.count(".") for name in self.names)
+        """Dots in the shortest name: a whole layer is shallower than one of its blocks, and than what no module gives."""
+        return min(name.count(".") for name in self.names) + (not self.of_module)
 
 
 def find_places(
@@ -60,14 +62,14 @@ def find_places(
     """
     nodes = list(traced.graph.nodes)
     end = _classifier_start(network, traced, classifier)
-    crossing = [node for node in crossings(traced.graph) if nodes.index(node) < end and is_batch(probed, node)]
+    crossing = [node for node in crossings(traced.graph, probed) if nodes.index(node) < end and is_batch(probed, node)]
     names = _node_names(traced)
     crossing = _poolable(crossing, probed) if known is None else [node for node in crossing if names[node][0] in known]
     shapes = [probed.values[node].extents[1:] for node in crossing]
     layouts = [known[names[node][0]][1] for node in crossing] if known else _layouts(traced, crossing, shapes, probed)
     flops, parameters = _running_flops(nodes, probed), _running_parameters(network, nodes)
     return [
-        Place(node, names[node], shape, layout, flops[node], parameters[node])
+        Place(node, names[node], shape, layout, flops[node], parameters[node], node in traced.outputs)
         for node, shape, layout in zip(crossing, shapes, layouts, strict=True)
     ]
 
@@ -243,7 +245,7 @@ def _map_layout(shape: tuple[int, ...], before: Layout) -> Layout:
 
 def _class_token_counts(traced: Trace, probed: Probe) -> set[int]:
     """Token counts of the tensors (batch, tokens, channels) whose first token alone is taken out for the classifier."""
-    needed = dependent(traced.graph)
+    needed = dependent(traced.graph, reads(traced.graph, probed))
     counts = set()
     for node in traced.graph.nodes:
         if node.op == "call_function" and node.target is operator.getitem and _takes_first_token(node.args[1]):

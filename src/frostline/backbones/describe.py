@@ -14,6 +14,7 @@ from frostline.backbones.network import tensors_digest
 from frostline.terms.backbone import Backbone, Cut, Stage
 
 STEM = "stem"
+_MOST_OF_IT = 0.7
 
 
 def describe(
@@ -113,6 +114,11 @@ def _stage_notes(anatomy: Anatomy, stages: Sequence[Stage]) -> list[str]:
         notes.append(
             f"stages: only {len(stages)}, because the graph has {len(anatomy.places)} places that a single tensor crosses"
             " (elsewhere several values are still needed)."
+        )
+    if anatomy.share < _MOST_OF_IT:
+        notes.append(
+            f"stages: they hold only {anatomy.share:.0%} of the network's FLOPs, because its old classifier takes values from"
+            " several places inside it; what comes after the first of them is left out."
         )
     tied = [f"{stage.name} with {', '.join(stage.tied_to)}" for stage in stages if stage.tied_to]
     if tied:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from frostline.backbones.flow import dependent, has_side_effect, is_shape_read
+from frostline.backbones.flow import dependent, has_side_effect, holds_tensor, reads
 from frostline.backbones.probe import BATCH, Probe, Shape
 from frostline.backbones.trace import Trace
 
@@ -79,7 +79,8 @@ def part(traced: Trace, probed: Probe, start: fx.Node, end: fx.Node) -> tuple[fx
 class _Extraction:
     def __init__(self, traced: Trace, probed: Probe, start: fx.Node) -> None:
         self.probed = probed
-        self.needed = dependent(traced.graph)
+        self.reads = reads(traced.graph, probed)
+        self.needed = dependent(traced.graph, self.reads)
         self.order = {node: index for index, node in enumerate(traced.graph.nodes)}
         self.start = start
         self.graph = fx.Graph()
@@ -103,12 +104,12 @@ class _Extraction:
 
     def _gone(self, node: fx.Node) -> bool:
         """A plain number or shape that was read from a tensor before the start."""
-        return self._reads_gone(node) and not _holds_tensor(self.probed.values.get(node))
+        return self._reads_gone(node) and not holds_tensor(self.probed.values.get(node))
 
     def _reads_gone(self, node: fx.Node) -> bool:
         if node in self.made or node in self.needed:
             return False
-        if is_shape_read(node) and node.all_input_nodes[0] in self.needed:
+        if node in self.reads and node.all_input_nodes[0] in self.needed:
             source = node.all_input_nodes[0]
             return source not in self.made and self.order[source] <= self.order[self.start]
         return any(self._reads_gone(source) for source in node.all_input_nodes)
@@ -134,9 +135,3 @@ class _Extraction:
             self.batch = self.graph.call_method("size", (self.input, 0))
         scaled = self.batch if slope == 1 else self.graph.call_function(operator.mul, (self.batch, slope))
         return scaled if offset == 0 else self.graph.call_function(operator.add, (scaled, offset))
-
-
-def _holds_tensor(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(_holds_tensor(item) for item in value)
-    return isinstance(value, Shape)

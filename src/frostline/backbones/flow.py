@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,34 @@ def is_shape_read(node: fx.Node) -> bool:
     return node.op == "call_method" and node.target in _SHAPE_METHODS
 
 
+def reads(graph: fx.Graph, probed: Probe) -> set[fx.Node]:
+    """The nodes that give plain numbers about tensors, as shapes: what takes them needs no numbers of those tensors.
+
+    Most can be told by their operation; what is taken out of the result of an opaque function is looked up in the probe.
+    """
+    return {
+        node for node in graph.nodes if is_shape_read(node) or (_is_from_opaque(node) and not holds_tensor(probed.values[node]))
+    }
+
+
+def _is_from_opaque(node: fx.Node) -> bool:
+    source = node.args[0] if node.target is operator.getitem else None
+    return isinstance(source, fx.Node) and source.op == "call_function" and not _is_plain_function(source)
+
+
+def _is_plain_function(node: fx.Node) -> bool:
+    """A function of torch or of Python itself, whose meaning is known."""
+    home = getattr(node.target, "__module__", None) or "torch"
+    return home.partition(".")[0] in ("torch", "_operator", "builtins", "math")
+
+
+def holds_tensor(value: object) -> bool:
+    """Whether a probed value is a tensor or contains one."""
+    if isinstance(value, tuple):
+        return any(holds_tensor(item) for item in value)
+    return isinstance(value, Shape)
+
+
 def is_random(node: fx.Node) -> bool:
     """The node draws random numbers: it must run exactly once."""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
@@ -37,21 +65,21 @@ def has_side_effect(node: fx.Node) -> bool:
     return node.op == "call_method" and str(node.target).endswith("_") and not str(node.target).endswith("__")
 
 
-def dependent(graph: fx.Graph) -> set[fx.Node]:
+def dependent(graph: fx.Graph, read: Container[fx.Node]) -> set[fx.Node]:
     """The nodes whose numbers depend on the images or on random draws. Parameters, and maths on them alone, do not."""
     found: set[fx.Node] = set()
     for node in graph.nodes:
-        computes = node.op not in ("placeholder", "get_attr") and not is_shape_read(node)
+        computes = node.op not in ("placeholder", "get_attr") and node not in read
         fed = computes and any(source in found for source in node.all_input_nodes)
         if node.op == "placeholder" or is_random(node) or fed:
             found.add(node)
     return found
 
 
-def crossings(graph: fx.Graph) -> list[fx.Node]:
+def crossings(graph: fx.Graph, probed: Probe) -> list[fx.Node]:
     """The nodes after which their own output is the only input-dependent value still needed, in order."""
     nodes = list(graph.nodes)
-    needed = dependent(graph)
+    needed = dependent(graph, reads(graph, probed))
     last_use = _last_uses(nodes, needed)
     found, live = [], set[fx.Node]()
     for index, node in enumerate(nodes):
@@ -136,10 +164,6 @@ def _may_be_view(node: fx.Node, modules: _Modules) -> bool:
         computing = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.LayerNorm, torch.nn.BatchNorm2d, torch.nn.GroupNorm)
         return not isinstance(module, computing)
     name: Any = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    if node.op == "call_function" and getattr(node.target, "__module__", "").partition(".")[0] not in (
-        "torch",
-        "_operator",
-        "builtins",
-    ):
+    if node.op == "call_function" and not _is_plain_function(node):
         return not name.startswith("conv")
     return name in _VIEWS

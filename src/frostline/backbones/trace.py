@@ -27,7 +27,7 @@ class Trace:
 
     Attributes:
         graph: one placeholder (the images), one output.
-        outputs: node -> paths of the modules whose output it is, the innermost first.
+        outputs: node -> paths of the modules whose output (of several: whose first) it is, the innermost first.
         inside: node -> path of the innermost module that it was made in.
         constants: tensors that the forward pass made while it was traced, by their target in the graph.
     """
@@ -117,11 +117,12 @@ class _Tracer(fx.Tracer):
             result = super().call_module(m, forward, args, kwargs)
         finally:
             self.stack.pop()
-        if isinstance(result, fx.Proxy) and self.order[result.node] >= known:
+        value = result[0] if isinstance(result, (tuple, list)) and result else result
+        if isinstance(value, fx.Proxy) and self.order[value.node] >= known:
             call = self.counts.get(path, 0)
             self.counts[path] = call + 1
-            self.outputs.setdefault(result.node, []).append(path)
-            self.calls.setdefault(result.node, []).append(call)
+            self.outputs.setdefault(value.node, []).append(path)
+            self.calls.setdefault(value.node, []).append(call)
         return result
 
 
