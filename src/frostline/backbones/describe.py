@@ -51,11 +51,20 @@ def _stages(network: nn.Module, anatomy: Anatomy, boundaries: Sequence[Place]) -
     stages, flops = [], 0
     for index, (name, place) in enumerate(zip(names, boundaries, strict=True)):
         others = [path for other, paths in enumerate(modules) if other != index for path in paths]
-        tied = tuple(names[i] for i, own in enumerate(parameters) if i != index and own.keys() & parameters[index].keys())
+        tied = tuple(names[i] for i in _tied_with(index, parameters))
         count = sum(parameters[index].values())
         stages.append(Stage(name, cut_of(anatomy, place), _outermost(modules[index], others), place.flops - flops, count, tied))
         flops = place.flops
     return tuple(stages)
+
+
+def _tied_with(index: int, parameters: Sequence[dict[int, int]]) -> list[int]:
+    """The other stages that share a parameter with this one, directly or through a third."""
+    group, shared = {index}, set(parameters[index])
+    for _ in parameters:
+        group |= {i for i, own in enumerate(parameters) if own.keys() & shared}
+        shared |= {key for i in group for key in parameters[i]}
+    return sorted(group - {index})
 
 
 def _spans(anatomy: Anatomy, boundaries: Sequence[Place]) -> list[list[fx.Node]]:

@@ -154,9 +154,10 @@ class StagedNetwork(nn.Module):
         Raises:
             BackboneError: a stage is unknown, or shares parameters with one that is not frozen.
         """
-        for name in names:
-            self.part(name).frozen = True
-        self._check_tied()
+        chosen = [self.part(name) for name in names]
+        self._check_tied({part.name for part in self._parts() if part.frozen or part in chosen})
+        for part in chosen:
+            part.frozen = True
 
     def copy_stage_from(self, other: StagedNetwork, name: str) -> None:
         """Give the stage `name` the tensors that it has in `other`, a network of the same architecture."""
@@ -223,12 +224,12 @@ class StagedNetwork(nn.Module):
     def _parts(self) -> list[StagePart]:
         return [part for part in self.parts if isinstance(part, StagePart)]
 
-    def _check_tied(self) -> None:
+    def _check_tied(self, frozen: set[str]) -> None:
         owners: dict[int, StagePart] = {}
         for part in self._parts():
             for parameter in part.body.parameters():
                 other = owners.setdefault(id(parameter), part)
-                if other.frozen != part.frozen:
+                if (other.name in frozen) != (part.name in frozen):
                     raise BackboneError(
                         f"stages {other.name} and {part.name} share parameters, so they can only be treated alike;"
                         " freeze both or neither."
