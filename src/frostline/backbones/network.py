@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,24 +166,34 @@ class StagedNetwork(nn.Module):
             for key, tensor in self.part(name).tensors().items():
                 tensor.copy_(source[key])
 
-    @torch.no_grad()
-    def tap(self, x: torch.Tensor, pooled: bool = False) -> dict[str, torch.Tensor]:
-        """The value at every cut, in order, in evaluation mode and without gradients: cut name -> (batch, ...).
+    def tap(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The value at every cut, in order, in evaluation mode and without gradients: cut name -> (batch, ...)."""
+        return self._tapped(x, {}, {}, set(self.layouts))
 
-        Args:
-            pooled: give (batch, channels) instead, pooled as the network pools; takes far less memory.
+    def tap_pooled(self, x: torch.Tensor, keep: Collection[str] = ()) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """As `tap`, but pooled as the network pools: cut name -> (batch, channels), and the whole values of the cuts in `keep`.
+
+        Pooling while a value is still in the processor's cache costs a fifth of copying it.
         """
-        taken: dict[str, torch.Tensor] = {}
-        whole, modes = self.training, [(part, part.training) for part in self._parts()]
+        pooled: dict[str, torch.Tensor] = {}
+        whole = self._tapped(x, pooled, self.layouts, set(keep))
+        return pooled, whole
+
+    @torch.no_grad()
+    def _tapped(
+        self, x: torch.Tensor, pooled: dict[str, torch.Tensor], layouts: dict[str, Layout], keep: Collection[str]
+    ) -> dict[str, torch.Tensor]:
+        whole: dict[str, torch.Tensor] = {}
+        training, modes = self.training, [(part, part.training) for part in self._parts()]
         self.eval()
         try:
-            for part in self._parts():
-                x = _Tap(part, taken, self.layouts if pooled else None).run(x.clone())
+            for index, part in enumerate(self._parts()):
+                x = _Tap(part, whole, keep, pooled, layouts).run(x if index else x.clone())
         finally:
-            self.training = whole
+            self.training = training
             for part, mode in modes:
                 part.train(mode)
-        return taken
+        return whole
 
     def original_state(self) -> dict[str, torch.Tensor]:
         """Detached tensors of all stages by their names in the original network; they share memory with this network."""
@@ -251,16 +261,30 @@ def tensors_digest(tensors: dict[str, torch.Tensor]) -> str:
 
 
 class _Tap(fx.Interpreter):
-    """Runs one part node by node and takes a copy at each cut, before a later operation can write into it."""
+    """Runs one part node by node and pools or copies the value at each cut, before a later operation can write into it.
 
-    def __init__(self, part: StagePart, taken: dict[str, torch.Tensor], layouts: dict[str, Layout] | None) -> None:
+    Attributes:
+        whole: receives a copy of the value of each cut in `keep`.
+        pooled: receives the pooled value of each cut in `layouts`.
+    """
+
+    def __init__(
+        self,
+        part: StagePart,
+        whole: dict[str, torch.Tensor],
+        keep: Collection[str],
+        pooled: dict[str, torch.Tensor],
+        layouts: dict[str, Layout],
+    ) -> None:
         super().__init__(part.body, graph=part.code.evaluating.graph)
         self.marks: dict[fx.Node, str] = part.code.evaluating.marks
-        self.taken, self.layouts = taken, layouts
+        self.whole, self.keep, self.pooled, self.layouts = whole, keep, pooled, layouts
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         name = self.marks.get(n)
-        if name is not None:
-            self.taken[name] = pool(value, self.layouts[name]) if self.layouts else value.clone()
+        if name is not None and name in self.layouts:
+            self.pooled[name] = pool(value, self.layouts[name])
+        if name is not None and name in self.keep:
+            self.whole[name] = value.clone()
         return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +14,8 @@ from frostline.compute.train import place, precision
 from frostline.terms.kernels import Kernels, Mode
 from frostline.terms.recipe import Recipe
 
-CANDIDATES = (Mode("fp32", True), Mode("fp32", False), Mode("bf16", True))
 PROBE_IMAGES = 8
-HOPELESS = 1.5  # a mode this much slower on its first try is not tried again
+HOPELESS = 2.0  # a mode this much slower on its first try is not tried again
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,9 @@ def probe_kernels(backbone: LoadedBackbone, classes: int, device: str, batch: in
     Times forward passes and training steps of the whole network on random pixels. Machines are noisy: the best of two
     repetitions counts, and ties within a few per cent go to fp32.
     """
-    forward = _fastest(lambda mode: _forward_timer(backbone, classes, mode, device))
-    training = _fastest(lambda mode: _training_timer(backbone, classes, mode, device))
+    modes = candidates(device)
+    forward = _fastest(lambda mode: _forward_timer(backbone, classes, mode, device), modes)
+    training = _fastest(lambda mode: _training_timer(backbone, classes, mode, device), modes)
     return Kernels(
         backbone.name,
         backbone.spec.height,
@@ -55,21 +55,35 @@ def probe_kernels(backbone: LoadedBackbone, classes: int, device: str, batch: in
     )
 
 
-def _fastest(timer: Callable[[Mode], Callable[[], None]]) -> _Timing:
+def _fastest(timer: Callable[[Mode], Callable[[], None]], modes: Sequence[Mode]) -> _Timing:
     best: _Timing | None = None
-    for mode in CANDIDATES:
+    for mode in modes:
         run = timer(mode)
         first = _seconds(run)  # also the warm-up
-        if best is not None and first / PROBE_IMAGES > 2 * HOPELESS * best.seconds:
+        if best is not None and first / PROBE_IMAGES > HOPELESS * best.seconds:
             continue
-        seconds = min(_seconds(run), _seconds(run)) / PROBE_IMAGES
+        seconds = min(_seconds(run) for _ in range(2)) / PROBE_IMAGES
         if best is None or seconds < 0.95 * best.seconds:
             best = _Timing(mode, seconds)
     assert best is not None
     return best
 
 
-def _seconds(run: Callable[[], None]) -> float:
+def candidates(device: str) -> tuple[Mode, ...]:
+    """Modes worth a probe: bf16 only where a bare matrix product is faster in it (a processor without such instructions
+    emulates it, many times slower)."""
+    full, half = (_product_s(dtype, device) for dtype in (torch.float32, torch.bfloat16))
+    modes = (Mode("fp32", True), Mode("fp32", False))
+    return (*modes, Mode("bf16", True)) if half < full else modes
+
+
+def _product_s(dtype: torch.dtype, device: str) -> float:
+    """Seconds for one product of two 512 x 512 matrices, the best of three."""
+    matrix = torch.ones(512, 512, dtype=dtype, device=device)
+    return min(_seconds(lambda: matrix @ matrix) for _ in range(4))
+
+
+def _seconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
     if torch.cuda.is_available():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from frostline.backbones import LoadedBackbone, pool
+from frostline.backbones import LoadedBackbone
 from frostline.compute.sources import PixelSource
 from frostline.compute.train import place, precision
 from frostline.errors import StoreFull
@@ -117,9 +117,8 @@ def _run(work: _Pass, activations: ActivationStore, keep: Sequence[str], progres
     for start in range(0, len(work.rows), BATCH):
         stop = min(start + BATCH, len(work.rows))
         with precision(work.mode, work.source.device):
-            taps = network.tap(work.source.batch(work.rows[start:stop], 0))
-        flat = [pool(taps[cut.name], cut.layout).float() for cut in cuts]
-        pooled[start:stop] = torch.cat(flat, dim=1).cpu().numpy()
+            flat, taps = network.tap_pooled(work.source.batch(work.rows[start:stop], 0), writers)
+        pooled[start:stop] = torch.cat([flat[cut.name].float() for cut in cuts], dim=1).cpu().numpy()
         for cut, writer in writers.items():
             writer.array[start:stop] = taps[cut].float().cpu().numpy()
         if progress is not None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from frostline.compute.new_layers import DROPOUT, PooledHead
 from frostline.terms.result import FloatArray, IntArray
 
-BATCH = 64
+BATCH = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def _optimise(
     class_weights: FloatArray | None,
 ) -> None:
     groups = [{"params": [p for layer in layers for p in layer[index]], "lr": rate} for index, rate in enumerate(rates)]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     steps = epochs * math.ceil(len(inputs) / BATCH)
     plan = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / max(1, steps))))
     generator = torch.Generator().manual_seed(seed)

@@ -15,7 +15,7 @@ from frostline.compute.build import TransferNetwork, build, count_trained, fitti
 from frostline.compute.materialise import Taps
 from frostline.compute.new_layers import set_linear
 from frostline.compute.sources import ActivationSource, PixelSource, Source, positions
-from frostline.compute.stacked import StackedHeads, fit_stacked
+from frostline.compute.stacked import BATCH, StackedHeads, fit_stacked
 from frostline.compute.train import Diverged, Schedule, place, predict, train
 from frostline.data import PixelStore, pixel_features
 from frostline.terms.activations import View
@@ -26,7 +26,7 @@ from frostline.terms.result import FloatArray, IntArray, Outcome, Result
 from frostline.terms.trial import Trial
 
 MLP_RATES = (3e-4, 1e-3, 3e-3)
-MLP_EPOCHS = 20
+MLP_STEPS = 200  # of 128 images: few images are shown more often
 SMALLEST_BATCH = 4
 
 Watch = Callable[[], None]  # called before each step; raises to stop the training
@@ -175,7 +175,7 @@ def _stacked(
 ) -> StackedHeads:
     assert recipe.head is not None and recipe.head.width is not None
     hidden = [recipe.head.width] * recipe.head.depth
-    epochs = int(recipe.option("epochs") or MLP_EPOCHS)
+    epochs = int(recipe.option("epochs") or max(5, round(MLP_STEPS / max(1, len(rows) / BATCH))))
     labels = bench.labels[rows]
     return fit_stacked(features, labels, bench.classes, hidden, rates, epochs, seed, bench.class_weights(rows))
 

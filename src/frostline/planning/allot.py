@@ -43,7 +43,7 @@ class Finals:
 
 def screening_size(size: int) -> int:
     """About half of the full size, a multiple of 32, not below 96 (nor above the full size)."""
-    return min(size, max(96, round(size * 0.5 / 32) * 32))
+    return min(size, max(96, size // 64 * 32))
 
 
 def screening(loads: Sequence[Load], rates: int, train: int, validation: int, left_s: float | None) -> Screening:

@@ -8,26 +8,50 @@ from frostline.compute.trials import MLP_RATES, Bench
 from frostline.search.families import Line
 from frostline.session.ranking import tell_ranking
 from frostline.session.work import Lane, Work, with_pass
-from frostline.terms.recipe import Action, HeadKind, Weights
+from frostline.terms.recipe import Action, Family, HeadKind, Weights
 from frostline.terms.result import IntArray
 from frostline.terms.trial import Budget
 
 
 def run_frozen(work: Work) -> None:
-    """Fill the benches' passes and run every frozen-trunk line on every fold."""
-    for lane in work.lanes:
-        _passes(work, lane)
+    """Fill the benches' passes and run every frozen-trunk line on every fold; a ranking is there after the first pass."""
     lines = [line for line in work.lines() if not line.deep]
-    total = len(lines) * len(work.plan.splits)
-    with work.phase("fit heads", total, "trials") as phase:
-        work.say(f"{len(lines)} recipes on {len(work.plan.splits)} folds share the passes of the frozen trunk")
-        for count, line in enumerate(_cheapest_first(lines)):
+    folds = len(work.plan.splits)
+    work.say(f"{len(lines)} recipes on {folds} fold{'s' if folds > 1 else ''} share the passes of the frozen trunk")
+    for lane in work.lanes:
+        _pass(work, lane, Weights.PRETRAINED)
+        _fit(work, [line for line in lane.lines if _solved(line) and line.recipe.weights is Weights.PRETRAINED], lane.name)
+    _fit(work, [line for line in lines if not line.backbone], "pixels")
+    for lane in work.lanes:
+        random = [line for line in lane.lines if not line.deep and line.recipe.weights is not Weights.PRETRAINED]
+        for weights in sorted({line.recipe.weights for line in random}):
+            _pass(work, lane, weights)
+        _fit(work, random, f"{lane.name}, random")
+    for lane in work.lanes:
+        _fit(work, [line for line in lane.lines if not line.deep and _kind(line) is HeadKind.MLP], f"{lane.name}, new layers")
+
+
+def _kind(line: Line) -> HeadKind | None:
+    return line.recipe.head.kind if line.recipe.head is not None else None
+
+
+def _solved(line: Line) -> bool:
+    """A solver fits its head: no gradient descent at all."""
+    return not line.deep and _kind(line) is not HeadKind.MLP
+
+
+def _fit(work: Work, lines: list[Line], what: str) -> None:
+    if not lines:
+        return
+    with work.phase(f"fit heads, {what}", len(lines) * len(work.plan.splits), "trials") as phase:
+        done = 0
+        for line in sorted(lines, key=lambda line: line.family is not Family.SOFTMAX_ONLY):
+            bench = work.lane(line.backbone).bench
             for split in work.plan.splits:
-                budget = Budget("full", work.settings.size)
-                bench = work.lane(line.backbone).bench
-                work.ledger.run(work.trial(line, split, configurations(line), budget), split, bench)
-                work.check()
-            phase.done((count + 1) * len(work.plan.splits))
+                trial = work.trial(line, split, configurations(line), Budget("full", work.settings.size))
+                work.ledger.run(trial, split, bench, work.clock.watch())
+                done += 1
+                phase.done(done)
             tell_ranking(work)
 
 
@@ -43,17 +67,9 @@ def configurations(line: Line) -> tuple[str, ...]:
     return (f"l2={strength}",) if strength else tuple(f"l2={value:g}" for value in STRENGTHS)
 
 
-def _cheapest_first(lines: list[Line]) -> list[Line]:
-    """The plain head first, so that a ranking is there early; mlp heads last."""
-    order = {"linear": 0, "all-layer": 1, "mlp": 2}
-    return sorted(lines, key=lambda line: order[line.recipe.head.kind.value] if line.recipe.head else 0)
-
-
-def _passes(work: Work, lane: Lane) -> None:
-    wanted = {line.recipe.weights for line in lane.lines if not line.deep} | {Weights.PRETRAINED}
-    for weights in sorted(wanted):
-        keep = boundaries(lane) if weights is Weights.PRETRAINED else []
-        lane.bench = run_pass(work, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}")
+def _pass(work: Work, lane: Lane, weights: Weights) -> None:
+    keep = boundaries(lane) if weights is Weights.PRETRAINED else []
+    lane.bench = run_pass(work, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}")
 
 
 def boundaries(lane: Lane) -> list[str]:
