@@ -121,3 +121,24 @@ SHARED_WITH_CLASSIFIER = {"efficientvim"}
 
 # So large that only the check on loading is run: evaluation mode, one image.
 HEAVY = {"deepseek_vit", "mobilenetv5", "naflexvit", "nasnet", "pnasnet", "qwen3_vit"}
+
+TORCHVISION = [
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "maxvit_t",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "resnet18",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_0",
+    "swin_t",
+    "swin_v2_t",
+    "vgg11",
+    "vit_b_16",
+]

@@ -13,7 +13,7 @@ from frostline.backbones import LoadedBackbone, load
 from frostline.errors import BackboneError
 
 from .equality import evaluation_differs, training_differs
-from .families import FEW_STAGES, HEAVY, REFUSED, SHARED_WITH_CLASSIFIER, SMALLEST
+from .families import FEW_STAGES, HEAVY, REFUSED, SHARED_WITH_CLASSIFIER, SMALLEST, TORCHVISION
 
 SIZE = 128
 
@@ -34,6 +34,15 @@ def test_a_member_of_every_family(family: str) -> None:
         assert evaluation_differs(loaded) == ""
         assert family in SHARED_WITH_CLASSIFIER or training_differs(loaded) == ""
     gc.collect()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", TORCHVISION)
+def test_a_member_of_every_family_of_torchvision(model: str) -> None:
+    loaded = load(f"torchvision/{model}", pretrained=False)
+    assert 4 <= len(loaded.stages) <= 8
+    assert evaluation_differs(smaller(loaded)) == ""
+    assert training_differs(smaller(loaded)) == ""
 
 
 def smaller(loaded: LoadedBackbone) -> LoadedBackbone:

@@ -5,11 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from frostline import backbones, data
+from frostline.compute import materialise
 from frostline.compute.build import fitting
+from frostline.compute.heads import STRENGTHS
+from frostline.compute.materialise import tapped_pass
 from frostline.compute.sources import ActivationSource, PixelSource
 from frostline.compute.train import predict
-from frostline.compute.trials import fit_network, run_trial, source_for
+from frostline.compute.trials import as_options, fit_network, run_trial, source_for
+from frostline.store.activations import ActivationStore
 from frostline.terms.data import Split
+from frostline.terms.kernels import Mode
 from frostline.terms.recipe import Recipe, Weights, family
 from frostline.terms.result import Outcome
 from frostline.terms.trial import Budget, Trial
@@ -32,33 +38,43 @@ def test_cached_and_uncached_training_agree(make_bench, name: str) -> None:
 
 
 def test_features_of_a_pass_are_those_of_the_network(make_bench) -> None:
-    """The frozen recipe fitted from stored features predicts like the network built from it."""
+    """A frozen recipe fitted from stored features predicts like the network that is built from it and handed over."""
     bench = make_bench("timm/test_efficientnet")
+    split = Split("r0f0", 0, 0, 0, tuple(range(0, 48, 2)), tuple(range(1, 48, 2)))
     for text in ("all: freeze | head: linear", "all: freeze | head: all-layer", "all: freeze | head: mlp(16)"):
         recipe = Recipe.parse(text)
-        split = Split("r0f0", 0, 0, 0, tuple(range(0, 48, 2)), tuple(range(1, 48, 2)))
-        setting = "lr=0.001" if "mlp" in text else "l2=0.01"
+        settings = ("lr=0.001",) if "mlp" in text else tuple(f"l2={value:g}" for value in STRENGTHS[:4])
         found = family(recipe, bench.backbone.stage_names).value
-        trial = Trial("x", "y", recipe, found, (), "r0f0", 0, Budget("full", 64), (setting,))
+        trial = Trial("x", "y", recipe, found, (), "r0f0", 0, Budget("full", 64), settings)
         result = run_trial(bench, trial, split)
         assert result.outcome is Outcome.DONE
-        options = dict([setting.split("=")])
-        network = fit_network(bench, recipe, options, 0, np.asarray(split.train), 0).network
+        network = fit_network(bench, recipe, as_options(settings[-1]), 0, np.asarray(split.train), 0).network
         direct = predict(network, bench.pixels(), np.asarray(split.validation), bench.kernels.forward)
-        assert np.abs(direct - result.probabilities[0]).max() < 1e-4, text
+        assert np.abs(direct - result.probabilities[-1]).max() < 1e-4, text
 
 
-def test_a_second_pass_is_read_from_the_store(make_bench, monkeypatch) -> None:
-    from frostline.compute import materialise
-    from frostline.store.activations import ActivationStore
+def test_a_second_pass_is_read_from_the_store_and_a_damaged_one_is_made_again(
+    stripes, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = backbones.load("timm/test_resnet", pretrained=False, size=64)
+    dataset, store = data.build_store(data.read(stripes), data.Geometry.of(backbone.spec), tmp_path)
+    source, rows = PixelSource(store, backbone.spec, Mode()), np.arange(48)
+    cut = backbone.stages[0].cut.name
 
-    bench = make_bench("timm/test_resnet")
-    taps = bench.passes[Weights.PRETRAINED]
-    folder = (
-        next(iter(taps.maps.values())).filename.parent if hasattr(next(iter(taps.maps.values())).filename, "parent") else None
-    )
-    assert folder is not None
-    monkeypatch.setattr(materialise, "_run", lambda *_: pytest.fail("the trunk ran again"))
-    data_digest = None
-    del data_digest
-    assert ActivationStore(folder).bytes_used() > 0
+    def run():
+        activations = ActivationStore(tmp_path / "activations")
+        return tapped_pass(
+            backbone, Weights.PRETRAINED, 0, source, rows, dataset.fingerprint, activations, Mode(), [cut]
+        )  # fmt: skip
+
+    first = run()
+    with monkeypatch.context() as patch:
+        patch.setattr(materialise, "_run", lambda *_: pytest.fail("the trunk ran again"))
+        again = run()
+    assert np.array_equal(first.maps[cut], again.maps[cut])
+    assert all(np.array_equal(first.pooled[name], again.pooled[name]) for name in first.pooled)
+    for path in (tmp_path / "activations").glob("*.npy"):
+        whole = bytearray(path.read_bytes())
+        whole[-5] ^= 1
+        path.write_bytes(whole)
+    assert np.array_equal(run().maps[cut], first.maps[cut])

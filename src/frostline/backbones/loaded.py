@@ -16,6 +16,7 @@ from frostline.backbones.check import check_parts
 from frostline.backbones.cuts import Known
 from frostline.backbones.describe import describe
 from frostline.backbones.network import StageCode, StagedNetwork
+from frostline.backbones.weights import fit_state
 from frostline.errors import BackboneError, nearest
 from frostline.terms.backbone import Backbone, Cut, InputSpec, Stage
 from frostline.terms.recipe import Weights
@@ -78,7 +79,7 @@ class LoadedBackbone:
         if self.spec.height == self.spec.width == size:
             return self
         network = self.architecture.make(size)
-        network.load_state_dict(self.architecture.adapt(self.state, network, size))
+        fit_state(network, self.architecture.adapt(self.state, network, size), (), f"{self.name} at {size} pixels")
         anatomy = _dissect(self.architecture, network, self.spec.at(size), self.anatomy.known)
         return _built(self, network, anatomy, [stage.cut.name for stage in self.stages], [cut.name for cut in self.cuts])
 

@@ -58,9 +58,12 @@ def _spec(model: str, fixed: bool) -> InputSpec:
 
 
 def _sketch(model: str) -> nn.Module:
-    """The network without numbers in it."""
-    with torch.device("meta"):
-        return _create(model, **({"init_weights": False} if model in _AUXILIARY else {}))
+    """The network without numbers in it, where it can be made so."""
+    try:
+        with torch.device("meta"):
+            return _create(model, **({"init_weights": False} if model in _AUXILIARY else {}))
+    except NotImplementedError:
+        return _create(model)
 
 
 def _create(model: str, **options: Any) -> nn.Module:

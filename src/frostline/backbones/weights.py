@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,16 @@ def fit_state(network: nn.Module, state: State, classifier: Sequence[str], sourc
             f"the weights of {source} do not fit: {'; '.join(filter(None, problems))}. Expected the tensors of this architecture"
             " (only the old classifier's may be missing); check the architecture's name against where the file comes from."
         )
-    network.load_state_dict({name: tensor for name, tensor in state.items() if name in own and name not in wrong}, strict=False)
+    copy_in(network, {name: tensor for name, tensor in state.items() if name in own and name not in wrong})
     return [name for name in own if name in old_head and (name in missing or name in wrong)]
+
+
+def copy_in(network: nn.Module, state: State) -> None:
+    """Copy tensors of the right names and shapes into `network`, as tensors of its own version of each module."""
+    versioned = OrderedDict(state)
+    # without it a module that once changed its layout takes the state for one of its first version
+    versioned._metadata = getattr(network.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    network.load_state_dict(versioned, strict=False)
 
 
 def _is_under(name: str, paths: Sequence[str]) -> bool:

@@ -1,0 +1,121 @@
+"""The main job on real files: from images to verdict, page and model; stopped, continued, killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import frostline as fl
+from frostline import api
+from frostline.errors import RunFolderError
+from frostline.stats.metrics import score
+from frostline.store.results import ResultStore
+from tests.session.conftest import RECIPES
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def run(textures: Path, backbone_name: str, tmp_path_factory: pytest.TempPathFactory) -> fl.Run:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return fl.search(textures, backbone_name, out=out, recipe=RECIPES, size=SIZE)
+
+
+def test_every_recipe_gets_a_row_with_an_interval(run: fl.Run) -> None:
+    assert set(run.table["recipe"]) == set(RECIPES)
+    finished = run.table[run.table["status"] != "not-run"]
+    assert (finished["ci_low"] <= finished["mean"]).all() and (finished["mean"] <= finished["ci_high"]).all()
+    assert len(finished) == len(RECIPES)
+
+
+def test_the_files_of_a_run_are_there(run: fl.Run) -> None:
+    names = {path.name for path in run.path.iterdir()}
+    assert {"config.yaml", "splits.csv", "results", "results.csv", "predictions.parquet", "verdict.json", "report.html"} <= names
+    assert {path.name for path in (run.path / "model").iterdir()} == {"weights.safetensors", "model.json", "README.md"}
+
+
+def test_the_exported_weights_are_those_that_were_scored_on_the_sealed_images(run: fl.Run, textures: Path) -> None:
+    assert run.verdict.score.how == "sealed-test" and run.verdict.test_opened_at
+    splits = pd.read_csv(run.path / "splits.csv")
+    column = next(name for name in splits.columns if splits[name].isin(["sealed"]).any())
+    sealed = splits[splits[column] == "sealed"]
+    assert len(sealed) == run.verdict.score.images
+    found = list(fl.predict(run.path, [textures / name for name in sealed["path"]]))
+    probabilities = np.array([[one.probabilities[name] for name in ("across", "along")] for one in found])
+    labels = np.array([("across", "along").index(Path(one.file).parent.name) for one in found])
+    assert score(run.verdict.metric, labels, probabilities) == pytest.approx(run.verdict.score.interval.value, abs=0.02)
+
+
+def test_no_sealed_image_is_in_any_prediction_of_the_search(run: fl.Run) -> None:
+    splits = pd.read_csv(run.path / "splits.csv")
+    column = next(name for name in splits.columns if splits[name].isin(["sealed"]).any())
+    sealed = set(splits[splits[column] == "sealed"]["path"])
+    predicted = set(pd.read_parquet(run.path / "predictions.parquet")["sample"])
+    assert sealed and not sealed & predicted
+
+
+def test_a_finished_run_is_not_opened_again(run: fl.Run, textures: Path, backbone_name: str) -> None:
+    before = (run.path / "verdict.json").read_bytes()
+    again = fl.search(textures, backbone_name, out=run.path, recipe=RECIPES, size=SIZE)
+    assert (run.path / "verdict.json").read_bytes() == before
+    assert again.verdict == run.verdict
+
+
+def test_another_search_in_the_same_folder_is_refused(run: fl.Run, textures: Path, backbone_name: str) -> None:
+    with pytest.raises(RunFolderError, match="seed"):
+        fl.search(textures, backbone_name, out=run.path, recipe=RECIPES, size=SIZE, seed=1)
+
+
+def test_the_report_can_be_written_again_from_the_files(run: fl.Run) -> None:
+    page = run.report_path.read_text()
+    run.report_path.unlink()
+    assert api.rewrite_report(run.path).read_text() == page
+
+
+def test_model_json_names_no_code_and_loads_without_frostlines_run(run: fl.Run, tmp_path: Path) -> None:
+    description = json.loads((run.path / "model" / "model.json").read_text())
+    assert description["recipe"] == run.verdict.chosen.recipe
+    assert fl.load(run.path / "model").classes == ("across", "along")
+
+
+def command(textures: Path, backbone_name: str, out: Path) -> list[str]:
+    words = [sys.executable, "-m", "frostline", "search", str(textures), "-b", backbone_name, "-o", str(out), "--size", str(SIZE)]
+    return words + [word for line in RECIPES for word in ("--recipe", line)]
+
+
+def test_killed_at_any_moment_it_continues_to_the_same_verdict(
+    run: fl.Run, textures: Path, backbone_name: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    finished: set[str] = set()
+    for wanted in (4, 12):
+        process = subprocess.Popen(command(textures, backbone_name, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while len(list(out.glob("results/*.npz"))) < wanted and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        now = {path.name for path in out.glob("results/*.npz")}
+        assert finished <= now
+        assert len(ResultStore(out / "results").load_all()) == len(now)
+        finished = now
+    done = subprocess.run(command(textures, backbone_name, out), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    mine, theirs = fl.Run(out).verdict, run.verdict
+    assert (mine.chosen.recipe, mine.chosen.configuration) == (theirs.chosen.recipe, theirs.chosen.configuration)
+    assert mine.score.interval.value == pytest.approx(theirs.score.interval.value, abs=1e-3)
+
+
+def test_time_bounds_the_whole(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    """What did not fit is said; what was run has a verdict."""
+    run = fl.search(textures, backbone_name, out=tmp_path / "short", size=SIZE, time="20s")
+    assert run.verdict.chosen.recipe
+    assert not run.verdict.interim
+    assert run.report_path.exists()
