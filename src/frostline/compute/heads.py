@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from frostline.terms.result import FloatArray, IntArray
 
+MOST_STEPS = 60  # a strength; separable classes would go on for ever without being told apart any better
 STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
 
 
@@ -126,7 +127,7 @@ def _solve(
         (start / scaling).ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5},
+        options={"maxiter": MOST_STEPS, "ftol": 1e-7, "gtol": 1e-5},
     )
     return np.asarray(found.x.reshape(-1, classes) * scaling, dtype=np.float64)
 

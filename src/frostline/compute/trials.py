@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -189,11 +190,18 @@ def pixel_probabilities(
     bench: Bench, recipe: Recipe, configurations: Sequence[str], rows: IntArray, wanted: IntArray, seed: int
 ) -> FloatArray:
     """(configurations, len(wanted), classes) of a classifier on down-sampled pixels that was fitted on `rows`."""
-    train_x, wanted_x = pixel_features(bench.store, rows), pixel_features(bench.store, wanted)
+    pixels = _small_pixels(bench.store)
+    train_x, wanted_x = pixels[rows], pixels[wanted]
     if recipe.pixels == "forest":
         return heads.forest(train_x, bench.labels[rows], wanted_x, bench.classes, seed, bench.balanced)[None]
     path = _path(bench, train_x, rows, strengths(configurations))
     return np.stack([one.probabilities(wanted_x) for one in path])
+
+
+@lru_cache(maxsize=2)
+def _small_pixels(store: PixelStore) -> FloatArray:
+    """(N, values) of every stored image: shrunk once for all folds."""
+    return pixel_features(store, np.arange(store.count))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
