@@ -22,6 +22,7 @@ from frostline.terms.recipe import Recipe
 from frostline.terms.verdict import Verdict
 
 SCHEMA_VERSION = 1
+LIBRARIES = ("timm/", "torchvision/", "demo/")
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "README.md"
 
 
@@ -164,6 +165,11 @@ def _rebuild(path: Path, description: dict[str, Any]) -> Classifier:
     if description["schema_version"] != SCHEMA_VERSION:
         raise RunFolderError(
             f"the model in {path} has schema_version {description['schema_version']}, expected {SCHEMA_VERSION}."
+        )
+    if not str(description["backbone"]).startswith(LIBRARIES):
+        raise RunFolderError(
+            f"the model in {path} asks for the backbone {description['backbone']!r}; only {', '.join(LIBRARIES)} are rebuilt from"
+            " a file, because anything else could run a stranger's code. Build it in Python and load the weights yourself."
         )
     given = description["input"]
     spec = InputSpec(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
