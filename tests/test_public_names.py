@@ -9,7 +9,7 @@ import pytest
 
 import frostline
 
-TORCH_FREE = ("terms", "planning", "search", "stats", "report", "backends")
+TORCH_FREE = ("terms", "planning", "strategy", "stats", "report", "backends")
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import frostline

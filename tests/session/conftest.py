@@ -14,8 +14,8 @@ RECIPES = (
     "all: freeze | head: linear",
     "all: freeze | head: mlp(16)",
     "weights: random | all: freeze | head: linear",
-    "all: tune | head: linear | train: lr=0.001 epochs=2",
-    "weights: random | all: tune | head: linear | train: lr=0.001 epochs=2",
+    "all: tune | head: linear | train: lr=0.001 epochs=1",
+    "weights: random | all: tune | head: linear | train: lr=0.001 epochs=1",
     "pixels: logistic",
 )
 

@@ -90,6 +90,7 @@ def command(textures: Path, backbone_name: str, out: Path) -> list[str]:
     return words + [word for line in RECIPES for word in ("--recipe", line)]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_continues_to_the_same_verdict(
     run: fl.Run, textures: Path, backbone_name: str, tmp_path: Path
 ) -> None:

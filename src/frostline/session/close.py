@@ -11,7 +11,6 @@ import numpy as np
 from frostline.compute.build import TransferNetwork
 from frostline.compute.train import predict
 from frostline.compute.trials import Bench, as_options, fit_network, pixel_probabilities
-from frostline.search.families import Line
 from frostline.session.clock import TimeUp
 from frostline.session.evidence import gather_evidence
 from frostline.session.finals import refit_s
@@ -19,6 +18,7 @@ from frostline.session.work import Lane, Work
 from frostline.stats.decide import DecideSettings, Truth, decide
 from frostline.stats.sealed import with_test
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
+from frostline.strategy.families import Line
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
 from frostline.terms.result import FloatArray, IntArray

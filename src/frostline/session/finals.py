@@ -9,12 +9,12 @@ from statistics import mean
 
 from frostline.planning.allot import Finals, Load, finals
 from frostline.planning.cost import CostModel
-from frostline.search.families import Line
-from frostline.search.racing import MOST_FINALISTS, clearly_worse, finalists
 from frostline.session.clock import TimeUp
 from frostline.session.ranking import mean_scores, tell_ranking
 from frostline.session.screening import Screened, deep_trial
 from frostline.session.work import Work
+from frostline.strategy.families import Line
+from frostline.strategy.racing import MOST_FINALISTS, clearly_worse, finalists
 from frostline.terms.data import Split
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result

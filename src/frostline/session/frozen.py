@@ -5,9 +5,9 @@ from __future__ import annotations
 from frostline.compute.heads import STRENGTHS
 from frostline.compute.materialise import tapped_pass
 from frostline.compute.trials import MLP_RATES, Bench
-from frostline.search.families import Line
 from frostline.session.ranking import tell_ranking
 from frostline.session.work import Lane, Work, with_pass
+from frostline.strategy.families import Line
 from frostline.terms.recipe import Action, Family, HeadKind, Weights
 from frostline.terms.result import IntArray
 from frostline.terms.trial import Budget

@@ -16,7 +16,6 @@ from frostline.compute.build import fitting
 from frostline.compute.kernels import choose_device, probe_kernels
 from frostline.compute.trials import Bench
 from frostline.errors import OptionError, RecipeError, nearest
-from frostline.search.families import Line, panel, pixel_lines
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.request import Request
@@ -26,6 +25,7 @@ from frostline.store.activations import ActivationStore
 from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
 from frostline.store.values import build
+from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.activations import View
 from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset
@@ -103,7 +103,7 @@ def _assemble(
             views=tuple(View(number, flip and number % 2 == 1) for number in range(VIEWS)),
         )
         lanes.append(Lane(backbone, order, own, bench))
-    pixels = [] if request.recipes and not _asks_pixels(request) else pixel_lines()
+    pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
     work = Work(
         folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.cache_path / "activations", budget), lanes,
         pixels, stores[0],
@@ -182,8 +182,8 @@ def _line(recipe: Recipe, backbone: LoadedBackbone) -> Line:
     return Line(backbone.name, recipe, found)
 
 
-def _asks_pixels(request: Request) -> bool:
-    return any(Recipe.parse(line).pixels is not None for line in request.recipes)
+def _asked(request: Request) -> set[str]:
+    return {str(Recipe.parse(line)) for line in request.recipes}
 
 
 def _settings(request: Request, dataset: Dataset, size: int) -> Settings:

@@ -10,12 +10,12 @@ import numpy as np
 from frostline.compute.trials import Bench, subset
 from frostline.planning.allot import Load, Screening, screening, screening_size
 from frostline.planning.cost import CostModel
-from frostline.search.families import Line
-from frostline.search.halving import CONV_RATES, ETA, SCRATCH_RATES, TRANSFER_RATES, beyond_edge, promote
 from frostline.session.clock import TimeUp
 from frostline.session.frozen import boundaries, run_pass
 from frostline.session.prepare import kernels_for, resized
 from frostline.session.work import Lane, Work
+from frostline.strategy.families import Line
+from frostline.strategy.halving import CONV_RATES, ETA, SCRATCH_RATES, TRANSFER_RATES, beyond_edge, promote
 from frostline.terms.recipe import Family, Weights
 from frostline.terms.trial import Budget, Trial
 

@@ -12,11 +12,11 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute.materialise import Taps
 from frostline.compute.trials import Bench
 from frostline.data import PixelStore
-from frostline.search.families import Line
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger
 from frostline.store.activations import ActivationStore
 from frostline.store.run_folder import RunFolder
+from frostline.strategy.families import Line
 from frostline.terms.candidate import Candidate
 from frostline.terms.data import Dataset, Split, SplitPlan
 from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Shared

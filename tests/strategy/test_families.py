@@ -2,9 +2,9 @@
 
 import pytest
 
-from frostline.search.families import panel, pixel_lines
-from frostline.search.halving import beyond_edge, promote
-from frostline.search.racing import clearly_worse, finalists
+from frostline.strategy.families import panel, pixel_lines
+from frostline.strategy.halving import beyond_edge, promote
+from frostline.strategy.racing import clearly_worse, finalists
 from frostline.terms.recipe import Family
 
 FIVE = ("s1", "s2", "s3", "s4", "s5")
