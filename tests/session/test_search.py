@@ -114,9 +114,11 @@ def test_killed_at_any_moment_it_continues_to_the_same_verdict(
     assert mine.score.interval.value == pytest.approx(theirs.score.interval.value, abs=1e-3)
 
 
-def test_time_bounds_the_whole(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_too_little_time_still_ends_with_a_final_verdict(textures: Path, backbone_name: str, tmp_path: Path) -> None:
     """What did not fit is said; what was run has a verdict."""
     run = fl.search(textures, backbone_name, out=tmp_path / "short", size=SIZE, time="20s")
+    assert run.verdict.not_run
     assert run.verdict.chosen.recipe
     assert not run.verdict.interim
     assert run.report_path.exists()
