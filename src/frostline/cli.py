@@ -31,6 +31,7 @@ METRICS = ("auroc", "balanced-accuracy", "accuracy", "log-loss")
 FLIPS = ("auto", "on", "off")
 FORMATS = ("csv", "jsonl")
 INTERRUPTED = 130
+DEMO_TIME = "4m"
 DEMO_OPTIONS: dict[str, Any] = {"size": 96, "limit": 240, "recipe": ()}
 
 app = typer.Typer(
@@ -68,7 +69,7 @@ Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N imag
 
 
 @app.command()
-def demo(out: Out = None, time: Time = None) -> None:
+def demo(out: Out = None, time: Time = DEMO_TIME) -> None:
     """A search with public flags on embedded images and weights: some minutes, offline."""
     from frostline import api
 
