@@ -176,7 +176,7 @@ def rewrite_report(path: str | Path) -> Path:
     """Write `report.html` again from the run's own files; its path."""
     from frostline.report.facts import RunFacts
     from frostline.report.html import write
-    from frostline.store.documents import read_value
+    from frostline.store.values import read_value
 
     run = open_run(path)
     facts = read_value(run.path / "facts.json", RunFacts)
@@ -291,7 +291,7 @@ def _write_report(finished: Finished) -> None:
     from frostline.export.bundle import write_card
     from frostline.report.html import write
     from frostline.report.words import summary
-    from frostline.store.documents import write_value
+    from frostline.store.values import write_value
 
     work, verdict = finished.work, finished.verdict
     facts = _facts(work)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
 from frostline.backbones import LoadedBackbone, StagedNetwork
@@ -151,13 +150,3 @@ def parameter_groups(
 def count_trained(model: nn.Module) -> int:
     """Numbers that training may change."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A detached copy of every parameter and buffer."""
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def seeded(seed: int) -> torch.Generator:
-    """A generator of its own for shuffling."""
-    return torch.Generator().manual_seed(seed)

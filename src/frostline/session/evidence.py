@@ -7,6 +7,7 @@ import numpy as np
 from frostline.compute.build import TransferNetwork
 from frostline.compute.fates import fates
 from frostline.compute.probe import probe_scores
+from frostline.errors import RecipeError
 from frostline.session.ranking import mean_scores
 from frostline.session.work import Lane, Work
 from frostline.stats.intervals import mean_interval
@@ -61,7 +62,7 @@ def _stage_probes(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[floa
             continue
         try:
             last = line.recipe.kept(lane.backbone.stage_names)[-1]
-        except Exception:  # a recipe on finer cuts than the stages: not a stage's probe
+        except RecipeError:  # a recipe on finer cuts than the stages: not a stage's probe
             continue
         cut = next(stage.cut.name for stage in lane.backbone.stages if stage.name == last)
         found[line.recipe.weights, cut] = list(own.values())

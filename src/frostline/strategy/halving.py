@@ -30,8 +30,3 @@ def beyond_edge(rates: Sequence[float], best: float) -> float | None:
     if best == min(rates):
         return float(f"{best / STEP:.1g}")
     return None
-
-
-def agree(before: Sequence[K], after: Sequence[K]) -> bool:
-    """Two rungs rank the same one first: more of the same would not change the choice."""
-    return bool(before) and bool(after) and before[0] == after[0]
