@@ -18,14 +18,6 @@ def test_score(value: float, metric: str, text: str) -> None:
     assert numbers.score(value, metric) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.42, "0.4 s"), (48, "48 s"), (59.7, "1 min 00 s"), (252, "4 min 12 s"), (7500, "2 h 05 min"), (math.inf, "unknown")],
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert numbers.duration(seconds) == text
-
-
 def test_half_width_is_the_wider_side() -> None:
     assert numbers.half_width(Interval(0.95, 0.93, 0.96), "auroc") == "±.020"
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from frostline.errors import OptionError
-from frostline.terms.quantities import byte_count, seconds
+from frostline.terms.quantities import byte_count, duration, plural, seconds
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,8 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("2GB", 2 * 10**9), ("500 mb", 5 * 10**8), ("1.5GiB", 3 * 2**29), ("0", 0), ("7b", 7), ("1TB", 10**12)]
+    ("text", "expected"),
+    [("2GB", 2 * 10**9), ("500 mb", 5 * 10**8), ("1.5GiB", 3 * 2**29), ("0", 0), ("7b", 7), ("8G", 8 * 10**9), ("1TB", 10**12)],
 )
 def test_sizes(text: str, expected: int) -> None:
     assert byte_count(text) == expected
@@ -32,3 +35,15 @@ def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(OptionError, match="write for example 2GB, 500MB or 0") as caught:
         byte_count(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [(0.42, "0.4 s"), (48, "48 s"), (59.7, "1 min 00 s"), (252, "4 min 12 s"), (7500, "2 h 05 min"), (math.inf, "unknown")],
+)
+def test_a_duration_is_read_as_it_is_written(given: float, text: str) -> None:
+    assert duration(given) == text
+
+
+def test_plural() -> None:
+    assert [plural(number, "image") for number in (1, 2, 12_345)] == ["1 image", "2 images", "12,345 images"]

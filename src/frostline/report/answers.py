@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from frostline.report.numbers import listed, plural, points, score, signed_points
+from frostline.report.numbers import listed, points, score, signed_points
 from frostline.report.words import pretraining_sentence, recipe_words
 from frostline.terms.evidence import Evidence, Fate, Probe, Rewind
+from frostline.terms.quantities import plural
 from frostline.terms.verdict import Verdict, Word
 
 

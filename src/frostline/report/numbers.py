@@ -64,30 +64,11 @@ def _zero(text: str) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
-def duration(seconds: float) -> str:
-    """`0.4 s`, `48 s`, `4 min 12 s`, `2 h 05 min`."""
-    if not math.isfinite(seconds) or seconds < 0:
-        return "unknown"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def clock(seconds: float) -> str:
     """`4:12` or `1:04:12`: narrow, for tables and live lines."""
     whole = max(0, round(seconds)) if math.isfinite(seconds) else 0
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def count(number: int) -> str:
-    """`12,345`."""
-    return f"{number:,}"
 
 
 def big(number: float) -> str:
@@ -96,11 +77,6 @@ def big(number: float) -> str:
         if abs(number) >= limit:
             return f"{number / limit:.1f} {unit}" if abs(number) < 100 * limit else f"{number / limit:.0f} {unit}"
     return f"{number:.0f}"
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(names: list[str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frostline.report.facts import RunFacts
-from frostline.report.numbers import big, clock, count, duration, metric_name, points, score, score_range
+from frostline.report.numbers import big, clock, metric_name, points, score, score_range
 from frostline.report.ranking import mark
 from frostline.report.words import claim_lead, claim_sentence, recipe_words
+from frostline.terms.quantities import count, duration
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Claim, Row, Score, Verdict
 

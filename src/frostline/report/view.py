@@ -9,21 +9,13 @@ from frostline.errors import RecipeError
 from frostline.report import answers
 from frostline.report.facts import RunFacts
 from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_picture, probe_picture, ranked_picture
-from frostline.report.numbers import (
-    UNBOUNDED,
-    big,
-    duration,
-    metric_name,
-    points,
-    score,
-    score_range,
-    signed_points,
-)
+from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
 from frostline.report.ranking import is_control, ranked
 from frostline.report.short import short_backbones, short_recipe
 from frostline.report.tables import COLUMNS, Line, asked, claim_cells, line_of, several_backbones, split_pairs, test_cells
 from frostline.report.words import recipe_words, row_name, summary
 from frostline.terms.evidence import Evidence, Fate, Rewind
+from frostline.terms.quantities import duration
 from frostline.terms.recipe import Action, Recipe
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Interval, Row, Verdict

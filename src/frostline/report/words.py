@@ -5,16 +5,8 @@ from __future__ import annotations
 import re
 
 from frostline.errors import RecipeError
-from frostline.report.numbers import (
-    count,
-    listed,
-    metric_name,
-    plural,
-    points,
-    points_range,
-    score,
-    score_range,
-)
+from frostline.report.numbers import listed, metric_name, points, points_range, score, score_range
+from frostline.terms.quantities import count, plural
 from frostline.terms.recipe import Action, Head, HeadKind, Range, Recipe, Weights
 from frostline.terms.verdict import Claim, Comparison, Row, Score, Verdict, Word
 

@@ -1,13 +1,14 @@
-"""Durations and sizes as people write them."""
+"""Durations, sizes and counts as people write and read them."""
 
 from __future__ import annotations
 
+import math
 import re
 
 from frostline.errors import OptionError
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?:in)?)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
-_BYTES = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>(?:[kmgt]i?)?b)", re.IGNORECASE)
+_BYTES = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>[kmgt]i?b?|b)", re.IGNORECASE)
 
 
 def seconds(text: str) -> float:
@@ -24,7 +25,7 @@ def seconds(text: str) -> float:
 
 
 def byte_count(text: str) -> int:
-    """`2GB`, `500 MB`, `1.5GiB` in bytes; `0` is none.
+    """`2GB`, `2G`, `500 MB`, `1.5GiB` in bytes; `0` is none.
 
     Raises:
         OptionError: it is something else.
@@ -37,3 +38,27 @@ def byte_count(text: str) -> int:
     unit = match["unit"].lower()
     power = "bkmgt".index(unit[0])
     return int(float(match["number"]) * (1024 if "i" in unit else 1000) ** power)
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `48 s`, `4 min 12 s`, `2 h 05 min`."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "unknown"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(number: int) -> str:
+    """`12,345`."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
