@@ -61,7 +61,7 @@ def test_an_unknown_section_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
 def test_the_same_search_continues_with_its_sections(tmp_path: Path) -> None:
     with create(tmp_path) as run:
         run.write_section("sizes", [1])
-    with create(tmp_path, time_s=60.0, cache_bytes=10, backend="process") as run:
+    with create(tmp_path, time_s=60.0, cache_bytes=10, backend="process", data="moved/here") as run:
         assert run.section("sizes") == [1]
     assert RunFolder.open(tmp_path).settings.time_s == 60.0
 
@@ -74,7 +74,7 @@ def test_the_same_search_continues_with_its_sections(tmp_path: Path) -> None:
         ({"pool_val": True}, "pool-val was False, now True"),
         ({"delta": 0.02}, "delta was not given, now 0.02"),
         ({"recipes": ()}, "recipes was pixels: forest, now none"),
-        ({"fingerprint": "cafe"}, "fingerprint was f00d, now cafe"),
+        ({"fingerprint": "cafe", "data": "moths"}, "its images are others (it was started on /images/x, now moths)"),
     ],
 )
 def test_a_different_search_is_refused_with_what_differs(tmp_path: Path, change: dict[str, Any], words: str) -> None:

@@ -20,7 +20,7 @@ from frostline.store.values import build, plain
 from frostline.terms.settings import Settings
 
 SCHEMA_VERSION = 1
-MAY_DIFFER = ("time_s", "cache_bytes", "backend")
+MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend")  # the fingerprint tells what is in the data
 SECTIONS = ("kernels", "sizes")
 
 
@@ -168,16 +168,19 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _refuse_different(path: Path, found: Settings, given: Settings) -> None:
-    differences = [
-        f"{field.name.replace('_', '-')} was {_shown(getattr(found, field.name))}, now {_shown(getattr(given, field.name))}"
-        for field in dataclasses.fields(Settings)
-        if field.name not in MAY_DIFFER and getattr(found, field.name) != getattr(given, field.name)
-    ]
+    names = [field.name for field in dataclasses.fields(Settings) if field.name not in MAY_DIFFER]
+    differences = [_difference(name, found, given) for name in names if getattr(found, name) != getattr(given, name)]
     if differences:
         raise RunFolderError(
             f"the run folder {path} holds a different search: {'; '.join(differences)}."
             " Give another folder with -o, or the options it was started with to continue it."
         )
+
+
+def _difference(name: str, found: Settings, given: Settings) -> str:
+    if name == "fingerprint":
+        return f"its images are others (it was started on {found.data}, now {given.data})"
+    return f"{name.replace('_', '-')} was {_shown(getattr(found, name))}, now {_shown(getattr(given, name))}"
 
 
 def _shown(value: Any) -> str:

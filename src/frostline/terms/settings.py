@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything in `config.yaml`. The rest is identity, but `time_s`, `cache_bytes` and `backend` may differ when continued.
+    """Everything in `config.yaml`. The rest is identity, but `data`, `time_s`, `cache_bytes` and `backend` may differ when
+    continued: images may have moved, as long as they are the same.
 
     Attributes:
-        data: the folder as given, absolute; `fingerprint` of what is in it.
+        data: the folder as given; `fingerprint` of what is in it.
         backbones: as given on the command line, in order.
         size: image size in pixels; None until the data were seen.
         metric: `auroc`, `balanced-accuracy`, `accuracy` or `log-loss`.
