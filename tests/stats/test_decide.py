@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from frostline.errors import AllTrialsFailed
-from frostline.stats.decide import Candidate, DecideSettings, Truth, decide, rank
+from frostline.stats.decide import Candidate, DecideSettings, Truth, choose_now, decide
+from frostline.stats.pool import gather
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
 from frostline.terms.verdict import Claim, Verdict, Word
@@ -126,6 +127,15 @@ def test_scratch_short_of_its_plateau_is_said() -> None:
     found = claim(decide(results, KNOWN, list(strengths), FAST), "pretraining-helps")
     assert found.verdict is Word.HELPS
     assert "at this budget" in found.reason and "plateau" in found.reason and "undetermined" in found.reason
+
+
+def test_scratch_that_longer_training_did_not_improve_needs_no_caveat() -> None:
+    """The shorter trainings that led to its plateau are among the results."""
+    strengths = {SOFTMAX: 1.2, SCRATCH: 0.3}
+    results = [dataclasses.replace(one, converged=False) if one.trial.family == "scratch" else one for one in run(strengths)]
+    longer = next(one for one in results if one.trial.family == "scratch")
+    results.append(dataclasses.replace(longer, converged=True))
+    assert "budget" not in claim(decide(results, KNOWN, list(strengths), FAST), "pretraining-helps").reason
 
 
 def test_scratch_that_never_ran_is_said() -> None:
@@ -261,18 +271,17 @@ def test_corrected_score_is_below_the_maximum_of_many_equals() -> None:
     lines = heads(20)
     results = results_of(predicted(dict.fromkeys(lines, 0.8), configurations=3), SPLITS)
     verdict = decide(results, KNOWN, lines, FAST)
-    assert verdict.score.interval.value < rank(results, KNOWN, lines, "auroc")[0].mean
+    assert verdict.score.interval.value < gather(results, KNOWN.numbered(), lines, "auroc").recipe_scores.mean(axis=1).max()
 
 
-def test_rank_is_best_first_with_the_folds() -> None:
-    results = run({SOFTMAX: 0.5, WHOLE: 1.0, PIXELS: 0.1}, only={WHOLE: ["r0f0"]})
-    table = rank(results, KNOWN, [SOFTMAX, WHOLE, PIXELS, SCRATCH], "auroc")
-    assert [(line.candidate.family, line.folds) for line in table] == [
-        (Family.WHOLE, 1),
-        (Family.SOFTMAX_ONLY, 5),
-        (Family.PIXELS, 5),
-    ]
-    assert rank([], KNOWN, [SOFTMAX], "auroc") == []
+@pytest.mark.parametrize("only", [None, {WHOLE: ["r0f0"]}])
+def test_what_would_be_chosen_now_is_what_the_verdict_chooses(only: dict[Candidate, list[str]] | None) -> None:
+    strengths = {SOFTMAX: 0.5, WHOLE: 1.0, PIXELS: 0.1}
+    results = run(strengths, only=only) if only else run(strengths)
+    now = choose_now(results, KNOWN, list(strengths), FAST)
+    chosen = decide(results, KNOWN, list(strengths), FAST).chosen
+    assert now is not None and (now.backbone, now.recipe) == (chosen.backbone, chosen.recipe)
+    assert choose_now([], KNOWN, [SOFTMAX], FAST) is None
 
 
 def test_decision_is_quick() -> None:

@@ -15,7 +15,7 @@ from frostline.session.clock import TimeUp
 from frostline.session.evidence import gather_evidence
 from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
-from frostline.stats.decide import DecideSettings, Truth, decide
+from frostline.stats.decide import DecideSettings, decide
 from frostline.stats.sealed import with_test
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
 from frostline.strategy.families import Line
@@ -66,13 +66,7 @@ def verdict_now(work: Work, interim: bool) -> Verdict:
         notes=tuple(work.notes),
         interim=interim,
     )
-    return decide(work.ledger.results, truth_of(work), [work.candidate(line) for line in work.lines()], settings)
-
-
-def truth_of(work: Work) -> Truth:
-    samples = work.dataset.samples
-    groups = [sample.group if sample.group is not None else f"image {index}" for index, sample in enumerate(samples)]
-    return Truth(work.ledger.labels, np.asarray(groups, dtype=object), work.dataset.classes)
+    return decide(work.ledger.results, work.truth, work.candidates(), settings)
 
 
 def write_down(work: Work, verdict: Verdict) -> None:
@@ -136,7 +130,7 @@ def _open_test(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
     rivals = _rivals(work, verdict, handover)
     opened_at = datetime.now(UTC).isoformat(timespec="seconds")
     rows = np.asarray(work.plan.sealed, np.int64)
-    truth = truth_of(work)
+    truth = work.truth
     with work.phase("open the test set", len(rows), "images"):
         predictions = {name: make(rows) for name, make in rivals.items()}
     tested = {name: (truth.labels[rows], probabilities, truth.groups[rows]) for name, probabilities in predictions.items()}

@@ -43,6 +43,7 @@ class Ledger:
     metric: str
     found: dict[str, Result] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    _scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def run(
         self,
@@ -68,15 +69,22 @@ class Ledger:
         """Of every trial that this search asked for, in that order."""
         return [self.found[one] for one in self.asked]
 
+    def scores(self, result: Result) -> dict[str, float]:
+        """Configuration -> its score on the result's split; computed once."""
+        found = self._scores.get(result.trial.id)
+        if found is None:
+            labels = self.labels[result.indices]
+            pairs = zip(result.trial.configurations, result.probabilities, strict=True)
+            found = {name: score(self.metric, labels, probabilities) for name, probabilities in pairs}
+            self._scores[result.trial.id] = found
+        return found
+
     def best(self, result: Result) -> tuple[float | None, str]:
         """The score of the result's best configuration, and its name."""
         if result.outcome is not Outcome.DONE:
             return None, ""
-        scored = [
-            (score(self.metric, self.labels[result.indices], probabilities), name)
-            for probabilities, name in zip(result.probabilities, result.trial.configurations, strict=True)
-        ]
-        return max(scored, key=lambda pair: pair[0])
+        name, value = max(self.scores(result).items(), key=lambda pair: pair[1])
+        return value, name
 
     def _tell(self, result: Result, seconds: float) -> None:
         value, configuration = self.best(result)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from frostline.session.work import Work
-from frostline.stats.metrics import score
-from frostline.terms.result import Outcome, Result
+from frostline.terms.result import Outcome
 
 
 def mean_scores(work: Work) -> dict[tuple[str, str], dict[str, float]]:
@@ -14,21 +13,13 @@ def mean_scores(work: Work) -> dict[tuple[str, str], dict[str, float]]:
     by_line: dict[tuple[str, str], dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for result in work.ledger.results:
         if result.trial.budget.rung == "full" and result.outcome is Outcome.DONE:
-            for name, value in _scores(work, result):
+            for name, value in work.ledger.scores(result).items():
                 by_line[result.trial.backbone, str(result.trial.recipe)][name][result.trial.split] = value
     return {key: max(configurations.values(), key=_rank) for key, configurations in by_line.items()}
 
 
 def _rank(scores: dict[str, float]) -> tuple[int, float]:
     return len(scores), sum(scores.values()) / len(scores)
-
-
-def _scores(work: Work, result: Result) -> list[tuple[str, float]]:
-    labels = work.ledger.labels[result.indices]
-    return [
-        (name, score(work.settings.metric, labels, probabilities))
-        for name, probabilities in zip(result.trial.configurations, result.probabilities, strict=True)
-    ]
 
 
 def tell_ranking(work: Work) -> None:

@@ -14,6 +14,7 @@ from frostline.compute.trials import Bench
 from frostline.data import PixelStore
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger
+from frostline.stats.decide import Truth
 from frostline.store.activations import ActivationStore
 from frostline.store.run_folder import RunFolder
 from frostline.strategy.families import Line
@@ -51,6 +52,7 @@ class Work:
     """The state of one search.
 
     Attributes:
+        splits: the folds in use: a short time leaves out repeats of the plan's.
         notes: sentences for the report; not_run: what time or memory did not allow.
         status: (backbone, recipe) -> (status, note) where the search knows more than the results say.
         phases: seconds spent in each.
@@ -66,6 +68,7 @@ class Work:
     lanes: list[Lane]
     pixel_lines: list[Line]
     store: PixelStore
+    splits: list[Split] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
     status: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
@@ -91,14 +94,25 @@ class Work:
         """The lane of backbone `name`; pixels use the first."""
         return next((lane for lane in self.lanes if lane.name == name), self.lanes[0])
 
+    @property
+    def truth(self) -> Truth:
+        """Labels and groups as the decision sees them; an image without a group is one of its own."""
+        samples = self.dataset.samples
+        groups = [sample.group if sample.group is not None else f"image {index}" for index, sample in enumerate(samples)]
+        return Truth(self.ledger.labels, np.asarray(groups, dtype=object), self.dataset.classes)
+
+    def candidates(self) -> list[Candidate]:
+        return [self.candidate(line) for line in self.lines()]
+
     def candidate(self, line: Line) -> Candidate:
         """The line as the decision sees it, before its trials are looked at."""
         status, note = self.status.get((line.backbone, str(line.recipe)), ("", ""))
         if not line.backbone:
             return Candidate(str(line.recipe), line.family, status=status, note=note)
         lane = self.lane(line.backbone)
-        kept = line.recipe.kept(lane.backbone.stage_names) if _plain(line, lane) else lane.backbone.stage_names
-        flops = sum(stage.flops for stage in lane.backbone.stages if stage.name in kept)
+        stages = lane.backbone.description.stages_with(line.recipe.named)
+        kept = line.recipe.kept([stage.name for stage in stages])
+        flops = sum(stage.flops for stage in stages if stage.name in kept)
         return Candidate(str(line.recipe), line.family, line.backbone, lane.order, 0, flops, status=status, note=note)
 
     def trial(
@@ -149,8 +163,3 @@ class Phase:
 def with_pass(bench: Bench, weights: Weights, taps: Taps) -> Bench:
     """`bench` with one more pass."""
     return replace(bench, passes={**bench.passes, weights: taps})
-
-
-def _plain(line: Line, lane: Lane) -> bool:
-    """The recipe names stages only, not finer cuts."""
-    return all(name in (*lane.backbone.stage_names, "all") for item in line.recipe.ranges for name in (item.first, item.last))

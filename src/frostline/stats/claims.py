@@ -75,7 +75,10 @@ def _claim(arena: Arena, name: str, first: Array, second: Array, no_first: str, 
 
 
 def scratch_caveat(results: Sequence[Result]) -> str:
-    """Why a claim about pre-training holds only at this budget; empty when scratch ran to its plateau."""
+    """Why a claim about pre-training holds only at this budget; empty when scratch ran to its plateau.
+
+    It did when, with every backbone, some longer training gained nothing over a shorter one; shorter ones are among the results.
+    """
     scratch = [
         result
         for result in results
@@ -86,7 +89,8 @@ def scratch_caveat(results: Sequence[Result]) -> str:
             "at this budget: training from scratch has not run at full size, so it is not among the controls; "
             "the claim at plateau is undetermined"
         )
-    if any(result.converged is False for result in scratch):
+    reached = {result.trial.backbone for result in scratch if result.converged}
+    if {result.trial.backbone for result in scratch if result.converged is False} - reached:
         return (
             "at this budget: training from scratch had not reached its plateau when it stopped; "
             "the claim at plateau is undetermined"

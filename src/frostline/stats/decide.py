@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
 from frostline.terms.verdict import Row, Score, Verdict
 
-__all__ = ["Candidate", "DecideSettings", "Ranked", "Truth", "decide", "rank"]
+__all__ = ["Candidate", "DecideSettings", "Truth", "choose_now", "decide"]
 
 Array = npt.NDArray[Any]
 
@@ -59,23 +58,12 @@ class DecideSettings:
     interim: bool = False
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """A line of the live table: the mean of the best configuration over `folds` folds, optimistic and without interval."""
-
-    candidate: Candidate
-    mean: float
-    folds: int
-
-
-def rank(results: Sequence[Result], truth: Truth, candidates: Sequence[Candidate], metric: str) -> list[Ranked]:
-    """Recipes with finished full-size trials, best first, without a bootstrap."""
-    pool = gather(results, truth, complete(candidates, results), metric)
-    if not pool.candidates:
-        return []
-    means, folds = mean_of_defined(pool.recipe_scores, axis=1), pool.recipe_ran.sum(axis=1)
-    table = [Ranked(c, float(mean), int(n)) for c, mean, n in zip(pool.candidates, means, folds, strict=True)]
-    return sorted(table, key=lambda line: math.inf if math.isnan(line.mean) else -line.mean)
+def choose_now(
+    results: Sequence[Result], truth: Truth, candidates: Sequence[Candidate], settings: DecideSettings
+) -> Candidate | None:
+    """What the rule would choose if nothing more were run, without a bootstrap; None before anything has finished."""
+    pool = gather(results, truth.numbered(), complete(candidates, results), settings.metric or default_metric(len(truth.classes)))
+    return pool.candidates[decide_rule(pool, settings.delta).chosen] if pool.candidates else None
 
 
 def decide(

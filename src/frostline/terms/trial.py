@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from frostline.terms.identity import digest
 from frostline.terms.recipe import Recipe
@@ -46,6 +47,6 @@ class Trial:
     budget: Budget
     configurations: tuple[str, ...]
 
-    @property
+    @cached_property
     def id(self) -> str:
         return digest(self)
