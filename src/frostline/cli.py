@@ -129,7 +129,7 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
     from frostline import api
     from frostline.report.terminal import LiveView
 
-    with LiveView(options.get("metric") or "") as view:
+    with LiveView() as view:
         run = api.search(data, out=folder, time=time_s, listener=view, **options)
     _print_run(run)
     if run.verdict.interim:

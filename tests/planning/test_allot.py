@@ -4,7 +4,7 @@ import pytest
 
 from frostline.planning.allot import Load, finals, screening, screening_size
 from frostline.planning.cost import CostModel
-from frostline.terms.backbone import Cut, Layout, Stage
+from frostline.terms.backbone import Backbone, Cut, InputSpec, Layout, Stage
 from frostline.terms.kernels import Kernels, Mode
 from frostline.terms.recipe import Recipe
 
@@ -13,7 +13,8 @@ STAGES = tuple(
     Stage(name, Cut(name, (64, 14, 14), Layout.NCHW, 100 * (index + 1), 10), (name,), 100, 10) for index, name in enumerate(NAMES)
 )
 KERNELS = Kernels("b", 224, "cpu", 2, 32, Mode(), Mode(), 0.01, 0.03)
-COSTS = CostModel(STAGES, KERNELS)
+BACKBONE = Backbone("b", "", InputSpec(3, 224, 224, (0.5,) * 3, (0.5,) * 3), STAGES, tuple(stage.cut for stage in STAGES))
+COSTS = CostModel(BACKBONE, KERNELS)
 WHOLE = Recipe.parse("all: tune | head: linear")
 LAST = Recipe.parse("s1 .. s4: freeze | s5: tune | head: linear")
 SCRATCH = Recipe.parse("weights: random | all: tune | head: linear")
@@ -25,7 +26,7 @@ def test_a_stored_prefix_makes_a_recipe_as_cheap_as_what_is_above_it() -> None:
 
 
 def test_what_was_measured_replaces_what_was_estimated() -> None:
-    measured = CostModel(STAGES, KERNELS, {str(WHOLE): 0.5})
+    measured = CostModel(BACKBONE, KERNELS, {str(WHOLE): 0.5})
     assert measured.training_s(WHOLE, 10, 1) == 5.0
     assert measured.training_s(LAST, 10, 1) == COSTS.training_s(LAST, 10, 1)
 

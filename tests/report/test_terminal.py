@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from frostline.report.short import recipe_forms, short_recipe
 from frostline.report.terminal import LiveView, backbones_table, interval_bar, ranked_table, stages_table, verdict_panel
 from frostline.terms.backbone import Backbone, Cut, InputSpec, Layout, Stage
-from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Ranked, Remaining, Shared, TrialFinished
+from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Ranked, Remaining, Shared, TrialFinished
 from frostline.terms.verdict import Interval
 from tests.report import examples
 
@@ -108,6 +108,7 @@ def test_backbones_fill_columns_downwards() -> None:
 
 
 EVENTS = (
+    MetricChosen("auroc"),
     PhaseStarted("features", 10, "images"),
     Progressed("features", 5),
     Shared("22 recipes share the features of the frozen network"),
@@ -129,7 +130,7 @@ def ticking() -> Iterator[float]:
 def test_a_pipe_gets_plain_lines() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=False)
     ticks = ticking()
-    with LiveView("auroc", console, lambda: next(ticks)) as view:
+    with LiveView(console, lambda: next(ticks)) as view:
         for event in EVENTS:
             view.update(event)
     assert isinstance(console.file, io.StringIO)
@@ -145,7 +146,7 @@ def test_a_pipe_gets_plain_lines() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_terminal_gets_a_table_that_keeps_its_width(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
-    view = LiveView("auroc", console)
+    view = LiveView(console)
     view.start()
     for event in (
         *EVENTS,

@@ -93,8 +93,7 @@ def build(recipe: Recipe, backbone: LoadedBackbone, classes: int, seed: int = 0)
 
 def fitting(recipe: Recipe, backbone: LoadedBackbone) -> LoadedBackbone:
     """`backbone`, cut also where `recipe` names a cut that is no stage boundary."""
-    named = {name for item in recipe.ranges for name in (item.first, item.last)} - {"all"} - set(backbone.stage_names)
-    extra = named & {cut.name for cut in backbone.description.cuts}
+    extra = (recipe.named - set(backbone.stage_names)) & {cut.name for cut in backbone.description.cuts}
     if not extra:
         return backbone
     wanted = extra | {stage.cut.name for stage in backbone.stages}

@@ -17,7 +17,7 @@ from frostline.compute.materialise import Taps
 from frostline.compute.new_layers import set_linear
 from frostline.compute.sources import ActivationSource, PixelSource, Source, positions
 from frostline.compute.stacked import BATCH, StackedHeads, fit_stacked
-from frostline.compute.train import Diverged, Schedule, place, predict, train
+from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
 from frostline.data import PixelStore, pixel_features
 from frostline.terms.activations import View
 from frostline.terms.data import Split
@@ -261,6 +261,7 @@ def _fit(
         rates=options.get("rates", "flat"),
     )
     losses = train(network, source, rows, bench.labels, schedule, bench.kernels.train, seed, bench.class_weights(rows), watch)
+    settle_statistics(network, source, rows, bench.kernels.train, seed, schedule.batch)
     return Fitted(network, source, losses)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from frostline.terms.backbone import Stage
+from frostline.terms.backbone import Backbone, Stage
 from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Action, HeadKind, Recipe
 
 CONV_STRIDE_ABOVE = 14  # as the conv head does: larger maps are halved by each convolution
+HEAD_FLOPS = 1.2e11  # a second, of full matrix products on two cores
+EIGEN = 24.0  # operations a number of an eigendecomposition, slower than products
+SKINNY = 30.0  # products with a few columns only are that much slower
+PATH_STEPS = 400  # of a solver, over all strengths
+MLP_IMAGES = 25_600  # that each rate of a small network is shown
 OVERHEAD = 1.15  # evaluation of batches, loading, optimizer: measured steps are bare
 
 
@@ -21,7 +26,7 @@ class CostModel:
         observed: recipe line -> training seconds an image, where a trial of it was measured at this size.
     """
 
-    stages: tuple[Stage, ...]
+    backbone: Backbone
     kernels: Kernels
     observed: Mapping[str, float] = field(default_factory=dict)
 
@@ -43,19 +48,30 @@ class CostModel:
         """One tapped pass of the trunk."""
         return OVERHEAD * self.kernels.forward_s * images
 
+    def head_s(self, recipe: Recipe, images: int, classes: int) -> float:
+        """To fit the head of a frozen-trunk recipe on one fold, all its strengths or rates: a decomposition and its steps."""
+        kept = self._kept(recipe)
+        every = recipe.head is not None and recipe.head.kind is HeadKind.ALL_LAYER
+        channels = sum(stage.cut.channels for stage in (kept if every else kept[-1:]))
+        if recipe.head is not None and recipe.head.kind is HeadKind.MLP:
+            return MLP_IMAGES * 3.0 * 6 * channels * (recipe.head.width or 0) / HEAD_FLOPS
+        decomposition = EIGEN * channels * min(channels, images) ** 2
+        return (decomposition + PATH_STEPS * 4.0 * images * channels * classes * SKINNY) / HEAD_FLOPS
+
+    def _kept(self, recipe: Recipe) -> list[Stage]:
+        stages = self.backbone.stages_with(recipe.named)
+        actions = recipe.actions([stage.name for stage in stages])
+        return [stage for stage, action in zip(stages, actions, strict=True) if action is not Action.DROP]
+
     def _share(self, recipe: Recipe, cached: bool) -> float:
         """Of a whole network's training step."""
-        names = [stage.name for stage in self.stages]
-        total = sum(stage.flops for stage in self.stages) or 1
-        actions = recipe.actions(names)
-        prefix = recipe.frozen_prefix(names)
-        kept = sum(stage.flops for stage, action in zip(self.stages, actions, strict=True) if action is not Action.DROP)
-        below = sum(stage.flops for stage in self.stages[:prefix])
-        work = kept - below + (0 if cached else below / 3)
-        return min(1.5, (work + self._head_flops(recipe, actions)) / total)
+        kept = self._kept(recipe)
+        prefix = recipe.frozen_prefix([stage.name for stage in self.backbone.stages_with(recipe.named)])
+        below = sum(stage.flops for stage in kept[:prefix])
+        work = sum(stage.flops for stage in kept) - below + (0 if cached else below / 3)
+        return min(1.5, (work + self._head_flops(recipe, kept[-1])) / (self.backbone.flops or 1))
 
-    def _head_flops(self, recipe: Recipe, actions: Sequence[Action]) -> float:
-        last = [stage for stage, action in zip(self.stages, actions, strict=True) if action is not Action.DROP][-1]
+    def _head_flops(self, recipe: Recipe, last: Stage) -> float:
         if recipe.head is None or recipe.head.kind is not HeadKind.CONV or len(last.cut.shape) != 3:
             return 0.0
         channels, side, flops = last.cut.channels, round((last.cut.values / last.cut.channels) ** 0.5), 0.0

@@ -13,10 +13,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from frostline.report.numbers import clock, count, duration, metric_name, score
+from frostline.report.numbers import clock, metric_name, score
 from frostline.report.short import middle, short_recipe
 from frostline.terms.progress import (
     Event,
+    MetricChosen,
     PhaseEnded,
     PhaseStarted,
     Progressed,
@@ -24,6 +25,7 @@ from frostline.terms.progress import (
     Shared,
     TrialFinished,
 )
+from frostline.terms.quantities import count, duration
 
 
 @dataclass
@@ -46,6 +48,7 @@ class _State:
     """All that the events so far have said."""
 
     started: float
+    metric: str = ""  # not known before the data are read
     phase: _Phase | None = None
     ended: list[PhaseEnded] = field(default_factory=list)
     ranking: tuple[tuple[str, str, float, int], ...] = ()
@@ -68,6 +71,8 @@ class _State:
             self.last, self.trials = event, self.trials + 1
         elif isinstance(event, Ranked):
             self.ranking = event.rows
+        elif isinstance(event, MetricChosen):
+            self.metric = event.metric
         elif isinstance(event, Shared):
             self.shared = event.sentence
         else:
@@ -82,15 +87,13 @@ class LiveView:
     """Shows a search while it runs: `start()`, `update(event)` for each event, `stop()`; also a context manager.
 
     Args:
-        metric: names the score's column; empty where it is not known yet.
         console: standard error by default, so that results can be piped.
         clock: monotonic seconds.
     """
 
-    def __init__(self, metric: str = "", console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True)
         self._clock = clock
-        self._metric = metric
         self._state = _State(clock())
         self._live: Live | None = None
         self._printed: set[tuple[str, str, str]] = set()
@@ -99,9 +102,7 @@ class LiveView:
         """Begin to show; the clock starts here."""
         self._state.started = self._clock()
         if self._console.is_terminal and not self._console.is_dumb_terminal:
-            self._live = Live(
-                _Screen(self._state, self._metric, self._clock), console=self._console, refresh_per_second=4, transient=True
-            )
+            self._live = Live(_Screen(self._state, self._clock), console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
 
     def update(self, event: Event) -> None:
@@ -144,7 +145,7 @@ class LiveView:
             if key in self._printed:
                 return ""
             self._printed.add(key)
-            return trial_line(event, self._metric)
+            return trial_line(event, self._state.metric)
         return ""
 
 
@@ -161,7 +162,6 @@ class _Screen:
     """Draws the state as it is at the moment of drawing."""
 
     state: _State
-    metric: str
     clock: Callable[[], float]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -169,11 +169,12 @@ class _Screen:
         parts: list[RenderableType] = []
         if self.state.ranking:
             room = max(3, min(12, console.size.height - 8))
-            parts += [_ranking(self.state.ranking[:room], width, self.metric), Text("")]
+            parts += [_ranking(self.state.ranking[:room], width, self.state.metric), Text("")]
         if self.state.shared:
             parts.append(Text(middle(self.state.shared, width), style="dim", no_wrap=True))
         if self.state.last is not None:
-            parts.append(Text(middle(f"last: {trial_line(self.state.last, self.metric)}", width), style="dim", no_wrap=True))
+            last = f"last: {trial_line(self.state.last, self.state.metric)}"
+            parts.append(Text(middle(last, width), style="dim", no_wrap=True))
         yield Group(*parts, _phase_line(self.state, now, width))
 
 

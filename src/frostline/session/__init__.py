@@ -13,6 +13,7 @@ from frostline.session.close import Finished, Handover, Keep, close, verdict_now
 from frostline.session.finals import run_finals
 from frostline.session.frozen import run_frozen
 from frostline.session.ledger import Listener, Silent
+from frostline.session.outlook import foresee, tell_remaining
 from frostline.session.prepare import AlreadyFinished, prepare
 from frostline.session.ranking import tell_ranking
 from frostline.session.request import Request
@@ -44,9 +45,15 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
     with stoppable(clock):
         work = prepare(request, listener, clock, version)
         try:
+            foreseen = foresee(work)
+            tell_remaining(work, foreseen.total)
             run_frozen(work)
+            tell_remaining(work, foreseen.after("heads"))
             _interim(work)
-            run_finals(work, screen(work))
+            screened = screen(work)
+            tell_remaining(work, foreseen.after("screening"))
+            run_finals(work, screened)
+            tell_remaining(work, foreseen.closing)
             return close(work, keep)
         except StopRequested:
             raise Interrupted(_interim(work)) from None

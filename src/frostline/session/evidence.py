@@ -49,7 +49,7 @@ def _probes(work: Work, lane: Lane) -> list[Probe]:
 
 
 def _folds(work: Work) -> int:
-    return len({split.fold for split in work.plan.splits})
+    return len({split.fold for split in work.splits})
 
 
 def _stage_probes(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[float]]:
@@ -78,5 +78,5 @@ def _between(work: Work, lane: Lane, cuts: list[str]) -> dict[tuple[Weights, str
     for cut in dict.fromkeys(chosen):
         for weights in (Weights.PRETRAINED, Weights.RANDOM):
             if weights in lane.bench.passes and work.clock.elapsed() < until:
-                found[weights, cut] = probe_scores(lane.bench, weights, cut, work.plan.splits, work.settings.metric)
+                found[weights, cut] = probe_scores(lane.bench, weights, cut, work.splits, work.settings.metric)
     return found

@@ -9,10 +9,13 @@ from statistics import mean
 
 from frostline.planning.allot import Finals, Load, finals
 from frostline.planning.cost import CostModel
+from frostline.planning.forecast import CLOSING_S
 from frostline.session.clock import TimeUp
+from frostline.session.outlook import tell_remaining
 from frostline.session.ranking import mean_scores, tell_ranking
 from frostline.session.screening import Screened, deep_trial
 from frostline.session.work import Work
+from frostline.stats.decide import DecideSettings, choose_now
 from frostline.strategy.families import Line
 from frostline.strategy.racing import MOST_FINALISTS, clearly_worse, finalists
 from frostline.terms.data import Split
@@ -21,7 +24,7 @@ from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Budget
 
 MOST_SCRATCH_EPOCHS = 80
-CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
+MARGIN = 1.15  # a trial is begun only where so many times its expected seconds are left: stopped half-way it is wasted
 CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
 
 
@@ -33,16 +36,25 @@ def run_finals(work: Work, screened: list[Screened]) -> None:
     epochs = _allot(work, entries)
     tuned = [one for one in entries if _epochs(one.line, epochs)]
     _say_not_run(work, entries, tuned)
-    with work.phase("finalists", len(tuned) * len(work.plan.splits), "trials") as phase:
+    with work.phase("finalists", len(tuned) * len(work.splits), "trials") as phase:
         done = 0
-        for split in work.plan.splits:
+        for place, split in enumerate(work.splits):  # after the first fold the cheap ones first: they may fit where others do not
             for one in list(tuned):
                 if not _run(work, one, split, epochs):
                     tuned.remove(one)
                 done += 1
                 phase.done(done)
                 tell_ranking(work)
-            tuned = _race(work, tuned)
+            tuned = sorted(_race(work, tuned), key=lambda one: refit_s(work, one.line, _epochs(one.line, epochs)))
+            tell_remaining(work, _left_s(work, tuned, epochs, len(work.splits) - place - 1))
+
+
+def _left_s(work: Work, entries: list[Screened], allotted: Finals, splits: int) -> float:
+    """Seconds for so many further splits and for closing, if nothing is dropped any more."""
+    costs = [(costs_of(work, one.line), one.line) for one in entries]
+    one_split = sum(model.training_s(line.recipe, len(work.common.train), _epochs(line, allotted)) for model, line in costs)
+    dearest = max((refit_s(work, line, _epochs(line, allotted)) for _, line in costs if line.family not in CONTROLS), default=0.0)
+    return splits * one_split + dearest + CLOSING_S + _test_s(work)
 
 
 def choose(work: Work, screened: list[Screened]) -> list[Screened]:
@@ -66,7 +78,7 @@ def costs_of(work: Work, line: Line) -> CostModel:
         for result in work.ledger.results
         if result.trial.budget.rung == "full" and result.trial.budget.epochs and result.trial.backbone == line.backbone
     }
-    return CostModel(lane.backbone.stages, lane.bench.kernels, observed)
+    return CostModel(lane.backbone.description, lane.bench.kernels, observed)
 
 
 def _allot(work: Work, entries: list[Screened]) -> Finals:
@@ -90,7 +102,7 @@ def _load(work: Work, entries: list[Screened], control: bool) -> Load:
 def _test_s(work: Work) -> float:
     """Two networks over the sealed test set."""
     lane = work.lanes[0]
-    return 2 * CostModel(lane.backbone.stages, lane.bench.kernels).pass_s(len(work.plan.sealed))
+    return 2 * CostModel(lane.backbone.description, lane.bench.kernels).pass_s(len(work.plan.sealed))
 
 
 def _epochs(line: Line, allotted: Finals) -> int:
@@ -118,7 +130,7 @@ def _run(work: Work, one: Screened, split: Split, allotted: Finals) -> bool:
     needed = costs.training_s(one.line.recipe, len(split.train), epochs)
     needed += costs.evaluation_s(one.line.recipe, len(split.validation))
     reserve = CLOSING_S + _test_s(work) + _reserve(work, one, allotted)
-    if not work.clock.allows(needed, reserve):
+    if not work.clock.allows(MARGIN * needed, reserve):
         if split is work.common:
             work.not_run.append(f"'{one.line.recipe}' was not run at full size: no time.")
         return False
@@ -131,14 +143,12 @@ def _run(work: Work, one: Screened, split: Split, allotted: Finals) -> bool:
 
 
 def _reserve(work: Work, one: Screened, allotted: Finals) -> float:
-    """To refit the dearest transfer finalist that was run, or would be by this step."""
-    ran = {
-        (result.trial.backbone, str(result.trial.recipe)) for result in work.ledger.results if result.trial.budget.rung == "full"
-    }
-    lines = [line for line in work.lines() if line.deep and (line.backbone, str(line.recipe)) in ran]
-    return max(
-        (refit_s(work, line, _epochs(line, allotted)) for line in [*lines, one.line] if line.family not in CONTROLS), default=0.0
-    )
+    """To refit what the rule would choose now, and what is run next: that may be chosen then."""
+    settings = DecideSettings(metric=work.settings.metric, delta=work.settings.delta)
+    chosen = choose_now(work.ledger.results, work.truth, work.candidates(), settings)
+    lines = [line for line in work.lines() if line.deep and chosen and (line.backbone, str(line.recipe)) == chosen.key]
+    dear = [refit_s(work, line, _epochs(line, allotted)) for line in [*lines, one.line] if line.family not in CONTROLS]
+    return max(dear, default=0.0)
 
 
 def _trial(work: Work, one: Screened, split: Split, epochs: int, reserve: float) -> Result:
@@ -156,7 +166,12 @@ def _once(
 
 
 def _to_plateau(work: Work, one: Screened, split: Split, epochs: int) -> Result:
-    """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He 2018)."""
+    """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He 2018).
+
+    The common fold finds how long that is; the other folds train just as long, as long as it took before nothing was gained.
+    """
+    if split is not work.common:
+        return _once(work, one, split, _plateau(work, one, epochs), 0.0)
     before: float | None = None
     while True:
         result = _once(work, one, split, epochs, 0.0, partial(_judge, work, before))
@@ -164,6 +179,19 @@ def _to_plateau(work: Work, one: Screened, split: Split, epochs: int) -> Result:
         if result.outcome is not Outcome.DONE or result.converged or 2 * epochs > MOST_SCRATCH_EPOCHS:
             return result
         before, epochs = score, 2 * epochs
+
+
+def _plateau(work: Work, one: Screened, least: int) -> int:
+    """Epochs after which twice as many gained nothing on the common fold; the most that were tried where there is no such."""
+    tried = {
+        result.trial.budget.epochs: result.converged
+        for result in work.ledger.results
+        if result.trial.budget.rung == "full"
+        and result.trial.split == work.common.name
+        and (result.trial.backbone, result.trial.recipe) == (one.line.backbone, one.line.recipe)
+    }
+    reached = [epochs // 2 for epochs, converged in tried.items() if converged]
+    return max(least, min(reached, default=max(tried, default=least)))
 
 
 def _judge(work: Work, before: float | None, result: Result) -> Result:

@@ -2,33 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from frostline.compute.heads import STRENGTHS
 from frostline.compute.materialise import tapped_pass
 from frostline.compute.trials import MLP_RATES, Bench
+from frostline.planning.forecast import CLOSING_S
 from frostline.session.ranking import tell_ranking
 from frostline.session.work import Lane, Work, with_pass
 from frostline.strategy.families import Line
+from frostline.terms.data import Split
+from frostline.terms.quantities import plural
 from frostline.terms.recipe import Action, Family, HeadKind, Weights
 from frostline.terms.result import IntArray
 from frostline.terms.trial import Budget
 
+DEEP_SHARE = 0.6  # of a time limit: kept for recipes that train the trunk
+
 
 def run_frozen(work: Work) -> None:
-    """Fill the benches' passes and run every frozen-trunk line on every fold; a ranking is there after the first pass."""
+    """Fill the benches' passes and run every frozen-trunk line on the folds; a ranking is there after the first pass.
+
+    The first draw of the folds is always run; further ones only while that leaves time for what trains the trunk.
+    """
     lines = [line for line in work.lines() if not line.deep]
-    folds = len(work.plan.splits)
-    work.say(f"{len(lines)} recipes on {folds} fold{'s' if folds > 1 else ''} share the passes of the frozen trunk")
+    first, *repeats = draws(work.plan.splits)
+    work.splits = list(first)
+    work.say(f"{len(lines)} recipes on {plural(len(work.plan.splits), 'fold')} share the passes of the frozen trunk")
+    seconds = _first_draw(work, lines)
+    for number, splits in enumerate(repeats):
+        if not work.clock.allows(seconds, _kept_back_s(work)):
+            count = len(repeats) - number
+            work.not_run.append(f"{plural(count, 'further draw')} of the folds: not enough time; all recipes share {number + 1}.")
+            return
+        _fit(work, lines, f"repeat {number + 2} of {len(repeats) + 1}", splits)
+        work.splits += splits
+
+
+def draws(splits: Sequence[Split]) -> list[list[Split]]:
+    """The folds of each repeat."""
+    return [list(members) for _, members in groupby(splits, key=lambda split: split.repeat)]
+
+
+def _kept_back_s(work: Work) -> float:
+    """Of the whole time, what further draws of the folds may not touch."""
+    deep = any(line.deep for line in work.lines())
+    return max(CLOSING_S, DEEP_SHARE * (work.clock.limit_s or 0.0) if deep else 0.0)
+
+
+def _first_draw(work: Work, lines: list[Line]) -> float:
+    """Seconds that the fits took, the passes not counted."""
+    folds, seconds = list(work.splits), 0.0
     for lane in work.lanes:
         _pass(work, lane, Weights.PRETRAINED)
-        _fit(work, [line for line in lane.lines if _solved(line) and line.recipe.weights is Weights.PRETRAINED], lane.name)
-    _fit(work, [line for line in lines if not line.backbone], "pixels")
+        solved = [line for line in lane.lines if _solved(line) and line.recipe.weights is Weights.PRETRAINED]
+        seconds += _fit(work, solved, lane.name, folds)
+    seconds += _fit(work, [line for line in lines if not line.backbone], "pixels", folds)
     for lane in work.lanes:
         random = [line for line in lane.lines if not line.deep and line.recipe.weights is not Weights.PRETRAINED]
         for weights in sorted({line.recipe.weights for line in random}):
             _pass(work, lane, weights)
-        _fit(work, random, f"{lane.name}, random")
+        seconds += _fit(work, random, f"{lane.name}, random", folds)
     for lane in work.lanes:
-        _fit(work, [line for line in lane.lines if not line.deep and _kind(line) is HeadKind.MLP], f"{lane.name}, new layers")
+        small = [line for line in lane.lines if not line.deep and _kind(line) is HeadKind.MLP]
+        seconds += _fit(work, small, f"{lane.name}, new layers", folds)
+    return seconds
 
 
 def _kind(line: Line) -> HeadKind | None:
@@ -40,19 +79,22 @@ def _solved(line: Line) -> bool:
     return not line.deep and _kind(line) is not HeadKind.MLP
 
 
-def _fit(work: Work, lines: list[Line], what: str) -> None:
+def _fit(work: Work, lines: list[Line], what: str, splits: list[Split]) -> float:
+    """Run `lines` on `splits`; the seconds that it took."""
     if not lines:
-        return
-    with work.phase(f"fit heads, {what}", len(lines) * len(work.plan.splits), "trials") as phase:
+        return 0.0
+    before = work.clock.elapsed()
+    with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
         done = 0
         for line in sorted(lines, key=lambda line: line.family is not Family.SOFTMAX_ONLY):
             bench = work.lane(line.backbone).bench
-            for split in work.plan.splits:
+            for split in splits:
                 trial = work.trial(line, split, configurations(line), Budget("full", work.settings.size))
                 work.ledger.run(trial, split, bench, work.clock.watch())
                 done += 1
                 phase.done(done)
             tell_ranking(work)
+    return work.clock.elapsed() - before
 
 
 def configurations(line: Line) -> tuple[str, ...]:
@@ -78,13 +120,9 @@ def boundaries(lane: Lane) -> list[str]:
     names = lane.backbone.stage_names
     ends = set()
     for line in lane.lines:
-        if line.deep and line.recipe.weights is Weights.PRETRAINED and _on_stages(line, names):
+        if line.deep and line.recipe.weights is Weights.PRETRAINED and line.recipe.named <= set(names):
             ends.add(_prefix(line, names))
     return [stages[end - 1].cut.name for end in sorted(ends, reverse=True) if end]
-
-
-def _on_stages(line: Line, names: tuple[str, ...]) -> bool:
-    return all(name in (*names, "all") for item in line.recipe.ranges for name in (item.first, item.last))
 
 
 def _prefix(line: Line, names: tuple[str, ...]) -> int:

@@ -30,7 +30,7 @@ from frostline.terms.activations import View
 from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset
 from frostline.terms.kernels import Kernels
-from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed
+from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed
 from frostline.terms.recipe import Family, Recipe, family
 from frostline.terms.settings import Settings
 
@@ -59,6 +59,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     sized = [_at(backbone, size, request) for backbone in loaded]
     lines = [_lines(request, backbone) for backbone in sized]
     settings = _settings(request, dataset, size)
+    listener.update(MetricChosen(settings.metric))
     folder = RunFolder.create(request.out, settings, version)
     try:
         if folder.verdict_path.exists() and not read_verdict(folder.verdict_path).interim:
@@ -106,7 +107,7 @@ def _assemble(
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
     work = Work(
         folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.cache_path / "activations", budget), lanes,
-        pixels, stores[0],
+        pixels, stores[0], list(plan.splits),
     )  # fmt: skip
     shift = data.appearance_notes(dataset, stores[0])
     work.notes += [
@@ -188,7 +189,7 @@ def _asked(request: Request) -> set[str]:
 
 def _settings(request: Request, dataset: Dataset, size: int) -> Settings:
     return Settings(
-        data=str(Path(request.data).resolve()),
+        data=str(request.data),
         fingerprint=dataset.fingerprint,
         backbones=request.backbones,
         size=size,

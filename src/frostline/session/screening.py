@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from frostline.strategy.families import Line
 from frostline.strategy.halving import CONV_RATES, ETA, SCRATCH_RATES, TRANSFER_RATES, beyond_edge, promote
 from frostline.terms.recipe import Family, Weights
 from frostline.terms.trial import Budget, Trial
+
+MOST_SHARE = 0.5  # of the time left: what was planned to take less ends here
 
 Entry = tuple[Line, float]  # a line with a learning rate
 
@@ -44,8 +47,11 @@ def screen(work: Work) -> list[Screened]:
     allotted = _allot(work)
     for lane in work.lanes:
         _screening_bench(work, lane, allotted)
-    rung0 = _rung(work, _first_entries(work, deep), allotted, 0)
-    rung1 = _rung(work, _promoted(rung0), allotted, 1) if allotted.second_rung else {}
+    left = work.clock.left()
+    until = math.inf if left is None else work.clock.elapsed() + MOST_SHARE * left
+    rung0 = _rung(work, _first_entries(work, deep), allotted, 0, until)
+    rung0 |= _rung(work, _beyond(rung0), allotted, 0, until)
+    rung1 = _rung(work, _promoted(rung0), allotted, 1, until) if allotted.second_rung else {}
     return _summary(rung0, rung1)
 
 
@@ -85,7 +91,7 @@ def _allot(work: Work) -> Screening:
 
 def _screening_costs(work: Work, lane: Lane) -> CostModel:
     lane.screen = _bench_at_screening_size(work, lane)
-    return CostModel(lane.screen.backbone.stages, lane.screen.kernels)
+    return CostModel(lane.screen.backbone.description, lane.screen.kernels)
 
 
 def _bench_at_screening_size(work: Work, lane: Lane) -> Bench:
@@ -118,29 +124,36 @@ def _first_entries(work: Work, deep: list[tuple[Lane, Line]]) -> list[Entry]:
 
 
 def _promoted(rung0: dict[Entry, float]) -> list[Entry]:
-    """The best third of each family, and the rate beyond the edge where the best is at one."""
-    families: dict[tuple[str, Family], dict[Entry, float]] = defaultdict(dict)
-    for entry, score in rung0.items():
-        families[entry[0].backbone, entry[0].family][entry] = score
-    chosen: list[Entry] = []
-    for scores in families.values():
-        best = promote(scores, ETA)
-        chosen += best
-        line, rate = best[0]
+    """The best third of each family."""
+    return [entry for scores in _families(rung0).values() for entry in promote(scores, ETA)]
+
+
+def _beyond(rung0: dict[Entry, float]) -> list[Entry]:
+    """For the best line of each family the rate beyond the edge, where its best one is at an edge."""
+    found = []
+    for scores in _families(rung0).values():
+        line, rate = promote(scores, ETA)[0]
         further = beyond_edge([r for other, r in scores if other == line], rate)
         if further is not None:
-            chosen.append((line, further))
-    return chosen
+            found.append((line, further))
+    return found
 
 
-def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int) -> dict[Entry, float]:
+def _families(scores: dict[Entry, float]) -> dict[tuple[str, Family], dict[Entry, float]]:
+    found: dict[tuple[str, Family], dict[Entry, float]] = defaultdict(dict)
+    for entry, score in scores.items():
+        found[entry[0].backbone, entry[0].family][entry] = score
+    return found
+
+
+def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int, until: float) -> dict[Entry, float]:
     epochs = allotted.epochs * (ETA if rung else 1)
     scores: dict[Entry, float] = {}
-    left = work.clock.left()
-    limit = None if left is None else work.clock.elapsed() + 0.5 * left
+    if not entries:
+        return scores
     with work.phase(f"screening, rung {rung}", len(entries), "trials") as phase:
         for count, (line, rate) in enumerate(entries):
-            if limit is not None and work.clock.elapsed() > limit:
+            if work.clock.elapsed() > until:
                 phase.note = f"{len(entries) - count} of {len(entries)} screening trials did not fit into the time"
                 work.not_run.append(phase.note + ".")
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -123,6 +124,23 @@ class Backbone:
     @property
     def stage_names(self) -> tuple[str, ...]:
         return tuple(stage.name for stage in self.stages)
+
+    def stages_with(self, names: Collection[str]) -> tuple[Stage, ...]:
+        """The stages, ended also by the cuts in `names`; names that are neither are passed over.
+
+        As everywhere, the first stage is called by its own name and every further one as its cut. The modules and ties of
+        new stages are not known here.
+        """
+        ends = {stage.cut.name: stage for stage in self.stages}
+        extra = set(names) - set(self.stage_names) - set(ends)
+        found: list[Stage] = []
+        flops = parameters = 0
+        for cut in self.cuts:
+            if cut.name in ends or cut.name in extra:
+                name = (ends[cut.name].name if cut.name in ends else cut.name) if found else self.stages[0].name
+                found.append(Stage(name, cut, (), cut.flops - flops, cut.parameters - parameters))
+                flops, parameters = cut.flops, cut.parameters
+        return tuple(found) if extra else self.stages
 
     @property
     def flops(self) -> int:

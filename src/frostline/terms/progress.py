@@ -65,6 +65,13 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class MetricChosen:
+    """What every score that follows measures."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
 class Shared:
     """One sentence about work that several recipes share."""
 
@@ -78,4 +85,4 @@ class Remaining:
     seconds: float
 
 
-Event: TypeAlias = PhaseStarted | Progressed | PhaseEnded | TrialFinished | Ranked | Shared | Remaining
+Event: TypeAlias = PhaseStarted | Progressed | PhaseEnded | TrialFinished | Ranked | MetricChosen | Shared | Remaining

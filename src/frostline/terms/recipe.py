@@ -176,6 +176,11 @@ class Recipe:
         """The value that `train:` gives to `name`, or None."""
         return dict(self.train).get(name)
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The stages (or cuts) that the line names; empty where it says `all`."""
+        return frozenset(name for item in self.ranges for name in (item.first, item.last)) - {"all"}
+
     def actions(self, stages: Sequence[str]) -> tuple[Action, ...]:
         """One action for each of `stages`, in their order.
 

@@ -1,0 +1,120 @@
+"""How long a search will take: said before it starts, and again whenever a part of it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, TRIAL_OVERHEAD_S, Load, Screening, screening
+from frostline.planning.cost import CostModel
+from frostline.terms.recipe import Recipe, Weights
+
+CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
+FINALISTS = 4
+PLATEAU = 3 * FREE_SCRATCH_EPOCHS  # epochs of scratch on the common fold: once, and twice as long to see that nothing is gained
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How many images a search works on.
+
+    Attributes:
+        pool: everything that is not sealed. train, validation: of the common fold.
+        folds: of one repeat; repeats: how often they are drawn.
+    """
+
+    pool: int
+    train: int
+    validation: int
+    folds: int
+    repeats: int
+    sealed: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The lines of one backbone with what they cost at full size and at the screening size."""
+
+    full: CostModel
+    screen: CostModel
+    frozen: tuple[Recipe, ...]
+    deep: tuple[Recipe, ...]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Seconds of each part of a search, in the order in which they come."""
+
+    passes: float
+    heads: float
+    screening: float
+    finalists: float
+    closing: float
+
+    @property
+    def total(self) -> float:
+        return self.after("")
+
+    def after(self, part: str) -> float:
+        """Seconds of the parts that come after `part`; of all of them for an empty name."""
+        names = [field.name for field in fields(self)]
+        left = names[names.index(part) + 1 :] if part else names
+        return float(sum(getattr(self, name) for name in left))
+
+
+def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3) -> Forecast:
+    """What a search without a time limit will take, from measured throughput; machines are noisy, so +-50 % is usual.
+
+    Args:
+        rates: learning rates that a line is screened with.
+    """
+    loads = [Load(panel.screen, panel.deep) for panel in panels]
+    allotted = screening(loads, rates, scale.train, scale.validation, None)
+    return Forecast(
+        passes=sum(2 * panel.full.pass_s(scale.pool) for panel in panels),
+        heads=scale.folds * scale.repeats * heads_s(panels, scale),
+        screening=sum(_screening_s(panel, scale, allotted, rates) for panel in panels),
+        finalists=max((_finalists_s(panel, scale) for panel in panels), default=0.0),
+        closing=CLOSING_S + max((_closing_s(panel, scale) for panel in panels), default=0.0),
+    )
+
+
+def least_s(panels: Sequence[Panel], scale: Scale) -> float:
+    """Seconds that the smallest verdict takes: both passes, the heads on one draw of the folds, and closing."""
+    passes = sum(2 * panel.full.pass_s(scale.pool) for panel in panels)
+    return passes + scale.folds * heads_s(panels, scale) + CLOSING_S
+
+
+def heads_s(panels: Sequence[Panel], scale: Scale) -> float:
+    """All heads on frozen trunks, on one fold."""
+    return sum(panel.full.head_s(recipe, scale.train, scale.classes) for panel in panels for recipe in panel.frozen)
+
+
+def _screening_s(panel: Panel, scale: Scale, allotted: Screening, rates: int) -> float:
+    images, total = allotted.images, 0.0
+    for recipe in panel.deep:
+        one = panel.screen.training_s(recipe, images, allotted.epochs) + TRIAL_OVERHEAD_S
+        total += rates * (one + panel.screen.evaluation_s(recipe, scale.validation))
+    return total * (2 if allotted.second_rung else 1) + panel.screen.pass_s(images + scale.validation)
+
+
+def _finalists_s(panel: Panel, scale: Scale) -> float:
+    """Four transfer recipes of the mean cost on all folds, and scratch: to its plateau on one, as long on the others."""
+    splits = scale.folds * scale.repeats
+    transfer = [recipe for recipe in panel.deep if recipe.weights is Weights.PRETRAINED]
+    scratch = [recipe for recipe in panel.deep if recipe.weights is Weights.RANDOM]
+    total = 0.0
+    if transfer:
+        mean = sum(panel.full.training_s(recipe, scale.train, FREE_EPOCHS) for recipe in transfer) / len(transfer)
+        total += min(FINALISTS, len(transfer)) * splits * mean
+    if scratch:
+        once = panel.full.training_s(scratch[0], scale.train, 1)
+        total += once * (PLATEAU + (splits - 1) * FREE_SCRATCH_EPOCHS)
+    return total
+
+
+def _closing_s(panel: Panel, scale: Scale) -> float:
+    """The chosen recipe fitted again; the dearest is planned for."""
+    dearest = max((panel.full.training_s(recipe, scale.pool, FREE_EPOCHS) for recipe in panel.deep), default=0.0)
+    return dearest + 2 * panel.full.pass_s(scale.sealed)
