@@ -174,9 +174,15 @@ def _dissect(architecture: Architecture, network: nn.Module, spec: InputSpec, kn
     try:
         return dissect(network, architecture.leaves, spec.size, architecture.classifier, known)
     except Exception as error:  # tracing raises whatever the network's own code does
-        reason = (str(error).splitlines() or ["no message"])[0]
-        raise BackboneError(
-            f"backbone {architecture.name!r} cannot be taken apart at {spec.height} x {spec.width} pixels"
-            f" ({type(error).__name__}: {reason}). Try another size, or another backbone:"
-            " `frostline backbones PATTERN` lists names."
-        ) from error
+        raise not_taken_apart(architecture, network, f" at {spec.height} x {spec.width} pixels", error) from error
+
+
+def not_taken_apart(architecture: Architecture, network: nn.Module, where: str, error: Exception) -> BackboneError:
+    """What the user can do about a network that cannot be traced."""
+    reason = (str(error).splitlines() or ["no message"])[0]
+    children = ",".join(name for name, _ in network.named_children())
+    return BackboneError(
+        f"backbone {architecture.name!r} cannot be taken apart{where} ({type(error).__name__}: {reason})."
+        " Name the modules that end its stages, in the order in which they run and without the old classifier:"
+        f" '{architecture.name}?stages=...' from {children}; or try another size, or another backbone."
+    )

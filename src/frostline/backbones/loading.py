@@ -11,10 +11,10 @@ from frostline.backbones.anatomy import dissect
 from frostline.backbones.architecture import Architecture
 from frostline.backbones.catalogue import find, resolve
 from frostline.backbones.cuts import classifier_paths
-from frostline.backbones.loaded import LoadedBackbone, assemble, seeded
+from frostline.backbones.loaded import LoadedBackbone, assemble, not_taken_apart, seeded
 from frostline.backbones.names import Reference, parse_name
+from frostline.backbones.row import in_row, is_traceable
 from frostline.backbones.weights import fit_state, read_config, read_weights
-from frostline.errors import BackboneError
 from frostline.terms.backbone import InputSpec
 
 
@@ -35,6 +35,8 @@ def load(name: str, *, pretrained: bool = True, weights: str | Path | None = Non
     if weights is not None:
         reference = dataclasses.replace(reference, weights=Path(weights).expanduser())
     architecture = find(reference)
+    if reference.stages and not is_traceable(architecture):
+        architecture = in_row(architecture, reference.stages)
     spec = reference.applied_to(_configured(architecture.spec, reference.weights))
     network, notes = _weighted(architecture, reference, pretrained)
     loaded = assemble(
@@ -80,5 +82,5 @@ def _classifier(architecture: Architecture, network: nn.Module) -> tuple[str, ..
     try:
         anatomy = dissect(network, architecture.leaves, architecture.spec.size, None)
     except Exception as error:
-        raise BackboneError(f"backbone {architecture.name!r} cannot be taken apart ({type(error).__name__}: {error}).") from error
+        raise not_taken_apart(architecture, network, "", error) from error
     return classifier_paths(network, anatomy.evaluating.traced)

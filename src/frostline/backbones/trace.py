@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,16 +47,17 @@ class Trace:
 def trace(network: nn.Module, leaves: Leaves, training: bool) -> Trace:
     """The graph of `network(images)` in training or evaluation mode.
 
-    The network itself is left as it was: tracing pollutes the caches that some modules keep, so a copy is traced.
+    The network itself is left as it was: tracing pollutes the caches that some modules keep, so a copy is traced. A module
+    whose own code cannot be traced, because what it does depends on the data, stays whole in the graph; then the modules
+    around it still can be.
 
     Raises:
-        Exception: whatever torch.fx raises for control flow that depends on the data.
+        Exception: whatever torch.fx raises where the network's outermost code depends on the data.
     """
     copied = copy.deepcopy(network).train(training)
     wrapped = _Images(copied)
     wrapped.training = training
-    tracer = _Tracer(leaves)
-    graph = tracer.trace(wrapped)
+    tracer, graph = _traced(wrapped, leaves)
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr"):
             node.target = _outside(node.target)
@@ -67,6 +68,18 @@ def trace(network: nn.Module, leaves: Leaves, training: bool) -> Trace:
     }
     outputs = {node: _numbered(paths, tracer.calls[node]) for node, paths in tracer.outputs.items()}
     return Trace(graph, outputs, tracer.inside, constants)
+
+
+def _traced(wrapped: nn.Module, leaves: Leaves) -> tuple[_Tracer, fx.Graph]:
+    opaque: set[str] = set()
+    while True:
+        tracer = _Tracer(leaves, opaque)
+        try:
+            return tracer, tracer.trace(wrapped)
+        except Exception:
+            if not tracer.failed or tracer.failed in opaque:
+                raise
+            opaque.add(tracer.failed)
 
 
 def has_statistics(module: nn.Module) -> bool:
@@ -90,9 +103,11 @@ class _Tracer(fx.Tracer):
 
     proxy_buffer_attributes = True
 
-    def __init__(self, leaves: Leaves) -> None:
+    def __init__(self, leaves: Leaves, opaque: Collection[str]) -> None:
         super().__init__(autowrap_functions=leaves.functions)
         self.leaves = leaves.modules
+        self.opaque = opaque
+        self.failed = ""  # path of the innermost module whose code raised
         self.stack: list[str] = [""]
         self.inside: dict[fx.Node, str] = {}
         self.order: dict[fx.Node, int] = {}
@@ -101,7 +116,8 @@ class _Tracer(fx.Tracer):
         self.counts: dict[str, int] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, self.leaves) or has_statistics(m) or super().is_leaf_module(m, module_qualified_name)
+        whole = isinstance(m, self.leaves) or has_statistics(m) or _outside(module_qualified_name) in self.opaque
+        return whole or super().is_leaf_module(m, module_qualified_name)
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node: fx.Node = super().create_node(*args, **kwargs)
@@ -115,6 +131,9 @@ class _Tracer(fx.Tracer):
         self.stack.append(path)
         try:
             result = super().call_module(m, forward, args, kwargs)
+        except Exception:
+            self.failed = self.failed or path
+            raise
         finally:
             self.stack.pop()
         value = result[0] if isinstance(result, (tuple, list)) and result else result

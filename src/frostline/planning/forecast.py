@@ -92,6 +92,8 @@ def heads_s(panels: Sequence[Panel], scale: Scale) -> float:
 
 
 def _screening_s(panel: Panel, scale: Scale, allotted: Screening, rates: int) -> float:
+    if not panel.deep:
+        return 0.0
     images, total = allotted.images, 0.0
     for recipe in panel.deep:
         one = panel.screen.training_s(recipe, images, allotted.epochs) + TRIAL_OVERHEAD_S

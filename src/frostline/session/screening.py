@@ -49,9 +49,9 @@ def screen(work: Work) -> list[Screened]:
         _screening_bench(work, lane, allotted)
     left = work.clock.left()
     until = math.inf if left is None else work.clock.elapsed() + MOST_SHARE * left
-    rung0 = _rung(work, _first_entries(work, deep), allotted, 0, until)
-    rung0 |= _rung(work, _beyond(rung0), allotted, 0, until)
-    rung1 = _rung(work, _promoted(rung0), allotted, 1, until) if allotted.second_rung else {}
+    rung0 = _rung(work, _first_entries(work, deep), allotted, 0, until, "screening")
+    rung0 |= _rung(work, _beyond(rung0), allotted, 0, until, "screening, rates beyond the edge")
+    rung1 = _rung(work, _promoted(rung0), allotted, 1, until, "screening, longer") if allotted.second_rung else {}
     return _summary(rung0, rung1)
 
 
@@ -146,12 +146,12 @@ def _families(scores: dict[Entry, float]) -> dict[tuple[str, Family], dict[Entry
     return found
 
 
-def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int, until: float) -> dict[Entry, float]:
+def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int, until: float, name: str) -> dict[Entry, float]:
     epochs = allotted.epochs * (ETA if rung else 1)
     scores: dict[Entry, float] = {}
     if not entries:
         return scores
-    with work.phase(f"screening, rung {rung}", len(entries), "trials") as phase:
+    with work.phase(name, len(entries), "trials") as phase:
         for count, (line, rate) in enumerate(entries):
             if work.clock.elapsed() > until:
                 phase.note = f"{len(entries) - count} of {len(entries)} screening trials did not fit into the time"

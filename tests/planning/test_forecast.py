@@ -1,0 +1,50 @@
+"""How long a search is said to take: every part grows with what makes it grow, and nothing is left out."""
+
+import dataclasses
+
+import pytest
+
+from frostline.planning.forecast import CLOSING_S, Panel, Scale, forecast, least_s
+from tests.planning.test_allot import COSTS, LAST, SCRATCH, WHOLE, Recipe
+
+SCALE = Scale(pool=1920, train=1536, validation=384, folds=5, repeats=1, sealed=480, classes=2)
+FROZEN = (Recipe.parse("all: freeze | head: linear"), Recipe.parse("all: freeze | head: mlp(256)"))
+PANEL = Panel(COSTS, COSTS, FROZEN, (LAST, WHOLE, SCRATCH))
+
+
+def test_the_total_is_the_sum_of_the_parts_and_falls_as_they_finish() -> None:
+    found = forecast([PANEL], SCALE)
+    assert found.total == pytest.approx(found.passes + found.heads + found.screening + found.finalists + found.closing)
+    left = [found.total, *(found.after(part) for part in ("passes", "heads", "screening", "finalists", "closing"))]
+    assert left == sorted(left, reverse=True) and left[-1] == 0
+
+
+def test_twice_the_images_take_about_twice_as_long() -> None:
+    double = dataclasses.replace(SCALE, pool=3840, train=3072, validation=768, sealed=960)
+    one, two = forecast([PANEL], SCALE), forecast([PANEL], double)
+    assert two.passes == pytest.approx(2 * one.passes)
+    assert 1.5 * one.finalists < two.finalists < 2.5 * one.finalists
+
+
+def test_a_second_backbone_doubles_passes_and_heads_but_not_the_finalists() -> None:
+    one, two = forecast([PANEL], SCALE), forecast([PANEL, PANEL], SCALE)
+    assert (two.passes, two.heads) == (pytest.approx(2 * one.passes), pytest.approx(2 * one.heads))
+    assert two.finalists == one.finalists
+
+
+def test_repeats_cost_heads_and_finalists_but_no_pass() -> None:
+    thrice = forecast([PANEL], dataclasses.replace(SCALE, repeats=3))
+    once = forecast([PANEL], SCALE)
+    assert thrice.passes == once.passes and thrice.heads == pytest.approx(3 * once.heads)
+    assert thrice.finalists > 2 * once.finalists
+
+
+def test_recipes_without_training_need_no_finalists() -> None:
+    found = forecast([Panel(COSTS, COSTS, FROZEN, ())], SCALE)
+    assert (found.screening, found.finalists) == (0.0, 0.0)
+
+
+def test_the_least_verdict_is_one_draw_of_the_folds_without_training() -> None:
+    thrice = dataclasses.replace(SCALE, repeats=3)
+    assert least_s([PANEL], thrice) == least_s([PANEL], SCALE)
+    assert CLOSING_S < least_s([PANEL], SCALE) < forecast([PANEL], SCALE).total
