@@ -296,8 +296,13 @@ def _not_run_words(verdict: Verdict) -> str:
     names = list(dict.fromkeys(row.family for row in rows))
     if rows:
         return f"not run: {plural(len(rows), 'recipe')} ({_some(names)})"
+    screened = [row for row in verdict.rows if row.status == "screened"]
+    if verdict.not_run and screened:
+        families = list(dict.fromkeys(row.family for row in screened))
+        return f"screened only, on smaller or fewer images: {plural(len(screened), 'recipe')} ({_some(families)})"
     if verdict.not_run:
-        return f"not run: {listed([text.rstrip('.') for text in verdict.not_run[:2]])}"
+        more = len(verdict.not_run) - 1
+        return f"not run: {verdict.not_run[0].rstrip('.')}" + (f", and {more} more" if more else "")
     return "nothing that was planned was left out"
 
 
