@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from frostline import backbones, data
+from frostline.compute.bench import Bench
 from frostline.compute.materialise import tapped_pass
 from frostline.compute.sources import PixelSource
-from frostline.compute.trials import Bench
 from frostline.store.activations import ActivationStore
 from frostline.terms.kernels import Kernels, Mode
 from frostline.terms.recipe import Weights

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 from scipy.optimize import minimize
 from sklearn.ensemble import RandomForestClassifier
+from threadpoolctl import ThreadpoolController
 
 from frostline.terms.result import FloatArray, IntArray
 
@@ -82,20 +85,27 @@ def logistic_path(
     start = np.zeros((rotated.shape[1] + 1, classes), np.float64)
     heads = []
     for l2 in strengths:
-        start = _solve(rotated, spectrum, targets, weight, l2, start)
+        with _threads().limit(limits=1):  # products with so few columns only get slower with more
+            start = _solve(rotated, spectrum, targets, weight, l2, start)
         slopes = (rotation @ start[:-1].astype(np.float32)) / scale[:, None]
         bias = start[-1].astype(np.float32) - mean @ slopes
         heads.append(LinearHead(np.ascontiguousarray(slopes.T), bias.astype(np.float32), l2))
     return heads
 
 
+@cache
+def _threads() -> ThreadpoolController:
+    """The linear algebra libraries of this process, looked for once."""
+    return ThreadpoolController()
+
+
 def _principal_axes(standard: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(channels, rank) axes and (rank,) eigenvalues of the second moments of (n, channels), through the smaller Gram matrix."""
     n, channels = standard.shape
     if channels <= n:
-        spectrum, axes = np.linalg.eigh(standard.T @ standard / n)
+        spectrum, axes = eigh(standard.T @ standard / n, driver="evd", overwrite_a=True, check_finite=False)
     else:
-        spectrum, left = np.linalg.eigh(standard @ standard.T / n)
+        spectrum, left = eigh(standard @ standard.T / n, driver="evd", overwrite_a=True, check_finite=False)
         axes = standard.T @ left / np.sqrt(np.maximum(spectrum, 1e-12) * n)
     keep = spectrum > max(float(spectrum[-1]), 1e-12) * 1e-6
     if not keep.any():

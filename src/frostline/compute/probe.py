@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from frostline.compute.bench import Bench
 from frostline.compute.heads import logistic_path, sample_weights
 from frostline.compute.sources import positions
-from frostline.compute.trials import Bench
 from frostline.stats.metrics import score
 from frostline.terms.data import Split
 from frostline.terms.recipe import Weights

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork
 from frostline.compute.train import predict
-from frostline.compute.trials import Bench, as_options, fit_network, pixel_probabilities
+from frostline.compute.trials import as_options, fit_network, pixel_probabilities
 from frostline.session.clock import TimeUp
 from frostline.session.evidence import gather_evidence
 from frostline.session.finals import refit_s

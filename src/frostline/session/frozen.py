@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from frostline.compute.bench import Bench
+from frostline.compute.frozen import MLP_RATES
 from frostline.compute.heads import STRENGTHS
 from frostline.compute.materialise import tapped_pass
-from frostline.compute.trials import MLP_RATES, Bench
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.ranking import tell_ranking
 from frostline.session.work import Lane, Work, with_pass

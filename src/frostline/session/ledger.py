@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from frostline.compute.trials import Bench, Watch, run_trial
+from frostline.compute.bench import Bench
+from frostline.compute.trials import Watch, run_trial
 from frostline.stats.metrics import score
 from frostline.store.results import ResultStore
 from frostline.terms.data import Split

@@ -12,9 +12,9 @@ import numpy as np
 
 from frostline import backbones, data
 from frostline.backbones import LoadedBackbone
+from frostline.compute.bench import Bench
 from frostline.compute.build import fitting
 from frostline.compute.kernels import choose_device, probe_kernels
-from frostline.compute.trials import Bench
 from frostline.errors import OptionError, RecipeError, nearest
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.compute.trials import Bench, subset
+from frostline.compute.bench import Bench
+from frostline.compute.trials import subset
 from frostline.planning.allot import Load, Screening, screening, screening_size
 from frostline.planning.cost import CostModel
 from frostline.session.clock import TimeUp

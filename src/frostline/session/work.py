@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from frostline.backbones import LoadedBackbone
+from frostline.compute.bench import Bench
 from frostline.compute.materialise import Taps
-from frostline.compute.trials import Bench
 from frostline.data import PixelStore
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger

@@ -1,0 +1,59 @@
+"""What the trials on one backbone at one size share: pixels, kernels, and what the passes of the frozen trunk left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from frostline.backbones import LoadedBackbone
+from frostline.compute.heads import LinearHead
+from frostline.compute.materialise import Taps
+from frostline.compute.sources import PixelSource
+from frostline.compute.stacked import StackedHeads
+from frostline.data import PixelStore
+from frostline.terms.activations import View
+from frostline.terms.kernels import Kernels
+from frostline.terms.recipe import Weights
+from frostline.terms.result import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """Pixels, kernels and passes of one backbone at one size.
+
+    Attributes:
+        backbone: at the size of `kernels`.
+        labels: (N,) of the whole data set; classes: how many.
+        balanced: classes weigh alike in every loss, because the metric weighs them alike.
+        passes: what each pass of the frozen trunk left: pre-trained, random, and matched where a recipe asks for it.
+        views: shown in turn to recipes that train from pixels.
+        starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes start alike.
+    """
+
+    backbone: LoadedBackbone
+    kernels: Kernels
+    store: PixelStore
+    labels: IntArray
+    classes: int
+    balanced: bool
+    seed: int
+    passes: Mapping[Weights, Taps] = field(default_factory=dict)
+    views: tuple[View, ...] = (View(0),)
+    starts: dict[tuple[object, ...], LinearHead | StackedHeads] = field(default_factory=dict)
+
+    def pixels(self, views: tuple[View, ...] = (View(0),), training: bool = False) -> PixelSource:
+        mode = self.kernels.train if training else self.kernels.forward
+        return PixelSource(self.store, self.backbone.spec, mode, self.kernels.device, views)
+
+    def taps(self, weights: Weights) -> Taps:
+        return self.passes[weights]
+
+    def class_weights(self, rows: IntArray) -> FloatArray | None:
+        """(classes,) for a loss over `rows`, or None."""
+        if not self.balanced:
+            return None
+        counts = np.bincount(self.labels[rows], minlength=self.classes)
+        present = max(1, int((counts > 0).sum()))
+        return np.where(counts > 0, len(rows) / (present * np.maximum(counts, 1)), 0.0).astype(np.float32)

@@ -1,0 +1,107 @@
+"""Heads on a frozen trunk, from its stored features: recipes of their own, and what tuned recipes start from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from frostline.backbones import LoadedBackbone
+from frostline.compute import heads
+from frostline.compute.bench import Bench
+from frostline.compute.build import TransferNetwork, fitting
+from frostline.compute.new_layers import set_linear
+from frostline.compute.sources import positions
+from frostline.compute.stacked import BATCH, StackedHeads, fit_stacked
+from frostline.terms.recipe import HeadKind, Recipe, Weights
+from frostline.terms.result import FloatArray, IntArray
+
+MLP_RATES = (3e-4, 1e-3, 3e-3)
+MLP_STEPS = 200  # of 128 images: few images are shown more often
+
+
+def strengths(configurations: Sequence[str]) -> list[float]:
+    """The values in names such as `l2=0.01` or `lr=0.001`."""
+    return [float(name.split("=")[1].split(" ")[0]) for name in configurations]
+
+
+def frozen_features(bench: Bench, recipe: Recipe, backbone: LoadedBackbone) -> FloatArray:
+    """(rows of the pass, channels): what the head of a frozen-trunk recipe sees."""
+    taps = bench.taps(recipe.weights)
+    return np.concatenate([taps.pooled[name] for name in _head_cuts(recipe, backbone)], axis=1)
+
+
+def _head_cuts(recipe: Recipe, backbone: LoadedBackbone) -> list[str]:
+    """Cuts whose pooled features the head is fed with."""
+    kept = recipe.kept(backbone.stage_names)
+    cuts = [stage.cut.name for stage in backbone.stages if stage.name in kept]
+    assert recipe.head is not None
+    return cuts if recipe.head.kind is HeadKind.ALL_LAYER else cuts[-1:]
+
+
+def linear_path(bench: Bench, features: FloatArray, rows: IntArray, l2: Sequence[float]) -> list[heads.LinearHead]:
+    labels = bench.labels[rows]
+    weights = heads.sample_weights(labels, bench.classes, bench.balanced)
+    return heads.logistic_path(features, labels, bench.classes, l2, weights)
+
+
+def small_networks(
+    bench: Bench, recipe: Recipe, features: FloatArray, rows: IntArray, rates: Sequence[float], seed: int
+) -> StackedHeads:
+    assert recipe.head is not None and recipe.head.width is not None
+    hidden = [recipe.head.width] * recipe.head.depth
+    epochs = int(recipe.option("epochs") or max(5, round(MLP_STEPS / max(1, len(rows) / BATCH))))
+    labels = bench.labels[rows]
+    return fit_stacked(features, labels, bench.classes, hidden, rates, epochs, seed, bench.class_weights(rows))
+
+
+def start_head(
+    bench: Bench, recipe: Recipe, network: TransferNetwork, options: dict[str, str], rows: IntArray, seed: int
+) -> None:
+    """Put the head fitted on frozen features into `network`, where the kept trunk is transferred or frozen as a whole.
+
+    LP-FT (Kumar 2022). Recipes that keep the same stages start from the same head: it is fitted once for all of them.
+    """
+    if not _has_start(bench, recipe):
+        return
+    fitted = _start(bench, recipe, options, rows, seed)
+    if isinstance(fitted, StackedHeads):
+        fitted.copy_into(network.head, 0)
+    else:
+        set_linear(network.head, fitted)
+
+
+def _has_start(bench: Bench, recipe: Recipe) -> bool:
+    names = fitting(recipe, bench.backbone).stage_names
+    untouched = recipe.weights is Weights.PRETRAINED or recipe.trunk_frozen(names)
+    random = any(action.value == "reinit" for action in recipe.actions(names))
+    conv = recipe.head is None or recipe.head.kind is HeadKind.CONV
+    return untouched and not random and not conv and recipe.weights in bench.passes
+
+
+def _start(bench: Bench, recipe: Recipe, options: dict[str, str], rows: IntArray, seed: int) -> heads.LinearHead | StackedHeads:
+    backbone = fitting(recipe, bench.backbone)
+    small = recipe.head is not None and recipe.head.kind is HeadKind.MLP
+    rate = float(options.get("lr", MLP_RATES[1])) if recipe.trunk_frozen(backbone.stage_names) else MLP_RATES[1]
+    setting = f"lr={rate}" if small else f"l2={options.get('l2', '')}"
+    cuts = tuple(_head_cuts(recipe, backbone))
+    chosen = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()
+    key = (backbone.spec.height, recipe.weights, cuts, recipe.head, recipe.option("epochs"), setting, chosen, seed)
+    if key not in bench.starts:
+        place_of = positions(bench.taps(recipe.weights).rows, len(bench.labels))
+        features = frozen_features(bench, recipe, backbone)[place_of[rows]]
+        if small:
+            bench.starts[key] = small_networks(bench, recipe, features, rows, [rate], seed)
+        else:
+            bench.starts[key] = _linear(bench, features, rows, options.get("l2"), seed)
+    return bench.starts[key]
+
+
+def _linear(bench: Bench, features: FloatArray, rows: IntArray, strength: str | None, seed: int) -> heads.LinearHead:
+    if strength is not None:
+        l2 = float(strength)
+        return linear_path(bench, features, rows, [*(s for s in heads.STRENGTHS if s > l2), l2])[-1]
+    labels = bench.labels[rows]
+    weights = heads.sample_weights(labels, bench.classes, bench.balanced)
+    return heads.best_linear_head(features, labels, bench.classes, seed, weights)
