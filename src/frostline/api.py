@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from frostline.export.bundle import Classifier
     from frostline.export.predict import Prediction
     from frostline.report.facts import RunFacts
-    from frostline.session import Finished, Handover, Listener, Work
+    from frostline.session import Handover, Listener, Work
     from frostline.store.run_folder import RunFolder
     from frostline.terms.recipe import Recipe
 
 DEMO_BACKBONE = "demo/efficientnet_lite0"
+FACTS = "facts.json"
 SHOWN_VERSIONS = ("frostline", "torch", "timm", "torchvision", "numpy", "scikit-learn")
 
 
@@ -73,6 +74,11 @@ class Run:
         return self._folder.report_path
 
     @property
+    def has_model(self) -> bool:
+        """Whether there is a model to hand over: there is none when only controls finished."""
+        return (self._folder.model_path / "model.json").exists()
+
+    @property
     def model(self) -> Classifier:
         """The chosen model, preprocessing included: uint8 pixels (n, channels, size, size) -> probabilities (n, classes)."""
         return load(self.path)
@@ -113,7 +119,8 @@ def search(
     pool_val: bool = False,
     cache_size: str | int | None = None,
     allow_unreadable: bool = False,
-    include_images: bool = False,
+    label: str | None = None,
+    group: str | None = None,
     limit: int | None = None,
     listener: Listener | None = None,
 ) -> Run:
@@ -125,6 +132,7 @@ def search(
         out: the run's folder, `frostline-NAME` by default; a run that is there already is continued.
         time: seconds, or text such as "30m"; everything ends within it. None: the full panel.
         recipe: lines that are compared instead of the default panel.
+        label, group: columns of the data's table with the classes, and with what no split may break.
 
     Raises:
         InputError: something given cannot be used. AllTrialsFailed: no trial finished.
@@ -146,19 +154,20 @@ def search(
         pool_val=pool_val,
         cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
         allow_unreadable=allow_unreadable,
-        include_images=include_images,
+        label=label,
+        group=group,
         limit=limit,
     )
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
     except session.AlreadyFinished:
-        return Run(request.out)
+        return _complete(Run(request.out))
     except session.Interrupted as stopped:
         if stopped.finished is None:
             raise
         finished = stopped.finished
-    _write_report(finished)
-    return Run(request.out)
+    _write_facts(finished.work)
+    return _write_pages(Run(request.out))
 
 
 def open_run(path: str | Path) -> Run:
@@ -179,7 +188,7 @@ def rewrite_report(path: str | Path) -> Path:
     from frostline.store.values import read_value
 
     run = open_run(path)
-    facts = read_value(run.path / "facts.json", RunFacts)
+    facts = read_value(run.path / FACTS, RunFacts)
     write(run.report_path, verdict=run.verdict, evidence=run.evidence, settings=run._folder.settings, facts=facts)
     return run.report_path
 
@@ -286,20 +295,29 @@ def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
     provenance = Provenance(handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version)
     save(work.folder.model_path, handover.network, handover.lane.backbone, handover.recipe, work.dataset.classes, provenance)
 
+    _write_facts(work)
 
-def _write_report(finished: Finished) -> None:
-    from frostline.export.bundle import write_card
-    from frostline.report.html import write
-    from frostline.report.words import summary
+
+def _write_facts(work: Work) -> None:
     from frostline.store.values import write_value
 
-    work, verdict = finished.work, finished.verdict
-    facts = _facts(work)
-    write_value(work.folder.path / "facts.json", facts)
-    evidence = finished.evidence or Evidence(verdict.metric, (), None, ())
-    write(work.folder.report_path, verdict=verdict, evidence=evidence, settings=work.settings, facts=facts)
-    if finished.handover is not None:
-        write_card(work.folder.model_path, verdict, summary(verdict), work.dataset.classes, finished.handover.network)
+    write_value(work.folder.path / FACTS, _facts(work))
+
+
+def _write_pages(run: Run) -> Run:
+    """The page and the model's card, from the run's own files."""
+    from frostline.export.bundle import write_card
+    from frostline.report.words import summary
+
+    rewrite_report(run.path)
+    if run.has_model and not run.verdict.interim:
+        write_card(run._folder.model_path, run.verdict, summary(run.verdict))
+    return run
+
+
+def _complete(run: Run) -> Run:
+    """A run that was killed after its verdict was final may lack its page."""
+    return run if run.report_path.exists() else _write_pages(run)
 
 
 def _facts(work: Work) -> RunFacts:
@@ -337,7 +355,11 @@ def _command(work: Work) -> str:
     words += ["--delta", str(settings.delta)] if settings.delta is not None else []
     words += ["--limit", str(settings.limit)] if settings.limit is not None else []
     words += ["--flip", settings.flip] if settings.flip != "auto" else []
+    words += ["--label", settings.label] if settings.label is not None else []
+    words += ["--group", settings.group] if settings.group is not None else []
     words += ["--pool-val"] if settings.pool_val else []
+    words += ["--allow-unreadable"] if settings.allow_unreadable else []
+    words += ["--device", settings.device] if settings.device != "cpu" else []
     words += ["--time", f"{settings.time_s:g}s"] if settings.time_s is not None else []
     return shlex.join(words)
 

@@ -64,7 +64,8 @@ Flip = Annotated[str, typer.Option(metavar="WHEN", help="Mirrored views: auto, o
 PoolVal = Annotated[bool, typer.Option("--pool-val", help="Use val/ together with train/ in the folds.")]
 CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space for stored activations; 0 for none.")]
 AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
-IncludeImages = Annotated[bool, typer.Option("--include-images", help="Show some images in the report.")]
+Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the classes.")]
+Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 
 
@@ -102,7 +103,8 @@ def search(
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
     allow_unreadable: AllowUnreadable = False,
-    include_images: IncludeImages = False,
+    label: Label = None,
+    group: Group = None,
     limit: Limit = None,
 ) -> None:
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
@@ -118,7 +120,8 @@ def search(
         "pool_val": pool_val,
         "cache_size": None if cache_size is None else byte_count(cache_size),
         "allow_unreadable": allow_unreadable,
-        "include_images": include_images,
+        "label": label,
+        "group": group,
         "limit": _at_least("--limit", limit, 1),
     }
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
@@ -135,7 +138,8 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
     if run.verdict.interim:
         raise typer.Exit(INTERRUPTED)
     _note(f"Report:  {run.report_path}")
-    _note(f"Next:    frostline predict {shlex.quote(str(run.path))} IMAGES...")
+    if run.has_model:
+        _note(f"Next:    frostline predict {shlex.quote(str(run.path))} IMAGES...")
 
 
 @app.command()

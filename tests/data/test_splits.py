@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frostline.data import group_hash, plan_splits, splits_csv
+from frostline.data import inner_split, plan_splits
 from frostline.data.splits import units_of
 from frostline.errors import DataError
 from frostline.terms.data import Dataset, SplitPlan
@@ -165,15 +165,19 @@ def test_leaks_into_the_own_parts_are_noted(pool_val: bool) -> None:
     assert any("1 training images" in note and "own test" in note for note in notes)
 
 
-def test_rows_for_the_table_hide_patients() -> None:
-    labels = [i % 2 for i in range(40)]
-    data = dataset(labels, [f"patient{i // 2}" for i in range(40)])
-    plan = plan_splits(data, 0)
-    rows = splits_csv(plan, data)
-    assert len(rows) == 40 and list(rows[0])[:4] == ["path", "group", "part", "r0f0"]
-    assert "patient" not in str(rows)
-    assert rows[0]["group"] == rows[1]["group"] == group_hash("patient0", data.fingerprint) != rows[2]["group"]
-    assert {row["r0f0"] for row in rows} == {"train", "validation"}
-    assert group_hash("patient0", "other") != rows[0]["group"]
-    plan = plan_splits(own(30, 6, 4), 0)
-    assert Counter(row["val"] for row in splits_csv(plan, own(30, 6, 4))) == {"train": 30, "validation": 6, "sealed": 4}
+def test_screening_is_judged_inside_the_training_part_and_breaks_no_group() -> None:
+    labels = [i % 2 for i in range(400)]
+    data = dataset(labels, [f"patient{i // 2}" for i in range(400)])
+    split = plan_splits(data, 0).splits[0]
+    inner = inner_split(data, split)
+    assert not set(inner.validation) & set(inner.train) and {*inner.validation, *inner.train} == set(split.train)
+    assert 0.15 < len(inner.validation) / len(split.train) < 0.25
+    groups = [{data.samples[i].group for i in part} for part in (inner.train, inner.validation)]
+    assert not groups[0] & groups[1]
+    assert inner == inner_split(data, split)
+
+
+def test_a_training_part_too_small_to_be_split_is_judged_by_its_own_fold() -> None:
+    data = dataset([0, 0, 1, 1])
+    split = plan_splits(data, 0).splits[0]
+    assert inner_split(data, split) == split

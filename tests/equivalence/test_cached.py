@@ -26,7 +26,7 @@ def test_cached_and_uncached_training_agree(make_bench, name: str) -> None:
     bench = make_bench(name)
     stages = bench.backbone.stage_names
     recipe = Recipe.parse(f"{stages[0]} .. {stages[-2]}: freeze | {stages[-1]}: tune | head: linear")
-    uncached = replace(bench, passes={w: replace(taps, maps={}) for w, taps in bench.passes.items()})
+    uncached = replace(bench, passes={w: replace(taps, maps={}) for w, taps in bench.passes.items()}, starts={})
     rows, validation = np.arange(0, 48, 2), np.arange(1, 48, 2)
     found = []
     for one, kind in ((bench, ActivationSource), (uncached, PixelSource)):

@@ -15,14 +15,14 @@ from frostline.terms.backbone import Backbone
 
 @torch.no_grad()
 def check_parts(description: Backbone, network: nn.Module, staged: StagedNetwork, tail: Code) -> None:
-    """Compare on two images of noise, in evaluation mode.
+    """Compare on two images of noise, in evaluation mode: a number that grew with the batch would show.
 
     Raises:
         BackboneError: the parts change a number, or write into a tensor that they were given.
     """
     whole = copy.deepcopy(network).eval()
     staged.eval()
-    images = torch.randn(1, *description.spec.size, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, *description.spec.size, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
         expected = whole(images.clone())
         features, overwritten = _run_watched(staged, images)

@@ -25,7 +25,7 @@ def describe(
     The digest is computed where there is none yet: at another size the weights are still the same ones.
     """
     spec = dataclasses.replace(before.spec, height=anatomy.size[1], width=anatomy.size[2])
-    stages = _stages(network, anatomy, boundaries)
+    stages = _stages(network, anatomy, boundaries, before.stages)
     known = set(cuts)
     notes = tuple(note for note in before.notes if not note.startswith("stages: "))
     return dataclasses.replace(
@@ -43,11 +43,17 @@ def cut_of(anatomy: Anatomy, place: Place) -> Cut:
     return Cut(anatomy.cut_names[place], place.shape, place.layout, place.flops, place.parameters)
 
 
-def _stages(network: nn.Module, anatomy: Anatomy, boundaries: Sequence[Place]) -> tuple[Stage, ...]:
+def _names(ends: Sequence[str], before: Sequence[Stage]) -> list[str]:
+    """A stage is named as the cut that ends it; `stem` ends where it did before, and is else the first."""
+    stem = before[0].cut.name if before and before[0].cut.name in ends else ends[0]
+    return [STEM if end == stem else end for end in ends]
+
+
+def _stages(network: nn.Module, anatomy: Anatomy, boundaries: Sequence[Place], before: Sequence[Stage]) -> tuple[Stage, ...]:
     spans = _spans(anatomy, boundaries)
     modules = [_paths(span) for span in spans]
     parameters = [_parameters(network, paths) for paths in modules]
-    names = [STEM, *(anatomy.cut_names[place] for place in boundaries[1:])]
+    names = _names([anatomy.cut_names[place] for place in boundaries], before)
     stages, flops = [], 0
     for index, (name, place) in enumerate(zip(names, boundaries, strict=True)):
         others = [path for other, paths in enumerate(modules) if other != index for path in paths]

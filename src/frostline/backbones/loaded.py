@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -49,6 +51,12 @@ class LoadedBackbone:
     def digest(self) -> str:
         return self.description.digest
 
+    @cached_property
+    def graph(self) -> str:
+        """SHA-256 of the code of all stages in evaluation mode, and of the names of its cuts."""
+        code = "\n".join(stage.evaluating.source for stage in self.codes)
+        return hashlib.sha256(f"{code}\n{' '.join(cut.name for cut in self.cuts)}".encode()).hexdigest()
+
     @property
     def spec(self) -> InputSpec:
         return self.description.spec
@@ -70,6 +78,10 @@ class LoadedBackbone:
         """(channels, height, width)."""
         return self.description.spec.size
 
+    def renamed(self, name: str) -> LoadedBackbone:
+        """The same backbone under another name: to tell two weights of one architecture apart."""
+        return dataclasses.replace(self, description=dataclasses.replace(self.description, name=name))
+
     def at(self, size: int) -> LoadedBackbone:
         """The same weights for square images of `size` pixels: the same cuts and stages, other shapes and FLOPs.
 
@@ -86,7 +98,7 @@ class LoadedBackbone:
     def with_stages(self, cut_names: Sequence[str]) -> LoadedBackbone:
         """The same backbone with stages that end at these cuts; the last cut is always the last stage's end.
 
-        A stage is named as its cut; the first is `stem`.
+        A stage is named as its cut; `stem` keeps its name where its cut is among these, else the first is called so.
 
         Raises:
             BackboneError: a name is no cut of this backbone.

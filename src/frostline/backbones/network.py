@@ -199,24 +199,6 @@ class StagedNetwork(nn.Module):
         """Detached tensors of all stages by their names in the original network; they share memory with this network."""
         return {name: tensor.detach() for part in self._parts() for name, tensor in part.tensors().items()}
 
-    def load_original_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Copy tensors in by their names in the original network; names of no stage (the old classifier's) are passed over.
-
-        Raises:
-            BackboneError: tensors are missing or of another shape.
-        """
-        own = {name: tensor for part in self._parts() for name, tensor in part.tensors().items()}
-        wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
-        if wrong:
-            shown = ", ".join(wrong[:5])
-            raise BackboneError(
-                f"{len(wrong)} of {len(own)} tensors are missing or of another shape, the first of them {shown};"
-                " expected the state of the same backbone at the same size. Load the backbone that the state was saved from."
-            )
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(state[name])
-
     def stage_of(self) -> dict[str, str]:
         """Original parameter or buffer name -> the first stage that uses it."""
         found: dict[str, str] = {}
@@ -224,12 +206,6 @@ class StagedNetwork(nn.Module):
             for name in part.tensors():
                 found.setdefault(name, part.name)
         return found
-
-    def prefix_digests(self, count: int) -> tuple[str, str]:
-        """Digests of the first `count` stages: (of their weights and statistics, of their evaluation graphs)."""
-        tensors = {name: tensor for part in self._parts()[:count] for name, tensor in part.tensors().items()}
-        source = "\n".join(part.code.evaluating.source for part in self._parts()[:count])
-        return tensors_digest(tensors), hashlib.sha256(source.encode()).hexdigest()
 
     def _parts(self) -> list[StagePart]:
         return [part for part in self.parts if isinstance(part, StagePart)]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from frostline.backbones import LoadedBackbone
-from frostline.compute.heads import LinearHead
+from frostline.compute.heads import LinearHead, class_weights
 from frostline.compute.materialise import Taps
 from frostline.compute.sources import PixelSource
 from frostline.compute.stacked import StackedHeads
-from frostline.data import PixelStore
+from frostline.data import PixelStore, pixel_features
 from frostline.terms.activations import View
 from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Weights
@@ -29,7 +30,8 @@ class Bench:
         balanced: classes weigh alike in every loss, because the metric weighs them alike.
         passes: what each pass of the frozen trunk left: pre-trained, random, and matched where a recipe asks for it.
         views: shown in turn to recipes that train from pixels.
-        starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes start alike.
+        starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes
+            start alike. Shared by the benches of one backbone; the image size is part of what they depend on.
     """
 
     backbone: LoadedBackbone
@@ -50,10 +52,11 @@ class Bench:
     def taps(self, weights: Weights) -> Taps:
         return self.passes[weights]
 
+    @cached_property
+    def small_pixels(self) -> FloatArray:
+        """(N, values) of every stored image, shrunk once for all folds."""
+        return pixel_features(self.store, np.arange(self.store.count))
+
     def class_weights(self, rows: IntArray) -> FloatArray | None:
         """(classes,) for a loss over `rows`, or None."""
-        if not self.balanced:
-            return None
-        counts = np.bincount(self.labels[rows], minlength=self.classes)
-        present = max(1, int((counts > 0).sum()))
-        return np.where(counts > 0, len(rows) / (present * np.maximum(counts, 1)), 0.0).astype(np.float32)
+        return class_weights(self.labels[rows], self.classes) if self.balanced else None

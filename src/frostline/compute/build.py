@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from torch import Tensor, nn
 
 from frostline.backbones import LoadedBackbone, StagedNetwork
 from frostline.compute.new_layers import new_head
 from frostline.errors import OptionError, RecipeError
+from frostline.terms.backbone import Layout
 from frostline.terms.recipe import Action, HeadKind, Recipe, Weights
 
 DISCRIMINATIVE_FACTOR = 2.6  # each earlier stage learns this much slower (Howard and Ruder 2018)
@@ -71,13 +73,11 @@ def build(recipe: Recipe, backbone: LoadedBackbone, classes: int, seed: int = 0)
     Raises:
         RecipeError: the recipe does not fit the backbone. OptionError: fewer than two classes.
     """
-    if recipe.head is None:
-        raise RecipeError(f"recipe '{recipe}' has no network to build: pixels are classified directly.")
     if classes < 2:
         raise OptionError(f"classes={classes}: a classifier needs at least 2.")
     backbone = fitting(recipe, backbone)
-    actions = dict(zip(backbone.stage_names, recipe.actions(backbone.stage_names), strict=True))
-    _check_tied(recipe, backbone, actions)
+    actions = check_fits(recipe, backbone)
+    assert recipe.head is not None
     kept = [stage for stage in backbone.stages if actions[stage.name] is not Action.DROP]
     trunk = backbone.network(recipe.weights, seed)
     _reinitialise(trunk, backbone, actions, recipe.weights, seed)
@@ -92,12 +92,45 @@ def build(recipe: Recipe, backbone: LoadedBackbone, classes: int, seed: int = 0)
 
 
 def fitting(recipe: Recipe, backbone: LoadedBackbone) -> LoadedBackbone:
-    """`backbone`, cut also where `recipe` names a cut that is no stage boundary."""
+    """`backbone`, cut also where `recipe` names a cut that is no stage boundary.
+
+    Raises:
+        RecipeError: it names the cut that ends the stem, which is called `stem`.
+    """
+    first = backbone.stages[0]
+    if first.cut.name in recipe.named and first.name not in recipe.named and first.cut.name != first.name:
+        raise RecipeError(f"recipe '{recipe}': the stage that ends at {first.cut.name} is called {first.name}; write that.")
     extra = (recipe.named - set(backbone.stage_names)) & {cut.name for cut in backbone.description.cuts}
-    if not extra:
-        return backbone
+    return _cut_at(backbone, frozenset(extra)) if extra else backbone
+
+
+@lru_cache(maxsize=8)
+def _cut_at(backbone: LoadedBackbone, extra: frozenset[str]) -> LoadedBackbone:
+    """Taking a network apart and checking it takes seconds; a recipe's trials all need the same."""
     wanted = extra | {stage.cut.name for stage in backbone.stages}
     return backbone.with_stages([cut.name for cut in backbone.description.cuts if cut.name in wanted])
+
+
+def check_fits(recipe: Recipe, backbone: LoadedBackbone) -> dict[str, Action]:
+    """Stage name -> what the recipe does with it.
+
+    Args:
+        backbone: cut where the recipe names cuts (`fitting`).
+
+    Raises:
+        RecipeError: unknown stages, tied stages treated apart, a head that needs a map where there is none, or pixels.
+    """
+    if recipe.head is None:
+        raise RecipeError(f"recipe '{recipe}' has no network to build: pixels are classified directly.")
+    actions = dict(zip(backbone.stage_names, recipe.actions(backbone.stage_names), strict=True))
+    _check_tied(recipe, backbone, actions)
+    last = [stage for stage in backbone.stages if actions[stage.name] is not Action.DROP][-1]
+    if recipe.head.kind is HeadKind.CONV and last.cut.layout is Layout.FLAT:
+        raise RecipeError(
+            f"recipe '{recipe}': head {recipe.head} needs a feature map, but {last.name!r} gives {last.cut.shape};"
+            " use linear or mlp(256)."
+        )
+    return actions
 
 
 def _check_tied(recipe: Recipe, backbone: LoadedBackbone, actions: dict[str, Action]) -> None:

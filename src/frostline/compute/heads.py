@@ -47,13 +47,16 @@ def softmax(logits: FloatArray) -> FloatArray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
+def class_weights(labels: IntArray, classes: int) -> FloatArray:
+    """(classes,) weights with which every class present weighs the same, and all n samples n; 0 for absent classes."""
+    counts = np.bincount(labels, minlength=classes)
+    present = max(1, int((counts > 0).sum()))
+    return np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0).astype(np.float32)
+
+
 def sample_weights(labels: IntArray, classes: int, balanced: bool) -> FloatArray:
     """(n,) weights that sum to n: equal, or such that every class present weighs the same."""
-    counts = np.bincount(labels, minlength=classes)
-    if not balanced:
-        return np.ones(len(labels), np.float32)
-    present = int((counts > 0).sum())
-    return np.asarray(len(labels) / (present * counts[labels]), dtype=np.float32)
+    return class_weights(labels, classes)[labels] if balanced else np.ones(len(labels), np.float32)
 
 
 def logistic_path(

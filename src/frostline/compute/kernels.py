@@ -24,13 +24,15 @@ class _Timing:
     seconds: float  # an image
 
 
+def available_devices() -> tuple[str, ...]:
+    """What this machine can compute on, the fastest first."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return tuple(name for name, found in there.items() if found)
+
+
 def choose_device(asked: str) -> str:
     """`asked`, or for `auto` the first of cuda, mps and cpu that is there."""
-    if asked != "auto":
-        return asked
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return available_devices()[0] if asked == "auto" else asked
 
 
 def probe_kernels(backbone: LoadedBackbone, classes: int, device: str, batch: int = 32) -> Kernels:

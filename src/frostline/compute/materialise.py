@@ -57,9 +57,7 @@ class _Pass:
         source = description.digest if self.weights is Weights.PRETRAINED else f"{self.weights.value}-{self.seed}"
         return ActivationKey(
             weights=source,
-            graph=digest(
-                [description.name, [stage.cut.name for stage in description.stages], [c.name for c in description.cuts]]
-            ),
+            graph=self.backbone.graph,
             data=digest([self.data, self.rows.tolist()]),
             transform=digest(self.source.spec),
             view=View(0),
@@ -89,16 +87,18 @@ def tapped_pass(
         keep: names of cuts whose feature maps are stored, most wanted first; those beyond the budget are left out.
     """
     work = _Pass(backbone, weights, seed, source, rows, data, mode)
-    found = _stored(work, activations, keep)
-    return found if found is not None else _run(work, activations, keep, progress)
+    pooled: FloatArray | None = activations.get(work.key(EVERY_CUT, pooled=True))
+    maps = _stored(work, activations, keep)
+    missing = [cut for cut in keep if cut not in maps]
+    if pooled is None or missing:
+        pooled, made = _run(work, activations, pooled, missing, progress)
+        maps |= made
+    return Taps(rows, _columns(backbone.description.cuts, pooled), maps)
 
 
-def _stored(work: _Pass, activations: ActivationStore, keep: Sequence[str]) -> Taps | None:
-    pooled = activations.get(work.key(EVERY_CUT, pooled=True))
-    maps = {cut: activations.get(work.key(cut, pooled=False)) for cut in keep}
-    if pooled is None or any(one is None for one in maps.values()):
-        return None
-    return Taps(work.rows, _columns(work.backbone.description.cuts, pooled), {c: m for c, m in maps.items() if m is not None})
+def _stored(work: _Pass, activations: ActivationStore, cuts: Sequence[str]) -> dict[str, FloatArray]:
+    found = {cut: activations.get(work.key(cut, pooled=False)) for cut in cuts}
+    return {cut: array for cut, array in found.items() if array is not None}
 
 
 def _columns(cuts: Sequence[Cut], pooled: FloatArray) -> dict[str, FloatArray]:
@@ -107,43 +107,68 @@ def _columns(cuts: Sequence[Cut], pooled: FloatArray) -> dict[str, FloatArray]:
     return {cut.name: pooled[:, start:stop] for cut, start, stop in zip(cuts, bounds[:-1], bounds[1:], strict=True)}
 
 
+def _run(
+    work: _Pass,
+    activations: ActivationStore,
+    pooled: FloatArray | None,
+    missing: Sequence[str],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """The pooled features, and the maps of those of `missing` that found room; no pass at all where none did and
+    `pooled` is there already."""
+    rows: FloatArray | None = None
+    writers: dict[str, ActivationWriter] = {}
+    with contextlib.suppress(StoreFull), contextlib.ExitStack() as stack:  # after an error nothing is left half-written
+        rows = _pooled_rows(work, activations, stack) if pooled is None else None
+        writers = _writers(work, activations, missing, stack)
+        if rows is not None or writers:
+            _fill(work, rows, writers, progress)
+    found = pooled if rows is None else activations.get(work.key(EVERY_CUT, pooled=True))
+    kept = rows if found is None else found
+    assert kept is not None
+    return kept, _stored(work, activations, list(writers))
+
+
 @torch.no_grad()
-def _run(work: _Pass, activations: ActivationStore, keep: Sequence[str], progress: Callable[[int, int], None] | None) -> Taps:
+def _fill(
+    work: _Pass,
+    pooled: FloatArray | None,
+    writers: Mapping[str, ActivationWriter],
+    progress: Callable[[int, int], None] | None,
+) -> None:
     cuts = work.backbone.description.cuts
     network = work.backbone.network(work.weights, work.seed).eval()
     place(network, work.mode, work.source.device)
-    pooled = np.empty((len(work.rows), sum(cut.channels for cut in cuts)), np.float32)
-    writers = _writers(work, activations, keep)
     for start in range(0, len(work.rows), BATCH):
         stop = min(start + BATCH, len(work.rows))
         with precision(work.mode, work.source.device):
             flat, taps = network.tap_pooled(work.source.batch(work.rows[start:stop], 0), writers)
-        pooled[start:stop] = torch.cat([flat[cut.name].float() for cut in cuts], dim=1).cpu().numpy()
+        if pooled is not None:
+            pooled[start:stop] = torch.cat([flat[cut.name].float() for cut in cuts], dim=1).cpu().numpy()
         for cut, writer in writers.items():
             writer.array[start:stop] = taps[cut].float().cpu().numpy()
         if progress is not None:
             progress(stop, len(work.rows))
-    for writer in writers.values():
-        writer.publish()
-    stored = {cut: activations.get(work.key(cut, pooled=False)) for cut in writers}
-    maps = {cut: array for cut, array in stored.items() if array is not None}
-    _keep_pooled(work, activations, pooled)
-    return Taps(work.rows, _columns(cuts, pooled), maps)
 
 
-def _writers(work: _Pass, activations: ActivationStore, keep: Sequence[str]) -> dict[str, ActivationWriter]:
+def _pooled_rows(work: _Pass, activations: ActivationStore, stack: contextlib.ExitStack) -> FloatArray:
+    """(n, channels of all cuts) to be filled: mapped, so that memory does not grow with the images; in memory on a full disk."""
+    shape = (len(work.rows), sum(cut.channels for cut in work.backbone.description.cuts))
+    try:
+        return stack.enter_context(activations.writer(work.key(EVERY_CUT, pooled=True), shape, np.float32)).array
+    except StoreFull:
+        return np.empty(shape, np.float32)
+
+
+def _writers(
+    work: _Pass, activations: ActivationStore, keep: Sequence[str], stack: contextlib.ExitStack
+) -> dict[str, ActivationWriter]:
+    """For the cuts that find room, the most wanted first."""
     shapes = {cut.name: cut.shape for cut in work.backbone.description.cuts}
     dtype = np.dtype(np.float32 if work.mode.dtype == "fp32" else np.float16)
     writers = {}
     for cut in keep:
-        try:
-            writers[cut] = activations.writer(work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype)
-        except StoreFull:
-            continue
+        with contextlib.suppress(StoreFull):
+            writer = activations.writer(work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype)
+            writers[cut] = stack.enter_context(writer)
     return writers
-
-
-def _keep_pooled(work: _Pass, activations: ActivationStore, pooled: FloatArray) -> None:
-    """Best effort: a full disk only costs the next start of this run a pass."""
-    with contextlib.suppress(StoreFull), activations.writer(work.key(EVERY_CUT, True), pooled.shape, np.float32) as writer:
-        writer.array[:] = pooled

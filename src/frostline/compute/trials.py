@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from frostline.compute.build import TransferNetwork, build, count_trained, fitti
 from frostline.compute.frozen import frozen_features, linear_path, small_networks, start_head, strengths
 from frostline.compute.sources import ActivationSource, Source, positions
 from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
-from frostline.data import PixelStore, pixel_features
 from frostline.terms.activations import View
 from frostline.terms.data import Split
 from frostline.terms.recipe import HeadKind, Recipe
@@ -49,11 +47,17 @@ def run_trial(bench: Bench, trial: Trial, split: Split, watch: Watch | None = No
         result = _dispatch(bench, trial, split, watch)
     except Diverged as error:
         result = _failed(bench, trial, split, Outcome.DIVERGED, str(error))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        result = _failed(bench, trial, split, Outcome.OUT_OF_MEMORY, str(error))
+    except (MemoryError, RuntimeError, ValueError, ArithmeticError) as error:
+        outcome = Outcome.OUT_OF_MEMORY if out_of_memory(error) else Outcome.FAILED
+        result = _failed(bench, trial, split, outcome, f"{type(error).__name__}: {error}")
     if result.outcome is Outcome.DONE and not np.isfinite(result.probabilities).all():
         result = _failed(bench, trial, split, Outcome.OVERFLOW, "predictions are not finite")
     return replace(result, seconds=time.monotonic() - start)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """On a CPU torch says so in words only."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _failed(bench: Bench, trial: Trial, split: Split, outcome: Outcome, message: str) -> Result:
@@ -117,18 +121,12 @@ def pixel_probabilities(
     bench: Bench, recipe: Recipe, configurations: Sequence[str], rows: IntArray, wanted: IntArray, seed: int
 ) -> FloatArray:
     """(configurations, len(wanted), classes) of a classifier on down-sampled pixels that was fitted on `rows`."""
-    pixels = _small_pixels(bench.store)
+    pixels = bench.small_pixels
     train_x, wanted_x = pixels[rows], pixels[wanted]
     if recipe.pixels == "forest":
         return heads.forest(train_x, bench.labels[rows], wanted_x, bench.classes, seed, bench.balanced)[None]
     path = linear_path(bench, train_x, rows, strengths(configurations))
     return np.stack([one.probabilities(wanted_x) for one in path])
-
-
-@lru_cache(maxsize=2)
-def _small_pixels(store: PixelStore) -> FloatArray:
-    """(N, values) of every stored image: shrunk once for all folds."""
-    return pixel_features(store, np.arange(store.count))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -155,9 +153,9 @@ def fit_network(
     while True:
         try:
             return _fit(bench, recipe, options | {"batch": str(batch)}, epochs, rows, seed, watch)
-        except (MemoryError, torch.OutOfMemoryError):
+        except (MemoryError, RuntimeError) as error:
             batch //= 2
-            if batch < SMALLEST_BATCH:
+            if batch < SMALLEST_BATCH or not out_of_memory(error):
                 raise
 
 
@@ -201,7 +199,8 @@ def source_for(bench: Bench, recipe: Recipe, network: TransferNetwork, backbone:
         if stored is not None:
             place_of = positions(taps.rows, len(bench.labels))
             return ActivationSource(stored, place_of, first, bench.kernels.train, bench.kernels.device)
-    return bench.pixels(bench.views if first == 0 else (View(0),), training=True)
+    shown = int(recipe.option("views") or len(bench.views))
+    return bench.pixels(bench.views[:shown] if first == 0 else (View(0),), training=True)
 
 
 def as_options(configuration: str) -> dict[str, str]:

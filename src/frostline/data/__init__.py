@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from frostline.data.pixels import PixelStore, build_store
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
-    from frostline.data.splits import group_hash, plan_splits, splits_csv
+    from frostline.data.splits import inner_split, plan_splits
 
 _HOMES = {
     "Geometry": "decoding",
@@ -24,14 +24,13 @@ _HOMES = {
     "build_store": "pixels",
     "decode": "decoding",
     "default_size": "images",
-    "group_hash": "splits",
+    "inner_split": "splits",
     "load": "images",
     "normalise": "images",
     "pixel_features": "images",
     "plan_splits": "splits",
     "read": "reading",
     "short_side": "decoding",
-    "splits_csv": "splits",
     "subset": "assemble",
     "suggest_flip": "images",
 }
@@ -43,14 +42,13 @@ __all__ = [
     "build_store",
     "decode",
     "default_size",
-    "group_hash",
+    "inner_split",
     "load",
     "normalise",
     "pixel_features",
     "plan_splits",
     "read",
     "short_side",
-    "splits_csv",
     "subset",
     "suggest_flip",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,32 +76,19 @@ def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPla
     return SplitPlan(kind, splits, _plain(whole.indices[sealed]), sealed_by, fold_seed, (*notes, said))
 
 
-def splits_csv(plan: SplitPlan, dataset: Dataset) -> list[dict[str, str]]:
-    """A row an image: `path`, `group` (hashed), `part` (the user's own) and a column a split: train, validation, sealed.
+def inner_split(dataset: Dataset, split: Split) -> Split:
+    """A fifth of `split.train`, by units and stratified, held out of it: for choices that `split` itself shall judge.
 
-    An image that a split does not use has an empty cell.
+    Where the training part is too small for that, `split` itself: then what is chosen is also judged there.
     """
-    roles: dict[str, dict[int, str]] = {split.name: {} for split in plan.splits}
-    for split in plan.splits:
-        roles[split.name].update(dict.fromkeys(plan.sealed, "sealed"))
-        roles[split.name].update(dict.fromkeys(split.train, "train"))
-        roles[split.name].update(dict.fromkeys(split.validation, "validation"))
-    return [
-        {"path": sample.path, "group": group_hash(sample.group, dataset.fingerprint), "part": sample.part or ""}
-        | {name: role.get(index, "") for name, role in roles.items()}
-        for index, sample in enumerate(dataset.samples)
-    ]
-
-
-def group_hash(group: str | None, fingerprint: str) -> str:
-    """What is written instead of a patient's identifier; empty for None.
-
-    Salted with the data's fingerprint, so that one patient cannot be followed from one data set to another. Whoever
-    holds the images can still try all identifiers: it hides names from readers, it is no encryption.
-    """
-    if group is None:
-        return ""
-    return hashlib.sha256(f"{fingerprint}/{group}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    whole = _pool(dataset)
+    pool = whole.at(_rows(np.isin(whole.indices, split.train)))
+    seed = _seed(split.seed, "inner")
+    try:
+        folds = _folds_or_fewer(pool, seed)
+    except DataError:
+        return split
+    return _split(pool, "inner", split.repeat, split.fold, seed, folds == 0)
 
 
 # The sealed test set -------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def _describe(
     return {
         "schema_version": SCHEMA_VERSION,
         "frostline": provenance.version,
-        "backbone": backbone.name,
+        "backbone": backbone.architecture.name,
         "source_digest": backbone.digest,
         "size": spec.height,
         "cuts": [stage.cut.name for stage in backbone.stages],
@@ -110,12 +110,13 @@ def _describe(
         "input": {**spec.__dict__, "mean": list(spec.mean), "std": list(spec.std)},
         "resize": {"short_side": geometry.margin, "crop": geometry.size, "interpolation": geometry.interpolation},
         "stages": [{"name": name, "action": action.value} for name, action in network.actions.items()],
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
 
 
-def write_card(folder: Path, verdict: Verdict, sentences: list[str], classes: tuple[str, ...], network: TransferNetwork) -> None:
-    """The model card, with the score as it was reported."""
-    score = verdict.score
+def write_card(folder: Path, verdict: Verdict, sentences: list[str]) -> None:
+    """The model card beside a model that `save` wrote, with the score as it was reported."""
+    score, description = verdict.score, json.loads((folder / DESCRIPTION).read_text())
     lines = [
         "---",
         "library_name: frostline",
@@ -127,8 +128,8 @@ def write_card(folder: Path, verdict: Verdict, sentences: list[str], classes: tu
         "",
         f"- {score.metric}: {score.interval.value:.4f} (95 % interval {score.interval.low:.4f} to {score.interval.high:.4f}),"
         f" {score.how}, {score.images} images",
-        f"- classes: {', '.join(classes)}",
-        f"- parameters: {sum(p.numel() for p in network.parameters()):,}",
+        f"- classes: {', '.join(description['classes'])}",
+        f"- parameters: {description['parameters']:,}",
         "",
         "Valid for images like those it was fitted on; it knows no other classes. Not a medical device.",
         "",

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from frostline.data import load
+from frostline.data.entries import IMAGE_SUFFIXES
 from frostline.errors import DataError
 from frostline.export.bundle import Classifier
 
 BATCH = 32
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ class Finals:
     epochs: int
     scratch_epochs: int
 
+    def at_least_one(self) -> Finals:
+        """The same with no less than one epoch on either side."""
+        return Finals(max(1, self.epochs), max(1, self.scratch_epochs))
+
 
 def screening_size(size: int) -> int:
     """About half of the full size, a multiple of 32, not below 96 (nor above the full size)."""
@@ -72,12 +76,14 @@ def finals(best: Load, scratch: Load, train: int, pool: int, left_s: float | Non
     """Epochs on one common fold such that the best deep recipe could also be refitted on the pool.
 
     Args:
-        best: the leading deep recipe (its backbone's costs at full size); scratch: from-scratch training. Either may be empty.
+        best: the leading deep recipe (its backbone's costs at full size); scratch: from-scratch training. Either may be empty;
+            without a best one scratch is what is handed over, and refitted.
     """
     if left_s is None:
         return Finals(FREE_EPOCHS, FREE_SCRATCH_EPOCHS)
     refitted = sum(best.costs.training_s(recipe, train + pool, 1) for recipe in best.recipes)
-    trained = sum(scratch.costs.training_s(recipe, train, 1) for recipe in scratch.recipes)
+    handed_over = 0 if best.recipes else pool
+    trained = sum(scratch.costs.training_s(recipe, train + handed_over, 1) for recipe in scratch.recipes)
     both = _epochs(left_s, refitted + trained)
     if both or not trained:
         return Finals(both, both)

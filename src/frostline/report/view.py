@@ -134,7 +134,7 @@ def _numbers(verdict: Verdict) -> tuple[Number, ...]:
         found.append(Number("over the best control", signed_points(gap.value, metric), remark))
     if verdict.smallest_detectable_difference is not None:
         smallest = points(verdict.smallest_detectable_difference, metric)
-        found.append(Number("smallest detectable", smallest.split()[0], "points, estimated before the run"))
+        found.append(Number("smallest detectable", smallest.split()[0], "points, with these images"))
     return (*found, Number("whole run", duration(verdict.seconds), f"{len(verdict.rows)} recipes"))
 
 

@@ -236,7 +236,8 @@ def summary(verdict: Verdict) -> list[str]:
     """The verdict: what must be said first, if anything; which recipe; whether pre-training helped; what is open."""
     first = [_sentence(verdict.first_words)] if verdict.first_words else []
     if verdict.interim:
-        first.append("Interim: the search is not finished and the test set is still sealed; this may change.")
+        sealed = "" if verdict.test_opened_at else " and the test set is still sealed"
+        first.append(f"Interim: the search is not finished{sealed}; this may change.")
     return [*first, use_sentence(verdict), pretraining_sentence(verdict), open_sentence(verdict)]
 
 

@@ -43,7 +43,10 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
     """
     clock = Clock(request.time_s)
     with stoppable(clock):
-        work = prepare(request, listener, clock, version)
+        try:
+            work = prepare(request, listener, clock, version)
+        except StopRequested:
+            raise Interrupted(None) from None
         try:
             foreseen = foresee(work)
             tell_remaining(work, foreseen.total)

@@ -67,7 +67,8 @@ def verdict_now(work: Work, interim: bool) -> Verdict:
         notes=tuple(work.notes),
         interim=interim,
     )
-    return decide(work.ledger.results, work.truth, work.candidates(), settings)
+    verdict = decide(work.ledger.results, work.truth, work.candidates(), settings)
+    return replace(verdict, test_opened_at=work.opened_at)
 
 
 def write_down(work: Work, verdict: Verdict) -> None:
@@ -86,12 +87,12 @@ def close(work: Work, keep: Keep) -> Finished:
     if handover is None:
         return _without_model(work, verdict)
     keep(work, verdict, handover)
-    if work.plan.sealed:
-        verdict = _open_test(work, verdict, handover)
     with work.phase("gather evidence"):
         evidence = gather_evidence(work, handover.network, handover.lane, handover.recipe, handover.seed)
-    verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
     write_evidence(work.folder.evidence_path, evidence)
+    if work.plan.sealed:
+        verdict = _open_test(work, verdict, handover) if work.opened_at is None else _opened_before(work, verdict)
+    verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
     write_down(work, verdict)
     return Finished(work, verdict, evidence, handover)
 
@@ -130,12 +131,19 @@ def _open_test(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
     """The sealed images, looked at once, by the chosen model and its rivals."""
     rivals = _rivals(work, verdict, handover)
     opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+    write_verdict(work.folder.verdict_path, replace(verdict, interim=True, test_opened_at=opened_at))  # before it is looked at
     rows = np.asarray(work.plan.sealed, np.int64)
     truth = work.truth
     with work.phase("open the test set", len(rows), "images"):
         predictions = {name: make(rows) for name, make in rivals.items()}
     tested = {name: (truth.labels[rows], probabilities, truth.groups[rows]) for name, probabilities in predictions.items()}
     return with_test(verdict, tested, opened_at)
+
+
+def _opened_before(work: Work, verdict: Verdict) -> Verdict:
+    """A decision made after the sealed images were seen is scored by cross-validation, which is what `verdict` holds."""
+    work.notes.append("The test set had been opened before this decision was made, so it is not opened again.")
+    return replace(verdict, test_opened_at=work.opened_at, notes=(*verdict.notes, work.notes[-1]))
 
 
 def _rivals(work: Work, verdict: Verdict, handover: Handover) -> dict[str, Callable[[IntArray], FloatArray]]:

@@ -32,7 +32,7 @@ def gather_evidence(work: Work, network: TransferNetwork | None, lane: Lane | No
 def _pixels(work: Work) -> Interval | None:
     lines = {str(line.recipe) for line in work.pixel_lines}
     scores = [list(of.values()) for (_, recipe), of in mean_scores(work).items() if recipe in lines]
-    return mean_interval(max(scores, key=np.mean)) if scores else None
+    return mean_interval(max(scores, key=np.mean), _folds(work)) if scores else None
 
 
 def _probes(work: Work, lane: Lane) -> list[Probe]:
@@ -49,7 +49,9 @@ def _probes(work: Work, lane: Lane) -> list[Probe]:
 
 
 def _folds(work: Work) -> int:
-    return len({split.fold for split in work.splits})
+    """k, such that a fold validates on one in k images; also of hold-outs, which are one fold each."""
+    split = work.common
+    return max(2, round((len(split.train) + len(split.validation)) / max(1, len(split.validation))))
 
 
 def _stage_probes(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[float]]:

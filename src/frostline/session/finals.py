@@ -13,9 +13,10 @@ from frostline.planning.forecast import CLOSING_S
 from frostline.session.clock import TimeUp
 from frostline.session.outlook import tell_remaining
 from frostline.session.ranking import mean_scores, tell_ranking
-from frostline.session.screening import Screened, deep_trial
+from frostline.session.screening import Screened, deep_trial, rates_of
 from frostline.session.work import Work
 from frostline.stats.decide import DecideSettings, choose_now
+from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import Line
 from frostline.strategy.racing import MOST_FINALISTS, clearly_worse, finalists
 from frostline.terms.data import Split
@@ -31,6 +32,8 @@ CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
 def run_finals(work: Work, screened: list[Screened]) -> None:
     """Run the finalists at full size for as long as the time allows; what was not run is said."""
     entries = choose(work, screened)
+    if not entries and not _something_to_hand_over(work):
+        entries = _unscreened(work)
     if not entries:
         return
     epochs = _allot(work, entries)
@@ -53,7 +56,8 @@ def _left_s(work: Work, entries: list[Screened], allotted: Finals, splits: int) 
     """Seconds for so many further splits and for closing, if nothing is dropped any more."""
     costs = [(costs_of(work, one.line), one.line) for one in entries]
     one_split = sum(model.training_s(line.recipe, len(work.common.train), _epochs(line, allotted)) for model, line in costs)
-    dearest = max((refit_s(work, line, _epochs(line, allotted)) for _, line in costs if line.family not in CONTROLS), default=0.0)
+    handed = [line for _, line in costs if line.family not in CONTROLS or _only_controls(work)]
+    dearest = max((refit_s(work, line, _epochs(line, allotted)) for line in handed), default=0.0)
     return splits * one_split + dearest + CLOSING_S + _test_s(work)
 
 
@@ -88,6 +92,10 @@ def _allot(work: Work, entries: list[Screened]) -> Finals:
         best, scratch = (_load(work, entries, control) for control in (False, True))
         left = work.clock.left(CLOSING_S + _test_s(work))
         allotted = finals(best, scratch, len(work.common.train), len(work.pool), left)
+        if not any(not line.deep and not line.family.control for line in work.lines()):
+            allotted = allotted.at_least_one()  # nothing else could be handed over
+        if allotted.scratch_epochs == 0:  # too little time to decide for ever
+            return allotted
         sizes = {**sizes, "finals": {"epochs": allotted.epochs, "scratch_epochs": allotted.scratch_epochs}}
         work.folder.write_section("sizes", sizes)
     return Finals(**sizes["finals"])
@@ -130,12 +138,13 @@ def _run(work: Work, one: Screened, split: Split, allotted: Finals) -> bool:
     needed = costs.training_s(one.line.recipe, len(split.train), epochs)
     needed += costs.evaluation_s(one.line.recipe, len(split.validation))
     reserve = CLOSING_S + _test_s(work) + _reserve(work, one, allotted)
-    if not work.clock.allows(MARGIN * needed, reserve):
+    must = not _something_to_hand_over(work)
+    if not must and not work.clock.allows(MARGIN * needed, reserve):
         if split is work.common:
             work.not_run.append(f"'{one.line.recipe}' was not run at full size: no time.")
         return False
     try:
-        result = _trial(work, one, split, epochs, reserve)
+        result = _trial(work, one, split, epochs, None if must else reserve)
     except TimeUp:
         work.not_run.append(f"'{one.line.recipe}' was stopped on fold {split.name}: it took longer than expected.")
         return False
@@ -147,11 +156,30 @@ def _reserve(work: Work, one: Screened, allotted: Finals) -> float:
     settings = DecideSettings(metric=work.settings.metric, delta=work.settings.delta)
     chosen = choose_now(work.ledger.results, work.truth, work.candidates(), settings)
     lines = [line for line in work.lines() if line.deep and chosen and (line.backbone, str(line.recipe)) == chosen.key]
-    dear = [refit_s(work, line, _epochs(line, allotted)) for line in [*lines, one.line] if line.family not in CONTROLS]
-    return max(dear, default=0.0)
+    if one.line.family not in CONTROLS or _only_controls(work):
+        lines.append(one.line)
+    return max((refit_s(work, line, _epochs(line, allotted)) for line in lines), default=0.0)
 
 
-def _trial(work: Work, one: Screened, split: Split, epochs: int, reserve: float) -> Result:
+def _something_to_hand_over(work: Work) -> bool:
+    """Some choosable recipe has finished; without any, a trial is carried out however little time is left."""
+    choosable = {candidate.key for candidate in work.candidates() if candidate.choosable}
+    return any((backbone, recipe) in choosable for backbone, recipe in mean_scores(work))
+
+
+def _unscreened(work: Work) -> list[Screened]:
+    """The first line that could be handed over, with its middle rate: there was no time for any screening."""
+    choosable = {candidate.key for candidate in work.candidates() if candidate.choosable}
+    lines = [line for line in work.lines() if line.deep and (line.backbone, str(line.recipe)) in choosable]
+    return [Screened(line, float("nan"), sorted(rates_of(line))[len(rates_of(line)) // 2], 0) for line in lines[:1]]
+
+
+def _only_controls(work: Work) -> bool:
+    """No transfer recipe was asked for, as when a source is trained: then scratch is what will be handed over."""
+    return all(line.family.control for line in work.lines())
+
+
+def _trial(work: Work, one: Screened, split: Split, epochs: int, reserve: float | None) -> Result:
     if one.line.family is Family.SCRATCH and work.clock.limit_s is None and one.line.recipe.option("epochs") is None:
         return _to_plateau(work, one, split, epochs)
     scratch = one.line.family is Family.SCRATCH
@@ -159,9 +187,9 @@ def _trial(work: Work, one: Screened, split: Split, epochs: int, reserve: float)
 
 
 def _once(
-    work: Work, one: Screened, split: Split, epochs: int, reserve: float, finish: Callable[[Result], Result] | None = None
+    work: Work, one: Screened, split: Split, epochs: int, reserve: float | None, finish: Callable[[Result], Result] | None = None
 ) -> Result:
-    trial = deep_trial(work, one.line, split.name, one.rate, Budget("full", work.settings.size, None, epochs))
+    trial = deep_trial(work, one.line, split, one.rate, Budget("full", work.settings.size, None, epochs))
     return work.ledger.run(trial, split, work.lane(one.line.backbone).bench, work.clock.watch(reserve), finish)
 
 
@@ -196,7 +224,7 @@ def _plateau(work: Work, one: Screened, least: int) -> int:
 
 def _judge(work: Work, before: float | None, result: Result) -> Result:
     score = work.ledger.best(result)[0]
-    gained = before is None or score is None or score - before > (work.settings.delta or 0.01) / 2
+    gained = before is None or score is None or score - before > (work.settings.delta or LARGEST_DELTA) / 2
     return replace(result, converged=not gained)
 
 
@@ -206,11 +234,12 @@ def _race(work: Work, entries: list[Screened]) -> list[Screened]:
     own = {one: scores.get((one.line.backbone, str(one.line.recipe)), {}) for one in entries}
     transfer = [one for one in entries if one.line.family not in CONTROLS and own[one]]
     if not transfer:
-        return []
+        return [] if any(line.deep and line.family not in CONTROLS for line in work.lines()) else entries
     best = max(transfer, key=lambda one: mean(own[one].values()))
-    return [one for one in entries if one.line.family in CONTROLS or one is best or not _worse(own[one], own[best])]
+    delta = work.settings.delta or LARGEST_DELTA
+    return [one for one in entries if one.line.family in CONTROLS or one is best or not _worse(own[one], own[best], delta)]
 
 
-def _worse(scores: dict[str, float], best: dict[str, float]) -> bool:
+def _worse(scores: dict[str, float], best: dict[str, float], delta: float) -> bool:
     shared = [name for name in best if name in scores]
-    return clearly_worse([scores[name] for name in shared], [best[name] for name in shared], 0.01)
+    return clearly_worse([scores[name] for name in shared], [best[name] for name in shared], delta)

@@ -56,7 +56,8 @@ def _first_draw(work: Work, lines: list[Line]) -> float:
     """Seconds that the fits took, the passes not counted."""
     folds, seconds = list(work.splits), 0.0
     for lane in work.lanes:
-        _pass(work, lane, Weights.PRETRAINED)
+        if any(line.recipe.weights is Weights.PRETRAINED for line in lane.lines):
+            _pass(work, lane, Weights.PRETRAINED)
         solved = [line for line in lane.lines if _solved(line) and line.recipe.weights is Weights.PRETRAINED]
         seconds += _fit(work, solved, lane.name, folds)
     seconds += _fit(work, [line for line in lines if not line.backbone], "pixels", folds)

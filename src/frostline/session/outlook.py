@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
+import numpy as np
+
 from frostline.planning.allot import screening_size
 from frostline.planning.cost import CostModel
 from frostline.planning.forecast import Forecast, Panel, Scale, forecast, least_s
 from frostline.session.work import Lane, Work
+from frostline.stats.decide import PLAIN
+from frostline.stats.power import smallest_detectable_difference
 from frostline.terms.progress import Remaining
 from frostline.terms.quantities import duration
 
@@ -18,6 +22,7 @@ def foresee(work: Work) -> Forecast:
     found = forecast(panels, scale)
     parts = ", ".join(f"{field.name} {duration(getattr(found, field.name))}" for field in fields(found))
     work.say(f"The full panel would take about {duration(found.total)} here: {parts}.")
+    work.say(f"With these images {_detectable(work, scale)}.")
     _warn(work, least_s(panels, scale))
     return found
 
@@ -26,6 +31,15 @@ def tell_remaining(work: Work, seconds: float) -> None:
     """Send what is left: `seconds`, or what the time limit leaves where that is less."""
     left = work.clock.left()
     work.ledger.listener.update(Remaining(seconds if left is None else max(0.0, min(seconds, left))))
+
+
+def _detectable(work: Work, scale: Scale) -> str:
+    counts = np.bincount(work.ledger.labels[work.pool], minlength=work.classes).tolist()
+    images = scale.pool if scale.folds > 1 else scale.validation
+    counted = None if work.settings.metric in PLAIN else counts
+    found = smallest_detectable_difference(images, max(2, scale.folds), scale.repeats, class_counts=counted)
+    size = f"{100 * found:.1f} points of {work.settings.metric}"
+    return f"a true difference of about {size} will probably be found, a smaller one may stay hidden"
 
 
 def _warn(work: Work, least: float) -> None:

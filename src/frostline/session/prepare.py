@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,9 @@ import numpy as np
 from frostline import backbones, data
 from frostline.backbones import LoadedBackbone
 from frostline.compute.bench import Bench
-from frostline.compute.build import fitting
-from frostline.compute.kernels import choose_device, probe_kernels
-from frostline.errors import OptionError, RecipeError, nearest
+from frostline.compute.build import check_fits, fitting
+from frostline.compute.kernels import available_devices, choose_device, probe_kernels
+from frostline.errors import FrostlineError, OptionError, RecipeError, nearest
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.request import Request
@@ -31,7 +32,7 @@ from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset
 from frostline.terms.kernels import Kernels
 from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed
-from frostline.terms.recipe import Family, Recipe, family
+from frostline.terms.recipe import Recipe, family
 from frostline.terms.settings import Settings
 
 T = TypeVar("T")
@@ -49,12 +50,12 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     """Read, check and lay out everything; nothing is trained yet.
 
     Raises:
-        InputError: anything that the user gave cannot be used; nothing has been written then, or only pixels.
+        InputError: anything that the user gave cannot be used; a new run folder is then empty again.
         AlreadyFinished: there is nothing left to do.
     """
     _check(request)
     dataset = _timed(listener, clock, "read images", lambda: _read(request))
-    loaded = _timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones])
+    loaded = told_apart(_timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones]))
     size = _size(request, dataset, loaded)
     sized = [_at(backbone, size, request) for backbone in loaded]
     lines = [_lines(request, backbone) for backbone in sized]
@@ -62,9 +63,15 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     listener.update(MetricChosen(settings.metric))
     folder = RunFolder.create(request.out, settings, version)
     try:
-        if folder.verdict_path.exists() and not read_verdict(folder.verdict_path).interim:
+        before = read_verdict(folder.verdict_path) if folder.verdict_path.exists() else None
+        if before is not None and not before.interim:
             raise AlreadyFinished
-        return _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
+        work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
+        work.opened_at = before.test_opened_at if before is not None else None
+        return work
+    except FrostlineError:
+        folder.discard_if_new()  # mended data, or one more option, may use the same folder
+        raise
     except BaseException:
         folder.close()
         raise
@@ -87,8 +94,10 @@ def _assemble(
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
     write_splits(folder.splits_path, dataset, plan)
     labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
-    ledger = Ledger(folder.results, listener, labels, settings.metric, folder.results.load_all())
-    budget = settings.cache_bytes or min(MOST_CACHE_BYTES, shutil.disk_usage(folder.path).free // 2)
+    results = folder.results
+    ledger = Ledger(results, listener, labels, settings.metric, results.load_all())
+    free = shutil.disk_usage(folder.path).free
+    budget = min(MOST_CACHE_BYTES, free // 2) if settings.cache_bytes is None else settings.cache_bytes
     kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, len(dataset.classes), settings))
     flip, reason = _flip(request, dataset)
     lanes = []
@@ -107,17 +116,32 @@ def _assemble(
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
     work = Work(
         folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.cache_path / "activations", budget), lanes,
-        pixels, stores[0], list(plan.splits),
+        pixels, stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
     )  # fmt: skip
     shift = data.appearance_notes(dataset, stores[0])
     work.notes += [
         *dataset.notes,
+        *results.notes,
         *plan.notes,
         *shift,
         reason,
         *(note for lane in lanes for note in lane.backbone.description.notes),
     ]
     return work
+
+
+def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
+    """Backbones whose names differ: of several weights for one architecture each gets the start of its digest behind its name.
+
+    Raises:
+        OptionError: the very same weights twice.
+    """
+    count = Counter(backbone.name for backbone in loaded)
+    named = [one.renamed(f"{one.name}@{one.digest[:6]}") if count[one.name] > 1 else one for one in loaded]
+    if len({one.name for one in named}) < len(named):
+        again = next(one.name for one in named if sum(other.name == one.name for other in named) > 1)
+        raise OptionError(f"the weights of {again} were given twice; name each backbone once.")
+    return named
 
 
 def _check(request: Request) -> None:
@@ -142,6 +166,11 @@ def _check(request: Request) -> None:
         problems.append(f"limit {request.limit} is not positive; give a number of images.")
     if len(set(request.backbones)) < len(request.backbones):
         problems.append("a backbone was given twice; name each once.")
+    if request.device not in ("auto", *available_devices()):
+        known = ["auto", *available_devices()]
+        problems.append(
+            f"device {request.device!r} is not there; this machine has {', '.join(known)}.{nearest(request.device, known)}"
+        )
     if request.flip not in ("auto", "on", "off"):
         problems.append(f"flip {request.flip!r} is not one of auto, on, off.{nearest(request.flip, ['auto', 'on', 'off'])}")
     for line in request.recipes:
@@ -151,7 +180,14 @@ def _check(request: Request) -> None:
 
 
 def _read(request: Request) -> Dataset:
-    return data.read(request.data, limit=request.limit, seed=request.seed, allow_unreadable=request.allow_unreadable)
+    return data.read(
+        request.data,
+        limit=request.limit,
+        seed=request.seed,
+        allow_unreadable=request.allow_unreadable,
+        label=request.label,
+        group=request.group,
+    )
 
 
 def _size(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]) -> int:
@@ -170,17 +206,25 @@ def _at(backbone: LoadedBackbone, size: int, request: Request) -> LoadedBackbone
 
 def _lines(request: Request, backbone: LoadedBackbone) -> list[Line]:
     if request.recipes:
-        recipes = [Recipe.parse(text) for text in dict.fromkeys(request.recipes)]
+        recipes = list(dict.fromkeys(Recipe.parse(text) for text in request.recipes))
         return [_line(recipe, backbone) for recipe in recipes if recipe.pixels is None]
     maps = [stage.name for stage in backbone.stages if stage.cut.layout is not Layout.FLAT]
-    return panel(backbone.name, backbone.stage_names, maps)
+    lines = panel(backbone.name, backbone.stage_names, maps)
+    return [line for line in lines if _fits(line.recipe, backbone)]  # stages that share parameters cannot be treated apart
 
 
 def _line(recipe: Recipe, backbone: LoadedBackbone) -> Line:
-    found = family(recipe, fitting(recipe, backbone).stage_names)
-    if found is Family.PIXELS:
-        raise RecipeError("pixels need no backbone")
-    return Line(backbone.name, recipe, found)
+    fitted = fitting(recipe, backbone)
+    check_fits(recipe, fitted)
+    return Line(backbone.name, recipe, family(recipe, fitted.stage_names))
+
+
+def _fits(recipe: Recipe, backbone: LoadedBackbone) -> bool:
+    try:
+        check_fits(recipe, backbone)
+    except RecipeError:
+        return False
+    return True
 
 
 def _asked(request: Request) -> set[str]:
@@ -202,7 +246,8 @@ def _settings(request: Request, dataset: Dataset, size: int) -> Settings:
         limit=request.limit,
         device=choose_device(request.device),
         allow_unreadable=request.allow_unreadable,
-        include_images=request.include_images,
+        label=request.label,
+        group=request.group,
         time_s=request.time_s,
         cache_bytes=request.cache_bytes,
     )
@@ -213,12 +258,18 @@ def _pixels(
 ) -> tuple[Dataset, data.PixelStore]:
     geometry = data.Geometry.of(spec)
     before = clock.elapsed()
+    stop = clock.watch()
+
+    def progress(done: int, total: int) -> None:
+        listener.update(Progressed("decode", done))
+        stop()
+
     listener.update(PhaseStarted("decode", len(dataset.samples), "images"))
     found = data.build_store(
         dataset,
         geometry,
         cache,
-        progress=lambda done, total: listener.update(Progressed("decode", done)),
+        progress=progress,
         allow_unreadable=request.allow_unreadable,
     )
     listener.update(PhaseEnded("decode", clock.elapsed() - before))

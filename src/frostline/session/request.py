@@ -14,6 +14,7 @@ class Request:
         data: folder of images. out: run folder.
         backbones: names, possibly with weights and options.
         time_s: seconds for everything together, None for the full panel.
+        label, group: columns of the table.
         cache_bytes: for activations on disk; None for what is free, bounded.
     """
 
@@ -31,5 +32,6 @@ class Request:
     pool_val: bool = False
     cache_bytes: int | None = None
     allow_unreadable: bool = False
-    include_images: bool = False
+    label: str | None = None
+    group: str | None = None
     limit: int | None = None

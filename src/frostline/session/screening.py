@@ -1,4 +1,4 @@
-"""Stage 1: successive halving over (recipe, rate) within each deep family, on one common fold, smaller images, fewer of them."""
+"""Stage 1: successive halving over (recipe, rate) in each deep family, smaller, inside the training part of one fold."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from frostline.session.prepare import kernels_for, resized
 from frostline.session.work import Lane, Work
 from frostline.strategy.families import Line
 from frostline.strategy.halving import CONV_RATES, ETA, SCRATCH_RATES, TRANSFER_RATES, beyond_edge, promote
+from frostline.terms.data import Split
 from frostline.terms.recipe import Family, Weights
 from frostline.terms.trial import Budget, Trial
 
@@ -66,9 +67,8 @@ def rates_of(line: Line) -> tuple[float, ...]:
     return CONV_RATES if line.recipe.head is not None and line.recipe.head.kind.value == "conv" else TRANSFER_RATES
 
 
-def deep_trial(work: Work, line: Line, split_name: str, rate: float, budget: Budget) -> Trial:
+def deep_trial(work: Work, line: Line, split: Split, rate: float, budget: Budget) -> Trial:
     """The trial of a deep line with one rate."""
-    split = next(split for split in work.plan.splits if split.name == split_name)
     name = f"lr={rate:g} epochs={budget.epochs}"
     return work.trial(line, split, (name,), budget, {"lr": f"{rate:g}"})
 
@@ -80,8 +80,7 @@ def _allot(work: Work) -> Screening:
         loads = [
             Load(_screening_costs(work, lane), tuple(line.recipe for line in lane.lines if line.deep)) for lane in work.lanes
         ]
-        common = work.common
-        allotted = screening(loads, 3, len(common.train), len(common.validation), work.clock.left())
+        allotted = screening(loads, 3, len(work.inner.train), len(work.inner.validation), work.clock.left())
         sizes = {
             **sizes,
             "screening": {"images": allotted.images, "epochs": allotted.epochs, "second_rung": allotted.second_rung},
@@ -107,9 +106,11 @@ def _bench_at_screening_size(work: Work, lane: Lane) -> Bench:
 def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
     """One pass over the screening images at the screening size, for every line that resumes from a frozen prefix."""
     bench = lane.screen or _bench_at_screening_size(work, lane)
-    common = work.common
-    train = subset(np.asarray(common.train, np.int64), work.ledger.labels, allotted.images, work.settings.seed)
-    rows = np.sort(np.concatenate([train, np.asarray(common.validation, np.int64)]))
+    train = subset(np.asarray(work.inner.train, np.int64), work.ledger.labels, allotted.images, work.inner.seed)
+    rows = np.sort(np.concatenate([train, np.asarray(work.inner.validation, np.int64)]))
+    if not any(line.deep and line.recipe.weights is Weights.PRETRAINED for line in lane.lines):
+        lane.screen = bench
+        return
     name = f"pretrained pass at {bench.backbone.spec.height} px, {lane.name}"
     lane.screen = run_pass(work, bench, Weights.PRETRAINED, rows, boundaries(lane), name)
 
@@ -158,7 +159,8 @@ def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int, unti
                 phase.note = f"{len(entries) - count} of {len(entries)} screening trials did not fit into the time"
                 work.not_run.append(phase.note + ".")
                 break
-            score = _screen_one(work, line, rate, Budget(f"screen-{rung}", _size(work, line), allotted.images, epochs))
+            budget = Budget(f"screen-{rung}", _size(work, line), allotted.images, epochs)
+            score = _screen_one(work, line, rate, budget, until)
             if score is not None:
                 scores[line, rate] = score
             phase.done(count + 1)
@@ -171,14 +173,20 @@ def _size(work: Work, line: Line) -> int:
     return bench.backbone.spec.height
 
 
-def _screen_one(work: Work, line: Line, rate: float, budget: Budget) -> float | None:
+def _screen_one(work: Work, line: Line, rate: float, budget: Budget, until: float) -> float | None:
     bench = work.lane(line.backbone).screen
     assert bench is not None
-    trial = deep_trial(work, line, work.common.name, rate, budget)
+    trial = deep_trial(work, line, work.inner, rate, budget)
     try:
-        return work.ledger.best(work.ledger.run(trial, work.common, bench, work.clock.watch(0.0)))[0]
+        return work.ledger.best(work.ledger.run(trial, work.inner, bench, work.clock.watch(_reserve(work, until))))[0]
     except TimeUp:
         return None
+
+
+def _reserve(work: Work, until: float) -> float:
+    """A trial that is under way at `until` may still take a tenth of what is kept for the finalists."""
+    limit = work.clock.limit_s
+    return 0.0 if limit is None or math.isinf(until) else 0.9 * (limit - until)
 
 
 def _summary(rung0: dict[Entry, float], rung1: dict[Entry, float]) -> list[Screened]:

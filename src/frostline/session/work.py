@@ -52,9 +52,10 @@ class Work:
     """The state of one search.
 
     Attributes:
+        inner: part of the common fold's training images held out of them: screening never sees what the fold judges with.
         splits: the folds in use: a short time leaves out repeats of the plan's.
+        opened_at: when an earlier start of this run opened the sealed test set; None: it is sealed.
         notes: sentences for the report; not_run: what time or memory did not allow.
-        status: (backbone, recipe) -> (status, note) where the search knows more than the results say.
         phases: seconds spent in each.
     """
 
@@ -68,10 +69,11 @@ class Work:
     lanes: list[Lane]
     pixel_lines: list[Line]
     store: PixelStore
-    splits: list[Split] = field(default_factory=list)
+    splits: list[Split]
+    inner: Split
+    opened_at: str | None = None
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
-    status: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     phases: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -84,7 +86,7 @@ class Work:
 
     @property
     def common(self) -> Split:
-        """The fold on which deep recipes are screened and first compared."""
+        """The fold on which finalists are first compared, and inside whose training part deep recipes are screened."""
         return self.plan.splits[0]
 
     def lines(self) -> list[Line]:
@@ -106,24 +108,24 @@ class Work:
 
     def candidate(self, line: Line) -> Candidate:
         """The line as the decision sees it, before its trials are looked at."""
-        status, note = self.status.get((line.backbone, str(line.recipe)), ("", ""))
         if not line.backbone:
-            return Candidate(str(line.recipe), line.family, status=status, note=note)
+            return Candidate(str(line.recipe), line.family)
         lane = self.lane(line.backbone)
         stages = lane.backbone.description.stages_with(line.recipe.named)
         kept = line.recipe.kept([stage.name for stage in stages])
         flops = sum(stage.flops for stage in stages if stage.name in kept)
-        return Candidate(str(line.recipe), line.family, line.backbone, lane.order, 0, flops, status=status, note=note)
+        return Candidate(str(line.recipe), line.family, line.backbone, lane.order, flops=flops)
 
     def trial(
         self, line: Line, split: Split, configurations: tuple[str, ...], budget: Budget, options: dict[str, str] | None = None
     ) -> Trial:
-        """A trial of `line`; the same line, split and budget always give the same id."""
+        """A trial of `line`; the same line, split and budget always give the same id.
+
+        Every split trains with a seed of its own, so that repeats differ in it too.
+        """
         pairs = tuple(sorted((options or {}).items()))
         digest = self.lane(line.backbone).backbone.digest if line.backbone else ""
-        return Trial(
-            line.backbone, digest, line.recipe, line.family.value, pairs, split.name, self.settings.seed, budget, configurations
-        )
+        return Trial(line.backbone, digest, line.recipe, line.family.value, pairs, split.name, split.seed, budget, configurations)
 
     @contextmanager
     def phase(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Phase]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from frostline.stats.contest import Arena, score_of_rule
 from frostline.stats.metrics import METRICS, default_metric
 from frostline.stats.pool import Pool, Truth, complete, gather
 from frostline.stats.power import smallest_detectable_difference
-from frostline.stats.rows import rows, tied_recipes
+from frostline.stats.rows import rows, spent, tied_recipes
 from frostline.stats.rule import Choice, decide_rule, lead
 from frostline.stats.weighted import mean_of_defined
 from frostline.terms.candidate import Candidate
@@ -28,6 +29,8 @@ from frostline.terms.verdict import Row, Score, Verdict
 __all__ = ["Candidate", "DecideSettings", "Truth", "choose_now", "decide"]
 
 Array = npt.NDArray[Any]
+
+PLAIN = ("accuracy", "log-loss")  # every image counts alike, whatever its class
 
 DO_AS_WELL = {
     Family.PIXELS: "Raw pixels do",
@@ -62,7 +65,8 @@ def choose_now(
     results: Sequence[Result], truth: Truth, candidates: Sequence[Candidate], settings: DecideSettings
 ) -> Candidate | None:
     """What the rule would choose if nothing more were run, without a bootstrap; None before anything has finished."""
-    pool = gather(results, truth.numbered(), complete(candidates, results), settings.metric or default_metric(len(truth.classes)))
+    metric = settings.metric or default_metric(len(truth.classes))
+    pool = gather(results, truth.numbered(), _with_costs(complete(candidates, results), results), metric)
     return pool.candidates[decide_rule(pool, settings.delta).chosen] if pool.candidates else None
 
 
@@ -78,7 +82,7 @@ def decide(
         DataError: the metric is undefined on every fold.
     """
     metric = settings.metric or default_metric(len(truth.classes))
-    listed = complete(candidates, results)
+    listed = _with_costs(complete(candidates, results), results)
     truth = truth.numbered()
     pool = gather(results, truth, listed, metric)
     if not pool.candidates:
@@ -104,6 +108,17 @@ def decide(
         notes=(*settings.notes, *_notes(pool, choice)),
         interim=settings.interim,
     )
+
+
+def _with_costs(candidates: Sequence[Candidate], results: Sequence[Result]) -> list[Candidate]:
+    """What each recipe trains is known from its trials: recipes of one family are told apart by it."""
+    costs = spent(results)
+    return [
+        dataclasses.replace(one, trained_parameters=one.trained_parameters or costs[one.key].trained_parameters)
+        if one.key in costs
+        else one
+        for one in candidates
+    ]
 
 
 def _all_failed(results: Sequence[Result]) -> str:
@@ -145,7 +160,8 @@ def _detectable(arena: Arena, choice: Choice) -> float:
     repeats = arena.pool.repeats(choice.folds)
     units = arena.units_on(choice.folds)
     folds = max(len(repeat) for repeat in repeats)
-    return smallest_detectable_difference(units.count, folds, len(repeats), delta=choice.delta)
+    counts = None if arena.pool.metric in PLAIN else np.bincount(units.strata).tolist()
+    return smallest_detectable_difference(units.count, folds, len(repeats), delta=choice.delta, class_counts=counts)
 
 
 def first_words(pool: Pool, choice: Choice) -> str:

@@ -82,7 +82,7 @@ def rows(
     built = []
     for candidate in candidates:
         cost = costs.get(candidate.key, Spent())
-        score = candidate.screened if candidate.screened is not None else screened.get(candidate.key)
+        score = screened.get(candidate.key)
         if candidate.key in place:
             built.append(_run_row(arena, place[candidate.key], chosen, tied, cost, score))
         else:
@@ -112,7 +112,6 @@ def _run_row(arena: Arena, recipe: int, chosen: int, tied: frozenset[int], cost:
         configuration=arena.pool.configurations[arena.pool.best[recipe]],
         flops=candidate.flops,
         screened=screened,
-        note=candidate.note,
     )
 
 
@@ -125,11 +124,7 @@ def _status(candidate: Candidate, chosen: bool, tied: bool) -> str:
 
 
 def _other_row(candidate: Candidate, metric: str, cost: Spent, screened: float | None) -> Row:
-    status = candidate.status if candidate.status in _LAST else ""
-    if screened is not None:
-        status = "screened"
-    elif not status:
-        status = "failed" if cost.failure else "not-run"
+    status = "screened" if screened is not None else "failed" if cost.failure else "not-run"
     return Row(
         recipe=candidate.recipe,
         family=candidate.family.value,
@@ -143,5 +138,5 @@ def _other_row(candidate: Candidate, metric: str, cost: Spent, screened: float |
         status=status,
         flops=candidate.flops,
         screened=screened,
-        note=candidate.note or cost.failure,
+        note=cost.failure,
     )

@@ -66,10 +66,6 @@ class ActivationStore:
     def __contains__(self, key: ActivationKey) -> bool:
         return self.get(key) is not None
 
-    def contains(self, key: ActivationKey) -> bool:
-        """`get` would hand out the array."""
-        return key in self
-
     def writer(self, key: ActivationKey, shape: tuple[int, ...], dtype: npt.DTypeLike) -> ActivationWriter:
         """A context manager whose `array` is filled in slices and published when the block ends without an error.
 
@@ -83,12 +79,6 @@ class ActivationStore:
     def bytes_used(self) -> int:
         """Of all entries, those being written included."""
         return sum(_size(path) for path in self._files())
-
-    def clear(self) -> None:
-        """Delete every entry."""
-        for path in self._files():
-            path.unlink(missing_ok=True)
-        self._verified.clear()
 
     def _files(self) -> list[Path]:
         patterns = ("*.npy", "*.json", f".*{TEMPORARY}")

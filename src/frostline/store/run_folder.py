@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import shutil
 import weakref
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +34,10 @@ class RunFolder:
         version: of the frostline that wrote it.
     """
 
-    def __init__(self, path: Path, settings: Settings, version: str, lock: _Lock | None = None) -> None:
+    def __init__(self, path: Path, settings: Settings, version: str, lock: _Lock | None = None, new: bool = False) -> None:
         self.path, self.settings, self.version = path, settings, version
         self._lock = lock
+        self._new = new
 
     @classmethod
     def create(cls, path: Path, settings: Settings, version: str) -> RunFolder:
@@ -63,7 +65,7 @@ class RunFolder:
         continued = (path / "config.yaml").exists()
         if continued:
             _refuse_different(path, _read_settings(path, _read_config(path)), settings)
-        run = cls(path, settings, version, lock)
+        run = cls(path, settings, version, lock, new=not continued)
         run._write_config(run.sections() if continued else {})
         for folder in (path, path / "results"):
             folder.mkdir(exist_ok=True)
@@ -139,6 +141,14 @@ class RunFolder:
     def cache_path(self) -> Path:
         return self.path / "cache"
 
+    def discard_if_new(self) -> None:
+        """Release the lock, and leave an empty folder if this run was only just begun: its search was refused."""
+        if self._new:
+            (self.path / "config.yaml").unlink(missing_ok=True)
+            for name in ("results", "cache", "splits.csv"):
+                _remove(self.path / name)
+        self.close()
+
     def close(self) -> None:
         """Release the lock."""
         if self._lock is not None:
@@ -150,6 +160,13 @@ class RunFolder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _refuse_foreign(path: Path) -> None:

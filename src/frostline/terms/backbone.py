@@ -128,8 +128,7 @@ class Backbone:
     def stages_with(self, names: Collection[str]) -> tuple[Stage, ...]:
         """The stages, ended also by the cuts in `names`; names that are neither are passed over.
 
-        As everywhere, the first stage is called by its own name and every further one as its cut. The modules and ties of
-        new stages are not known here.
+        A new stage is called as its cut. Its modules and ties are not known here.
         """
         ends = {stage.cut.name: stage for stage in self.stages}
         extra = set(names) - set(self.stage_names) - set(ends)
@@ -137,7 +136,7 @@ class Backbone:
         flops = parameters = 0
         for cut in self.cuts:
             if cut.name in ends or cut.name in extra:
-                name = (ends[cut.name].name if cut.name in ends else cut.name) if found else self.stages[0].name
+                name = ends[cut.name].name if cut.name in ends else cut.name
                 found.append(Stage(name, cut, (), cut.flops - flops, cut.parameters - parameters))
                 flops, parameters = cut.flops, cut.parameters
         return tuple(found) if extra else self.stages

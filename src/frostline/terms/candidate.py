@@ -15,9 +15,6 @@ class Candidate:
         recipe: the line, as `str(Recipe)` prints it.
         backbone: its name, empty for `pixels`; `order` its place on the command line.
         trained_parameters, flops: what the rule for simplicity compares (inference FLOPs of one image).
-        screened: its score on the screening rungs; None: taken from the screening results, if any.
-        status: `not-run`, `screened` or `failed` where the search knows; empty: found out from the results.
-        note: one sentence: why it was not run, what failed.
     """
 
     recipe: str
@@ -26,9 +23,6 @@ class Candidate:
     order: int = 0
     trained_parameters: int = 0
     flops: int = 0
-    screened: float | None = None
-    status: str = ""
-    note: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

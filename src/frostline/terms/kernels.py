@@ -19,11 +19,6 @@ class Mode:
     def __str__(self) -> str:
         return f"{self.dtype} {'channels_last' if self.channels_last else 'contiguous'}"
 
-    @classmethod
-    def parse(cls, text: str) -> Mode:
-        dtype, layout = text.split()
-        return cls(dtype, layout == "channels_last")
-
 
 @dataclass(frozen=True)
 class Kernels:

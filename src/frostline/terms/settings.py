@@ -19,6 +19,7 @@ class Settings:
         recipes: lines instead of the default panel; empty for the panel.
         flip: `auto`, `on` or `off`: whether mirrored views are allowed.
         limit: at most so many images (stratified), None for all.
+        label, group: columns of the table that were named.
     """
 
     data: str
@@ -34,7 +35,8 @@ class Settings:
     limit: int | None = None
     device: str = "cpu"
     allow_unreadable: bool = False
-    include_images: bool = False
+    label: str | None = None
+    group: str | None = None
     time_s: float | None = None
     cache_bytes: int | None = None
     backend: str = "serial"

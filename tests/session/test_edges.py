@@ -1,0 +1,151 @@
+"""Searches at the edges: few recipes, little time, a process that dies at a bad moment, data that are mended."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+import frostline as fl
+from frostline import api, session
+from frostline.errors import DataError, OptionError
+from frostline.session import close, finals
+from tests.pictures import make_folder
+
+SIZE = 64
+SOFTMAX = "all: freeze | head: linear"
+SCRATCH = "weights: random | all: tune | head: linear | train: lr=0.001 epochs=1"
+WHOLE = "all: tune | head: linear | train: lr=0.001 epochs=1"
+
+
+def search(textures: Path, backbone: str | list[str], out: Path, *recipes: str, **options: object) -> fl.Run:
+    return fl.search(textures, backbone, out=out, recipe=recipes, size=SIZE, **options)  # type: ignore[arg-type]
+
+
+def test_scratch_beside_frozen_recipes_alone_runs_on_every_fold(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, SCRATCH)
+    folds = dict(zip(run.table["recipe"], run.table["trials"], strict=True))
+    rows = {row.recipe: row.folds for row in run.verdict.rows}
+    assert rows[SCRATCH] == rows[SOFTMAX] > 1 and folds[SCRATCH] >= rows[SCRATCH]
+
+
+def test_a_source_is_trained_from_scratch_however_little_time_there_is(
+    textures: Path, backbone_name: str, tmp_path: Path
+) -> None:
+    """Nothing else could be handed over: one epoch is run, and the run ends with a model."""
+    line = "weights: random | all: tune | head: linear"
+    run = search(textures, backbone_name, tmp_path / "run", line, time=2.0, limit=80)
+    assert run.verdict.chosen.recipe == line and run.has_model and not run.verdict.interim
+
+
+def test_two_weights_of_one_architecture_are_two_backbones(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    name, _, file = backbone_name.partition("=")
+    other = {key: value * 1.5 for key, value in load_file(file).items()}
+    save_file(other, tmp_path / "other.safetensors")
+    run = search(textures, [backbone_name, f"{name}={tmp_path / 'other.safetensors'}"], tmp_path / "run", SOFTMAX)
+    assert len({row.backbone for row in run.verdict.rows}) == 2
+    assert all(row.backbone.startswith(f"{name}@") for row in run.verdict.rows)
+    assert any(claim.claim.startswith("source-") for claim in run.verdict.claims)
+    assert run.model.classes == ("across", "along")
+    with pytest.raises(OptionError, match="given twice"):
+        search(textures, [backbone_name, f"{backbone_name}?size=64"], tmp_path / "again", SOFTMAX)
+
+
+def test_data_that_were_refused_and_mended_may_use_the_same_folder(backbone_name: str, tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "data", {"cat": 12, "dog": 12})
+    broken = next(data.glob("cat/*.png"))
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:300])
+    out = tmp_path / "run"
+    with pytest.raises(DataError, match="allow-unreadable"):
+        search(data, backbone_name, out, SOFTMAX)
+    broken.write_bytes(whole)
+    assert search(data, backbone_name, out, SOFTMAX).verdict.chosen.recipe == SOFTMAX
+
+
+def test_a_run_that_died_before_its_page_gets_it_at_the_next_start(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "_write_pages", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(textures, backbone_name, out, SOFTMAX)
+    assert not (out / "report.html").exists()
+    again = search(textures, backbone_name, out, SOFTMAX)
+    assert again.report_path.exists() and (out / "model" / "README.md").exists()
+
+
+def test_a_test_set_that_was_opened_is_not_opened_again(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process dies while it looks at the sealed images: the next decision is scored by cross-validation, and says why."""
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(close, "with_test", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(textures, backbone_name, out, SOFTMAX)
+    opened = fl.Run(out).verdict.test_opened_at
+    assert opened and fl.Run(out).verdict.interim
+    with monkeypatch.context() as patch:
+        patch.setattr(close, "_open_test", lambda *_: pytest.fail("opened twice"))
+        verdict = search(textures, backbone_name, out, SOFTMAX).verdict
+    assert verdict.score.how == "cross-validation" and verdict.test_opened_at == opened and not verdict.interim
+    assert any("opened before" in note for note in verdict.notes)
+
+
+def test_a_trial_that_fails_spoils_no_other(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frostline.compute import trials
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(trials, "train", broken)
+    verdict = search(textures, backbone_name, tmp_path / "run", SOFTMAX, WHOLE).verdict
+    rows = {row.recipe: row for row in verdict.rows}
+    assert verdict.chosen.recipe == SOFTMAX and rows[WHOLE].status == "failed" and "no such kernel" in rows[WHOLE].note
+
+
+def test_no_screening_trial_sees_the_fold_that_judges_the_finalists(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, "all: tune | head: linear", time=40.0)
+    results = run._folder.results.load_all().values()
+    screened = [result for result in results if result.trial.budget.rung != "full"]
+    judged = next(result for result in results if result.trial.budget.rung == "full" and result.trial.split == "r0f0")
+    assert screened and all(not set(one.indices) & set(judged.indices) for one in screened)
+
+
+def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_long(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 1)
+    monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
+    monkeypatch.setattr(finals, "MOST_SCRATCH_EPOCHS", 4)
+    line = "weights: random | all: tune | head: linear | train: lr=0.001"
+    run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120)
+    epochs: dict[str, set[int]] = {}
+    for result in run._folder.results.load_all().values():
+        if result.trial.family == "scratch" and result.trial.budget.rung == "full":
+            epochs.setdefault(result.trial.split, set()).add(result.trial.budget.epochs)
+    common, *others = (epochs[name] for name in sorted(epochs))
+    assert len(common) > 1 and all(len(one) == 1 and one <= common for one in others)
+
+
+def test_a_stop_while_decoding_ends_at_once(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = session.Clock
+
+    def stopping(limit_s: float | None) -> session.Clock:
+        clock = real(limit_s)
+        clock.stopping = True
+        return clock
+
+    monkeypatch.setattr(session, "Clock", stopping)
+    begun = time.monotonic()
+    with pytest.raises(session.Interrupted):
+        search(textures, backbone_name, tmp_path / "run", SOFTMAX)
+    assert time.monotonic() - begun < 60
