@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from safetensors.torch import load_file, save_file
 import frostline as fl
 from frostline import api, session
 from frostline.errors import DataError, OptionError
-from frostline.session import close, finals
+from frostline.session import finals
 from tests.pictures import make_folder
 
+close = import_module("frostline.session.close")  # the package's own `close` is the function
 SIZE = 64
 SOFTMAX = "all: freeze | head: linear"
 SCRATCH = "weights: random | all: tune | head: linear | train: lr=0.001 epochs=1"
