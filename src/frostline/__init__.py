@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frostline.api import Run, build, load, load_backbone, parameter_groups, predict, search
+    from frostline.api import Run, build, load, load_backbone, parameter_groups, plan, predict, search
     from frostline.errors import AllTrialsFailed, FrostlineError, InputError
     from frostline.terms.backbone import Backbone
     from frostline.terms.recipe import Action, Head, Recipe
@@ -33,6 +33,7 @@ _HOMES = {
     "load": "frostline.api",
     "load_backbone": "frostline.api",
     "parameter_groups": "frostline.api",
+    "plan": "frostline.api",
     "predict": "frostline.api",
     "search": "frostline.api",
 }
@@ -51,6 +52,7 @@ __all__ = [
     "load",
     "load_backbone",
     "parameter_groups",
+    "plan",
     "predict",
     "search",
 ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from frostline.errors import BackboneError, FrostlineError, InputError, RunFolderError
 from frostline.terms.evidence import Evidence
+from frostline.terms.plan import Plan
 from frostline.terms.quantities import byte_count, seconds
 from frostline.terms.verdict import Verdict
 
@@ -168,6 +169,49 @@ def search(
         finished = stopped.finished
     _write_facts(finished.work)
     return _write_pages(Run(request.out))
+
+
+def plan(
+    data: str | Path,
+    backbone: str | Sequence[str] | None = None,
+    *,
+    recipe: str | Sequence[str] = (),
+    metric: str | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    device: str = "auto",
+    pool_val: bool = False,
+    cache_size: str | int | None = None,
+    limit: int | None = None,
+    label: str | None = None,
+    group: str | None = None,
+) -> Plan:
+    """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
+
+    Nothing is trained or written; the arguments mean what they mean there.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    from frostline import session
+
+    return session.plan(
+        session.Request(
+            data=Path(data),
+            out=Path(f"frostline-{Path(data).resolve().name}"),
+            backbones=_names(backbone),
+            recipes=(recipe,) if isinstance(recipe, str) else tuple(recipe),
+            metric=metric,
+            seed=seed,
+            size=size,
+            device=device,
+            pool_val=pool_val,
+            cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
+            limit=limit,
+            label=label,
+            group=group,
+        )
+    )
 
 
 def open_run(path: str | Path) -> Run:
@@ -374,6 +418,7 @@ __all__ = [
     "load_backbone",
     "open_run",
     "parameter_groups",
+    "plan",
     "predict",
     "rewrite_report",
     "search",

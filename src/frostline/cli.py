@@ -143,6 +143,42 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
 
 
 @app.command()
+def plan(
+    data: Data,
+    backbone: Backbones = None,
+    recipe: Recipes = None,
+    metric: MetricName = None,
+    seed: Seed = 0,
+    size: Size = None,
+    device: Device = "auto",
+    pool_val: PoolVal = False,
+    cache_size: CacheSize = None,
+    limit: Limit = None,
+    label: Label = None,
+    group: Group = None,
+) -> None:
+    """A dry run of `search`: recipes, shared work, cost, and the smallest difference that it can detect."""
+    from frostline import api
+    from frostline.report.terminal import plan_table
+
+    found = api.plan(
+        data,
+        backbone or None,
+        recipe=tuple(recipe or ()),
+        metric=None if metric is None else _one_of("--metric", metric, METRICS),
+        seed=seed,
+        size=size,
+        device=device,
+        pool_val=pool_val,
+        cache_size=cache_size,
+        limit=limit,
+        label=label,
+        group=group,
+    )
+    _console().print(plan_table(found))
+
+
+@app.command()
 def stages(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A backbone: `timm/resnet18`, or NAME=FILE with weights.")],
     all_cuts: Annotated[bool, typer.Option("--all", help="Every cut that a recipe may name.")] = False,

@@ -151,3 +151,16 @@ def test_a_stop_while_decoding_ends_at_once(
     with pytest.raises(session.Interrupted):
         search(textures, backbone_name, tmp_path / "run", SOFTMAX)
     assert time.monotonic() - begun < 60
+
+
+def test_a_plan_writes_nothing_and_names_what_the_search_would_run(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = fl.plan(textures, backbone_name, size=SIZE)
+    assert not list(tmp_path.iterdir())
+    assert (found.pool, found.sealed, found.folds, found.size) == (224, 56, 5, SIZE)
+    families = {family for _, _, family in found.lines}
+    assert {"pixels", "random-features", "softmax-only", "truncated", "whole", "scratch", "random-matched"} <= families
+    assert found.seconds < found.alone_s and 0 < found.detectable < 1
+    assert [value for _, value in found.detectable_at] == sorted((v for _, v in found.detectable_at), reverse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from frostline.terms.backbone import Backbone, Stage
+from frostline.terms.backbone import Backbone, Cut, Stage
 from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Action, HeadKind, Recipe
 
@@ -57,6 +57,13 @@ class CostModel:
             return MLP_IMAGES * 3.0 * 6 * channels * (recipe.head.width or 0) / HEAD_FLOPS
         decomposition = EIGEN * channels * min(channels, images) ** 2
         return (decomposition + PATH_STEPS * 4.0 * images * channels * classes * SKINNY) / HEAD_FLOPS
+
+    def prefix_cut(self, recipe: Recipe) -> Cut | None:
+        """The cut at which `recipe` could resume from stored feature maps; None where its first stage is trained."""
+        stages = self.backbone.stages_with(recipe.named)
+        count = recipe.frozen_prefix([stage.name for stage in stages])
+        every = recipe.head is not None and recipe.head.kind is HeadKind.ALL_LAYER
+        return None if every or count == 0 else stages[count - 1].cut
 
     def _kept(self, recipe: Recipe) -> list[Stage]:
         stages = self.backbone.stages_with(recipe.named)

@@ -74,9 +74,9 @@ def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3) -> Forecast:
     return Forecast(
         passes=sum(2 * panel.full.pass_s(scale.pool) for panel in panels),
         heads=scale.folds * scale.repeats * heads_s(panels, scale),
-        screening=sum(_screening_s(panel, scale, allotted, rates) for panel in panels),
-        finalists=max((_finalists_s(panel, scale) for panel in panels), default=0.0),
-        closing=CLOSING_S + max((_closing_s(panel, scale) for panel in panels), default=0.0),
+        screening=sum(screening_s(panel, scale, allotted, rates) for panel in panels),
+        finalists=max((finalists_s(panel, scale) for panel in panels), default=0.0),
+        closing=CLOSING_S + max((closing_s(panel, scale) for panel in panels), default=0.0),
     )
 
 
@@ -91,17 +91,19 @@ def heads_s(panels: Sequence[Panel], scale: Scale) -> float:
     return sum(panel.full.head_s(recipe, scale.train, scale.classes) for panel in panels for recipe in panel.frozen)
 
 
-def _screening_s(panel: Panel, scale: Scale, allotted: Screening, rates: int) -> float:
+def screening_s(panel: Panel, scale: Scale, allotted: Screening, rates: int, cached: bool = True) -> float:
+    """All screening trials of one backbone; `cached`: from the stored output of their frozen prefixes."""
     if not panel.deep:
         return 0.0
     images, total = allotted.images, 0.0
     for recipe in panel.deep:
-        one = panel.screen.training_s(recipe, images, allotted.epochs) + TRIAL_OVERHEAD_S
-        total += rates * (one + panel.screen.evaluation_s(recipe, scale.validation))
-    return total * (2 if allotted.second_rung else 1) + panel.screen.pass_s(images + scale.validation)
+        one = panel.screen.training_s(recipe, images, allotted.epochs, cached) + TRIAL_OVERHEAD_S
+        total += rates * (one + panel.screen.evaluation_s(recipe, scale.validation, cached))
+    shared = panel.screen.pass_s(images + scale.validation) if cached else 0.0
+    return total * (2 if allotted.second_rung else 1) + shared
 
 
-def _finalists_s(panel: Panel, scale: Scale) -> float:
+def finalists_s(panel: Panel, scale: Scale) -> float:
     """Four transfer recipes of the mean cost on all folds, and scratch: to its plateau on one, as long on the others."""
     splits = scale.folds * scale.repeats
     transfer = [recipe for recipe in panel.deep if recipe.weights is Weights.PRETRAINED]
@@ -111,12 +113,16 @@ def _finalists_s(panel: Panel, scale: Scale) -> float:
         mean = sum(panel.full.training_s(recipe, scale.train, FREE_EPOCHS) for recipe in transfer) / len(transfer)
         total += min(FINALISTS, len(transfer)) * splits * mean
     if scratch:
-        once = panel.full.training_s(scratch[0], scale.train, 1)
-        total += once * (PLATEAU + (splits - 1) * FREE_SCRATCH_EPOCHS)
+        total += panel.full.training_s(scratch[0], scale.train, scratch_epochs(splits))
     return total
 
 
-def _closing_s(panel: Panel, scale: Scale) -> float:
+def scratch_epochs(splits: int) -> int:
+    """Over all splits: to the plateau on the first, as long as that took on the others."""
+    return PLATEAU + (splits - 1) * FREE_SCRATCH_EPOCHS
+
+
+def closing_s(panel: Panel, scale: Scale) -> float:
     """The chosen recipe fitted again; the dearest is planned for."""
     dearest = max((panel.full.training_s(recipe, scale.pool, FREE_EPOCHS) for recipe in panel.deep), default=0.0)
     return dearest + 2 * panel.full.pass_s(scale.sealed)

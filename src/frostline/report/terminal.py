@@ -13,14 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.report.live import LiveView
-from frostline.report.numbers import big, clock, half_width, metric_name, score
+from frostline.report.numbers import big, clock, half_width, metric_name, points, score
 from frostline.report.ranking import MARKS, is_control, mark, ranked
 from frostline.report.short import middle, short_backbones, short_recipe
 from frostline.report.words import summary
 from frostline.terms.backbone import Backbone, Cut
+from frostline.terms.plan import Plan
+from frostline.terms.quantities import duration, plural
 from frostline.terms.verdict import Interval, Row, Verdict
 
-__all__ = ["LiveView", "backbones_table", "ranked_table", "stages_table", "verdict_panel"]
+__all__ = ["LiveView", "backbones_table", "plan_table", "ranked_table", "stages_table", "verdict_panel"]
 
 WIDE = 110
 BAR = 18
@@ -145,6 +147,39 @@ def _legend(rows: tuple[Row, ...], letters: dict[str, str]) -> RenderableType:
     unbroken = ([item.replace(" ", "\N{NO-BREAK SPACE}") for item in part] for part in (keys, words) if part)
     lines = [Text("   ".join(part), style="dim") for part in unbroken]
     return Group(*lines)
+
+
+def plan_table(plan: Plan) -> RenderableType:
+    """The recipes, the shared work with its cost beside that of doing it alone, and what can be detected."""
+    lines = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    lines.add_column("family", no_wrap=True)
+    lines.add_column("recipe", no_wrap=True, overflow="ellipsis", ratio=1)
+    several = len({backbone for backbone, _, _ in plan.lines if backbone}) > 1
+    for backbone, recipe, family in plan.lines:
+        lines.add_row(Text(family), Text(f"{recipe} ({backbone})" if several and backbone else recipe))
+    draws = f", drawn {plan.repeats} times" if plan.repeats > 1 else ""
+    splits = f"{plural(plan.pool, 'image')} at {plan.size} px in {plural(plan.folds, 'fold')}{draws}; {plan.sealed:,} sealed"
+    more = "; ".join(f"{points(value, plan.metric)} with {images:,} images" for images, value in plan.detectable_at)
+    smallest = f"{points(plan.detectable, plan.metric)} of {metric_name(plan.metric)}"
+    said = f"A true difference of {smallest} is found in at least 80 % of such runs ({more})."
+    saved = f"{duration(plan.seconds)} in all; alone, every recipe at full size on every fold: {duration(plan.alone_s)}."
+    recipes, gap, notes = (
+        Text(plural(len(plan.lines), "recipe"), style="bold"),
+        Text(""),
+        (Text(n, style="dim") for n in plan.notes),
+    )
+    return Group(recipes, lines, gap, Text(splits), gap, _tasks(plan), gap, Text(saved), Text(said), *notes)
+
+
+def _tasks(plan: Plan) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("shared work", no_wrap=True, overflow="ellipsis", ratio=1, style="bright_cyan")
+    for header in ("serves", "once", "alone", "on disk"):
+        table.add_column(header, no_wrap=True, justify="right")
+    for task in plan.tasks:
+        stored = f"{big(task.stored_bytes)}B" if task.stored_bytes else ""
+        table.add_row(Text(task.name), Text(str(task.serves)), Text(clock(task.seconds)), Text(clock(task.alone_s)), Text(stored))
+    return table
 
 
 def stages_table(backbone: Backbone, all_cuts: bool) -> RenderableType:

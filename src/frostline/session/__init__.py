@@ -10,6 +10,7 @@ from types import FrameType
 from frostline.errors import AllTrialsFailed
 from frostline.session.clock import Clock, StopRequested
 from frostline.session.close import Finished, Handover, Keep, close, verdict_now, write_down
+from frostline.session.dry_run import plan
 from frostline.session.finals import run_finals
 from frostline.session.frozen import run_frozen
 from frostline.session.ledger import Listener, Silent
@@ -20,7 +21,7 @@ from frostline.session.request import Request
 from frostline.session.screening import screen
 from frostline.session.work import Work
 
-__all__ = ["AlreadyFinished", "Finished", "Handover", "Interrupted", "Listener", "Request", "Silent", "Work", "search"]
+__all__ = ["AlreadyFinished", "Finished", "Handover", "Interrupted", "Listener", "Request", "Silent", "Work", "plan", "search"]
 
 
 class Interrupted(KeyboardInterrupt):

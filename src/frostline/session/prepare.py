@@ -53,12 +53,12 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         InputError: anything that the user gave cannot be used; a new run folder is then empty again.
         AlreadyFinished: there is nothing left to do.
     """
-    _check(request)
-    dataset = _timed(listener, clock, "read images", lambda: _read(request))
+    check(request)
+    dataset = _timed(listener, clock, "read images", lambda: read(request))
     loaded = told_apart(_timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones]))
-    size = _size(request, dataset, loaded)
-    sized = [_at(backbone, size, request) for backbone in loaded]
-    lines = [_lines(request, backbone) for backbone in sized]
+    size = size_of(request, dataset, loaded)
+    sized = [at_size(backbone, size, request) for backbone in loaded]
+    lines = [lines_of(request, backbone) for backbone in sized]
     settings = _settings(request, dataset, size)
     listener.update(MetricChosen(settings.metric))
     folder = RunFolder.create(request.out, settings, version)
@@ -144,7 +144,7 @@ def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
     return named
 
 
-def _check(request: Request) -> None:
+def check(request: Request) -> None:
     problems = []
     if not request.backbones:
         problems.append(
@@ -179,7 +179,7 @@ def _check(request: Request) -> None:
         raise OptionError(" ".join(problems))
 
 
-def _read(request: Request) -> Dataset:
+def read(request: Request) -> Dataset:
     return data.read(
         request.data,
         limit=request.limit,
@@ -190,21 +190,21 @@ def _read(request: Request) -> Dataset:
     )
 
 
-def _size(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]) -> int:
+def size_of(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]) -> int:
     if request.size is not None:
         return request.size
     fixed = [backbone.spec.height for backbone in loaded if backbone.spec.fixed_size]
     return fixed[0] if fixed else max(data.default_size(dataset, backbone.spec) for backbone in loaded)
 
 
-def _at(backbone: LoadedBackbone, size: int, request: Request) -> LoadedBackbone:
+def at_size(backbone: LoadedBackbone, size: int, request: Request) -> LoadedBackbone:
     """The backbone at the run's size; one that fixes its size keeps it unless the user asked for another."""
     if size == backbone.spec.height or (backbone.spec.fixed_size and request.size is None):
         return backbone
     return backbone.at(size)
 
 
-def _lines(request: Request, backbone: LoadedBackbone) -> list[Line]:
+def lines_of(request: Request, backbone: LoadedBackbone) -> list[Line]:
     if request.recipes:
         recipes = list(dict.fromkeys(Recipe.parse(text) for text in request.recipes))
         return [_line(recipe, backbone) for recipe in recipes if recipe.pixels is None]

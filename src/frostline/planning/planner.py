@@ -1,0 +1,96 @@
+"""From recipes to tasks with named inputs: each shared piece of work once, beside what it would cost without sharing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Load, Screening, screening
+from frostline.planning.forecast import CLOSING_S, Panel, Scale, closing_s, finalists_s, scratch_epochs, screening_s
+from frostline.terms.plan import Task
+from frostline.terms.recipe import Recipe, Weights
+
+POOLED_BYTES = 4  # a value of pooled features is stored as fp32, one of a feature map as fp16
+MAP_BYTES = 2
+PIXELS = "decoded pixels"
+
+
+def tasks(panels: Sequence[Panel], scale: Scale, decode_s: float, cache_bytes: int, rates: int = 3) -> tuple[Task, ...]:
+    """The tasks of a search without a time limit, in an order in which they can be run.
+
+    Args:
+        decode_s: seconds to decode one image.
+        cache_bytes: for pooled features and feature maps; of the maps the deepest are stored first.
+        rates: learning rates that a line is screened with.
+    """
+    images = scale.pool + scale.sealed
+    every = sum(len(panel.frozen) + len(panel.deep) for panel in panels)
+    side = max((panel.full.kernels.size for panel in panels), default=0)
+    found = [Task(PIXELS, (), every, decode_s * images, decode_s * images * every, images * side * side * 3)]
+    allotted = screening([Load(panel.screen, panel.deep) for panel in panels], rates, scale.train, scale.validation, None)
+    room = cache_bytes
+    for panel in panels:
+        own = list(_of_backbone(panel, scale, allotted, room, rates))
+        room -= sum(task.stored_bytes for task in own)
+        found += own
+    ends = tuple(task.name for task in found if not any(task.name in other.inputs for other in found))
+    dearest = max((closing_s(panel, scale) for panel in panels), default=0.0)
+    return (*found, Task("verdict, refit, test and page", ends, every, CLOSING_S + dearest, CLOSING_S + dearest))
+
+
+def _of_backbone(panel: Panel, scale: Scale, allotted: Screening, room: int, rates: int) -> Iterator[Task]:
+    name = panel.full.backbone.name
+    for weights, what in ((Weights.PRETRAINED, "pre-trained"), (Weights.RANDOM, "random")):
+        heads = [recipe for recipe in panel.frozen if recipe.weights is weights]
+        deep = [recipe for recipe in panel.deep if recipe.weights is Weights.PRETRAINED is weights]
+        if heads or deep:
+            yield _pass(panel, scale, f"{name}: {what} pass", heads, deep, room)
+        if heads:
+            yield _heads(panel, scale, f"{name}: heads on {what} features", f"{name}: {what} pass", heads)
+    if panel.deep:
+        source = (PIXELS, f"{name}: pre-trained pass") if any(r.weights is Weights.PRETRAINED for r in panel.deep) else (PIXELS,)
+        shared, alone = (screening_s(panel, scale, allotted, rates, cached) for cached in (True, False))
+        yield Task(f"{name}: screening", source, len(panel.deep), shared, alone)
+        finalists = (f"{name}: screening", *source)
+        yield Task(f"{name}: finalists", finalists, len(panel.deep), finalists_s(panel, scale), _exhaustive_s(panel, scale))
+
+
+def _pass(panel: Panel, scale: Scale, name: str, heads: list[Recipe], deep: list[Recipe], room: int) -> Task:
+    """One pass of the trunk; alone, every frozen recipe would run it over the images of each of its folds."""
+    once = panel.full.pass_s(scale.pool)
+    alone = panel.full.pass_s(scale.train + scale.validation) * scale.folds * scale.repeats * len(heads)
+    pooled = scale.pool * POOLED_BYTES * sum(cut.channels for cut in panel.full.backbone.cuts)
+    maps = stored_maps(panel, deep, scale.pool, max(0, room - pooled))
+    return Task(name, (PIXELS,), len(heads) + len(deep), once, max(alone, once), min(room, pooled) + sum(maps.values()))
+
+
+def stored_maps(panel: Panel, deep: Sequence[Recipe], images: int, room: int) -> dict[str, int]:
+    """Cut name -> bytes of its feature maps: those that some recipe resumes from, the deepest first, while there is room."""
+    wanted = {cut.name: cut for cut in map(panel.full.prefix_cut, deep) if cut is not None}
+    found: dict[str, int] = {}
+    for cut in sorted(wanted.values(), key=lambda cut: -cut.flops):
+        needed = images * cut.values * MAP_BYTES
+        if sum(found.values()) + needed <= room:
+            found[cut.name] = needed
+    return found
+
+
+def _heads(panel: Panel, scale: Scale, name: str, source: str, recipes: list[Recipe]) -> Task:
+    seconds = sum(panel.full.head_s(recipe, scale.train, scale.classes) for recipe in recipes) * scale.folds * scale.repeats
+    return Task(name, (source,), len(recipes), seconds, seconds)
+
+
+def _exhaustive_s(panel: Panel, scale: Scale) -> float:
+    """Every deep recipe at full size on every fold, its frozen part run again in each epoch."""
+    folds = scale.folds * scale.repeats
+    return sum(
+        panel.full.training_s(recipe, scale.train, _epochs(recipe, folds), cached=False)
+        + folds * panel.full.evaluation_s(recipe, scale.validation, cached=False)
+        for recipe in panel.deep
+    )
+
+
+def _epochs(recipe: Recipe, folds: int) -> int:
+    """Over all folds."""
+    if recipe.weights is Weights.PRETRAINED:
+        return folds * FREE_EPOCHS
+    return scratch_epochs(folds) if recipe.weights is Weights.RANDOM else folds * FREE_SCRATCH_EPOCHS

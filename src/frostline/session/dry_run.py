@@ -1,0 +1,77 @@
+"""What a search would do, from the data and the backbones alone: nothing is decoded for good, trained or written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from frostline import backbones, data
+from frostline.compute.kernels import choose_device, probe_kernels
+from frostline.planning.planner import tasks
+from frostline.session.outlook import detectable, panel_of, scale_of
+from frostline.session.prepare import MOST_CACHE_BYTES, at_size, check, lines_of, read, size_of, told_apart
+from frostline.session.request import Request
+from frostline.stats.metrics import default_metric
+from frostline.strategy.families import pixel_lines
+from frostline.terms.backbone import InputSpec
+from frostline.terms.data import Dataset
+from frostline.terms.plan import Plan
+
+TRIED = 8  # images that are decoded to see how long one takes
+MORE = (2, 4)  # times as many images: what they would buy
+
+
+def plan(request: Request) -> Plan:
+    """The plan of `frostline search` with the same request and no time limit.
+
+    Raises:
+        InputError: as the search itself would.
+    """
+    check(request)
+    dataset = read(request)
+    loaded = told_apart([backbones.load(name) for name in request.backbones])
+    size = size_of(request, dataset, loaded)
+    sized = [at_size(backbone, size, request) for backbone in loaded]
+    splits = data.plan_splits(dataset, request.seed, request.pool_val)
+    classes, metric = len(dataset.classes), request.metric or default_metric(len(dataset.classes))
+    scale = scale_of(splits, classes)
+    lines = [lines_of(request, backbone) for backbone in sized]
+    device = choose_device(request.device)
+    kernels = [probe_kernels(backbone, classes, device) for backbone in sized]
+    panels = [panel_of(*one) for one in zip([b.description for b in sized], kernels, lines, strict=True)]
+    labels = np.asarray([dataset.samples[index].label for index in splits.pool], np.int64)
+    cache = request.cache_bytes if request.cache_bytes is not None else _cache(request.out)
+    found = detectable(labels, classes, metric, scale)
+    every = [*([] if request.recipes else pixel_lines()), *(line for own in lines for line in own)]
+    return Plan(
+        tasks=tasks(panels, scale, _decode_s(dataset, sized[0].spec), cache),
+        lines=tuple((line.backbone, str(line.recipe), line.family.value) for line in every),
+        size=size,
+        pool=scale.pool,
+        sealed=scale.sealed,
+        folds=scale.folds,
+        repeats=scale.repeats,
+        metric=metric,
+        detectable=found,
+        detectable_at=tuple((more * scale.pool, detectable(np.tile(labels, more), classes, metric, scale)) for more in MORE),
+        notes=(*dataset.notes, *splits.notes),
+    )
+
+
+def _cache(out: Path) -> int:
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    return min(MOST_CACHE_BYTES, shutil.disk_usage(there).free // 2)
+
+
+def _decode_s(dataset: Dataset, spec: InputSpec) -> float:
+    """Seconds an image, decoded side by side on all cores."""
+    geometry = data.Geometry.of(spec)
+    places = np.linspace(0, len(dataset.samples) - 1, min(TRIED, len(dataset.samples))).astype(int)
+    begun = time.perf_counter()
+    for place in places:
+        data.decode(Path(dataset.root) / dataset.samples[place].path, geometry)
+    return (time.perf_counter() - begun) / len(places) / (os.cpu_count() or 1)

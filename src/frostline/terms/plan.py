@@ -1,0 +1,62 @@
+"""A dry run of a search: what would be done, what is shared, and what it would cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work that is done once for all recipes that need it.
+
+    Attributes:
+        name: of what comes out of it, unique in its plan; inputs: names of the tasks that it needs.
+        serves: how many recipes need it.
+        seconds: done once; alone_s: if every recipe did it for itself, as a loop over recipes would.
+        stored_bytes: of what it leaves on disk.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    serves: int
+    seconds: float
+    alone_s: float
+    stored_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `frostline plan` shows.
+
+    Attributes:
+        tasks: in an order in which they can be run.
+        lines: (backbone, recipe, family) of each recipe; an empty backbone for pixels.
+        pool, sealed, folds, repeats: images and splits.
+        metric: what is compared; detectable: the true difference that is found in at least 80 % of runs, in its own unit.
+        detectable_at: (images, difference) for more images than there are.
+        notes: what the user should know of the data.
+    """
+
+    tasks: tuple[Task, ...]
+    lines: tuple[tuple[str, str, str], ...]
+    size: int
+    pool: int
+    sealed: int
+    folds: int
+    repeats: int
+    metric: str
+    detectable: float
+    detectable_at: tuple[tuple[int, float], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        return sum(task.seconds for task in self.tasks)
+
+    @property
+    def alone_s(self) -> float:
+        return sum(task.alone_s for task in self.tasks)
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(task.stored_bytes for task in self.tasks)
