@@ -3,7 +3,7 @@
 import pytest
 
 from frostline.strategy.families import panel, pixel_lines
-from frostline.strategy.halving import beyond_edge, promote
+from frostline.strategy.halving import TRANSFER, Setting, beyond_edge, promote
 from frostline.strategy.racing import clearly_worse, finalists
 from frostline.terms.recipe import Family
 
@@ -59,9 +59,9 @@ def test_promote_keeps_the_best_third_and_never_nothing() -> None:
     assert promote({"a": 0.1}) == ["a"]
 
 
-@pytest.mark.parametrize(("best", "expected"), [(1e-3, 3e-3), (1e-4, 3e-5), (3e-4, None)])
-def test_a_best_rate_at_the_edge_asks_for_one_beyond(best: float, expected: float | None) -> None:
-    assert beyond_edge((1e-4, 3e-4, 1e-3), best) == expected
+@pytest.mark.parametrize(("best", "expected"), [(2, Setting(3e-3)), (0, Setting(3e-5, "frozen")), (1, None)])
+def test_a_best_rate_at_the_edge_asks_for_one_beyond(best: int, expected: Setting | None) -> None:
+    assert beyond_edge(TRANSFER, TRANSFER[best]) == expected
 
 
 def test_protected_finalists_stay_whatever_their_screening_score() -> None:

@@ -13,7 +13,7 @@ from frostline.planning.forecast import CLOSING_S
 from frostline.session.clock import TimeUp
 from frostline.session.outlook import tell_remaining
 from frostline.session.ranking import mean_scores, tell_ranking
-from frostline.session.screening import Screened, deep_trial, rates_of
+from frostline.session.screening import Screened, deep_trial, settings_of
 from frostline.session.work import Work
 from frostline.stats.decide import DecideSettings, choose_now
 from frostline.stats.rule import LARGEST_DELTA
@@ -168,10 +168,10 @@ def _something_to_hand_over(work: Work) -> bool:
 
 
 def _unscreened(work: Work) -> list[Screened]:
-    """The first line that could be handed over, with its middle rate: there was no time for any screening."""
+    """The first line that could be handed over, with its middle setting: there was no time for any screening."""
     choosable = {candidate.key for candidate in work.candidates() if candidate.choosable}
     lines = [line for line in work.lines() if line.deep and (line.backbone, str(line.recipe)) in choosable]
-    return [Screened(line, float("nan"), sorted(rates_of(line))[len(rates_of(line)) // 2], 0) for line in lines[:1]]
+    return [Screened(line, float("nan"), settings_of(line)[len(settings_of(line)) // 2], 0) for line in lines[:1]]
 
 
 def _only_controls(work: Work) -> bool:
@@ -189,7 +189,7 @@ def _trial(work: Work, one: Screened, split: Split, epochs: int, reserve: float 
 def _once(
     work: Work, one: Screened, split: Split, epochs: int, reserve: float | None, finish: Callable[[Result], Result] | None = None
 ) -> Result:
-    trial = deep_trial(work, one.line, split, one.rate, Budget("full", work.settings.size, None, epochs))
+    trial = deep_trial(work, one.line, split, one.setting, Budget("full", work.settings.size, None, epochs))
     return work.ledger.run(trial, split, work.lane(one.line.backbone).bench, work.clock.watch(reserve), finish)
 
 

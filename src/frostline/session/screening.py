@@ -1,10 +1,10 @@
-"""Stage 1: successive halving over (recipe, rate) in each deep family, smaller, inside the training part of one fold."""
+"""Stage 1: successive halving over (recipe, setting) in each deep family, smaller, inside the training part of one fold."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,14 +17,14 @@ from frostline.session.frozen import boundaries, run_pass
 from frostline.session.prepare import kernels_for, resized
 from frostline.session.work import Lane, Work
 from frostline.strategy.families import Line
-from frostline.strategy.halving import CONV_RATES, ETA, SCRATCH_RATES, TRANSFER_RATES, beyond_edge, promote
+from frostline.strategy.halving import ETA, RANDOM, TRANSFER, Setting, beyond_edge, promote
 from frostline.terms.data import Split
-from frostline.terms.recipe import Family, Weights
+from frostline.terms.recipe import Action, Family, Weights
 from frostline.terms.trial import Budget, Trial
 
 MOST_SHARE = 0.5  # of the time left: what was planned to take less ends here
 
-Entry = tuple[Line, float]  # a line with a learning rate
+Entry = tuple[Line, Setting]
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Screened:
 
     line: Line
     score: float
-    rate: float
+    setting: Setting
     rung: int
 
 
 def screen(work: Work) -> list[Screened]:
-    """Every deep line's best score and rate; the promoted first, best first."""
+    """Every deep line's best score and setting; the promoted first, best first."""
     deep = [(lane, line) for lane in work.lanes for line in lane.lines if line.deep]
     if not deep:
         return []
@@ -57,20 +57,21 @@ def screen(work: Work) -> list[Screened]:
     return _summary(rung0, rung1)
 
 
-def rates_of(line: Line) -> tuple[float, ...]:
-    """At least three learning rates, unless the recipe names its own."""
-    own = line.recipe.option("lr")
-    if own is not None:
-        return (float(own),)
-    if line.family in (Family.SCRATCH, Family.RANDOM_MATCHED):
-        return SCRATCH_RATES
-    return CONV_RATES if line.recipe.head is not None and line.recipe.head.kind.value == "conv" else TRANSFER_RATES
+def settings_of(line: Line) -> tuple[Setting, ...]:
+    """At least three, unless the recipe names its own rate; what it says itself is not varied."""
+    given, actions = line.recipe.option("lr"), {item.action for item in line.recipe.ranges}
+    transferred = line.recipe.weights is Weights.PRETRAINED and Action.TUNE in actions and Action.REINIT not in actions
+    norm = line.recipe.option("norm")
+    if given is not None:
+        return (Setting(float(given), norm or ("frozen" if transferred else "batch")),)
+    usual = TRANSFER if transferred else RANDOM
+    return tuple(replace(setting, norm=norm or setting.norm) for setting in usual)
 
 
-def deep_trial(work: Work, line: Line, split: Split, rate: float, budget: Budget) -> Trial:
-    """The trial of a deep line with one rate."""
-    name = f"lr={rate:g} epochs={budget.epochs}"
-    return work.trial(line, split, (name,), budget, {"lr": f"{rate:g}"})
+def deep_trial(work: Work, line: Line, split: Split, setting: Setting, budget: Budget) -> Trial:
+    """The trial of a deep line with one setting."""
+    name = " ".join(f"{key}={value}" for key, value in (setting.options | {"epochs": str(budget.epochs)}).items())
+    return work.trial(line, split, (name,), budget, setting.options)
 
 
 def _allot(work: Work) -> Screening:
@@ -122,7 +123,7 @@ def _first_entries(work: Work, deep: list[tuple[Lane, Line]]) -> list[Entry]:
     for _, line in deep:
         ordered.append((place[line.backbone, line.family], line))
         place[line.backbone, line.family] += 1
-    return [(line, rate) for _, line in sorted(ordered, key=lambda pair: pair[0]) for rate in rates_of(line)]
+    return [(line, one) for _, line in sorted(ordered, key=lambda pair: pair[0]) for one in settings_of(line)]
 
 
 def _promoted(rung0: dict[Entry, float]) -> list[Entry]:
@@ -134,8 +135,8 @@ def _beyond(rung0: dict[Entry, float]) -> list[Entry]:
     """For the best line of each family the rate beyond the edge, where its best one is at an edge."""
     found = []
     for scores in _families(rung0).values():
-        line, rate = promote(scores, ETA)[0]
-        further = beyond_edge([r for other, r in scores if other == line], rate)
+        line, best = promote(scores, ETA)[0]
+        further = beyond_edge([setting for other, setting in scores if other == line], best)
         if further is not None:
             found.append((line, further))
     return found
@@ -154,15 +155,15 @@ def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int, unti
     if not entries:
         return scores
     with work.phase(name, len(entries), "trials") as phase:
-        for count, (line, rate) in enumerate(entries):
+        for count, (line, setting) in enumerate(entries):
             if work.clock.elapsed() > until:
                 phase.note = f"{len(entries) - count} of {len(entries)} screening trials did not fit into the time"
                 work.not_run.append(phase.note + ".")
                 break
             budget = Budget(f"screen-{rung}", _size(work, line), allotted.images, epochs)
-            score = _screen_one(work, line, rate, budget, until)
+            score = _screen_one(work, line, setting, budget, until)
             if score is not None:
-                scores[line, rate] = score
+                scores[line, setting] = score
             phase.done(count + 1)
     return scores
 
@@ -173,10 +174,10 @@ def _size(work: Work, line: Line) -> int:
     return bench.backbone.spec.height
 
 
-def _screen_one(work: Work, line: Line, rate: float, budget: Budget, until: float) -> float | None:
+def _screen_one(work: Work, line: Line, setting: Setting, budget: Budget, until: float) -> float | None:
     bench = work.lane(line.backbone).screen
     assert bench is not None
-    trial = deep_trial(work, line, work.inner, rate, budget)
+    trial = deep_trial(work, line, work.inner, setting, budget)
     try:
         return work.ledger.best(work.ledger.run(trial, work.inner, bench, work.clock.watch(_reserve(work, until))))[0]
     except TimeUp:
@@ -192,6 +193,6 @@ def _reserve(work: Work, until: float) -> float:
 def _summary(rung0: dict[Entry, float], rung1: dict[Entry, float]) -> list[Screened]:
     found: dict[Line, Screened] = {}
     for rung, scores in ((1, rung1), (0, rung0)):
-        for (line, rate), score in sorted(scores.items(), key=lambda item: -item[1]):
-            found.setdefault(line, Screened(line, score, rate, rung))
+        for (line, setting), score in sorted(scores.items(), key=lambda item: -item[1]):
+            found.setdefault(line, Screened(line, score, setting, rung))
     return sorted(found.values(), key=lambda one: (-one.rung, -one.score))

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 ETA = 3
 
-TRANSFER_RATES = (1e-4, 3e-4, 1e-3)
-SCRATCH_RATES = (3e-4, 1e-3, 3e-3)
-CONV_RATES = (3e-4, 1e-3, 3e-3)
+
+@dataclass(frozen=True)
+class Setting:
+    """A learning rate, and what normalisation does in trained stages: `frozen` keeps the transferred statistics, `batch` does
+    not. Steps from a fitted head are small while the statistics stay; with those of the batch it takes larger ones."""
+
+    rate: float
+    norm: str = "batch"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """As a recipe's `train:` would say it."""
+        return {"lr": f"{self.rate:g}", "norm": self.norm}
+
+
+TRANSFER = (Setting(1e-4, "frozen"), Setting(3e-4, "frozen"), Setting(1e-3))
+RANDOM = (Setting(3e-4), Setting(1e-3), Setting(3e-3))
 STEP = 10**0.5  # from one rate to its neighbour
 
 K = TypeVar("K")
@@ -21,12 +36,13 @@ def promote(scores: Mapping[K, float], eta: int = ETA) -> list[K]:
     return ranked[: max(1, round(len(ranked) / eta))]
 
 
-def beyond_edge(rates: Sequence[float], best: float) -> float | None:
-    """The next rate outside `rates` where the best one is the lowest or the highest, else None."""
+def beyond_edge(tried: Sequence[Setting], best: Setting) -> Setting | None:
+    """The best setting with the next rate outside those tried, where its own is the lowest or the highest; else None."""
+    rates = [setting.rate for setting in tried]
     if len(rates) < 2:
         return None
-    if best == max(rates):
-        return float(f"{best * STEP:.1g}")
-    if best == min(rates):
-        return float(f"{best / STEP:.1g}")
+    if best.rate == max(rates):
+        return replace(best, rate=float(f"{best.rate * STEP:.1g}"))
+    if best.rate == min(rates):
+        return replace(best, rate=float(f"{best.rate / STEP:.1g}"))
     return None
