@@ -68,7 +68,8 @@ def _first_draw(work: Work, lines: list[Line]) -> float:
         seconds += _fit(work, random, f"{lane.name}, random", folds)
     for lane in work.lanes:
         small = [line for line in lane.lines if not line.deep and _kind(line) is HeadKind.MLP]
-        seconds += _fit(work, small, f"{lane.name}, new layers", folds)
+        others = any(_solved(line) and not line.family.control for line in lines)
+        seconds += _fit(work, small, f"{lane.name}, new layers", folds, optional=others)
     return seconds
 
 
@@ -81,18 +82,21 @@ def _solved(line: Line) -> bool:
     return not line.deep and _kind(line) is not HeadKind.MLP
 
 
-def _fit(work: Work, lines: list[Line], what: str, splits: list[Split]) -> float:
-    """Run `lines` on `splits`; the seconds that it took."""
+def _fit(work: Work, lines: list[Line], what: str, splits: list[Split], optional: bool = False) -> float:
+    """Run `lines` on `splits`; the seconds that it took. `optional` ones only while there is time for one more trial."""
     if not lines:
         return 0.0
-    before = work.clock.elapsed()
+    before, longest = work.clock.elapsed(), 0.0
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
         done = 0
         for line in sorted(lines, key=lambda line: line.family is not Family.SOFTMAX_ONLY):
             bench = work.lane(line.backbone).bench
             for split in splits:
+                if optional and not work.clock.allows(longest, CLOSING_S):
+                    work.not_run.append(f"'{line.recipe}' was not run on every fold: no time.")
+                    break
                 trial = work.trial(line, split, configurations(line), Budget("full", work.settings.size))
-                work.ledger.run(trial, split, bench, work.clock.watch())
+                longest = max(longest, work.ledger.run(trial, split, bench, work.clock.watch()).seconds)
                 done += 1
                 phase.done(done)
             tell_ranking(work)
