@@ -48,7 +48,12 @@ Data = Annotated[
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `frostline search -o` wrote.")]
 Backbones = Annotated[
     list[str] | None,
-    typer.Option("-b", "--backbone", metavar="NAME", help="A pre-trained network, NAME or NAME=FILE; repeat to compare several."),
+    typer.Option(
+        "-b",
+        "--backbone",
+        metavar="NAME",
+        help="A network, NAME or NAME=FILE; repeatable; default: the demo's.",
+    ),
 ]
 Time = Annotated[str | None, typer.Option(metavar="30m", help="End within this time: 90s, 30m, 1h30m. Default: the full panel.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run's folder. Default: frostline-DATA.")]

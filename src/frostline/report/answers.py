@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from frostline.report.numbers import listed, points, score, signed_points
-from frostline.report.words import pretraining_sentence, recipe_words
+from frostline.report.words import pretraining_sentence, recipe_words, tied_kinds
 from frostline.terms.evidence import Evidence, Fate, Probe, Rewind
 from frostline.terms.quantities import plural
 from frostline.terms.verdict import Verdict, Word
@@ -138,11 +138,14 @@ def recipe_answer(verdict: Verdict) -> list[str]:
         f"The rule: among the recipes whose mean is at most {within} below the best, take the simplest; "
         "simple goes by family, from softmax only to the whole network, then by trained parameters.",
     ]
-    if verdict.tied:
+    recipes, controls = tied_kinds(verdict)
+    if recipes:
         said.append(
-            f"{plural(len(verdict.tied), 'recipe')} cannot be told apart from it on this evidence (open dots); "
+            f"{plural(len(recipes), 'recipe')} cannot be told apart from it on this evidence (open dots); "
             "any of them would be a defensible choice."
         )
+    if controls:
+        said.append(f"Nor can {plural(len(controls), 'control')}, which use no pre-trained features.")
     if verdict.smallest_detectable_difference is not None:
         smallest = points(verdict.smallest_detectable_difference, verdict.metric)
         said.append(f"With these images a difference of about {smallest} or more would be found; smaller ones may stay hidden.")

@@ -137,7 +137,7 @@ class LiveView:
         """The plain line for a finished phase, a recipe's first result on a rung, or what is shared."""
         if isinstance(event, PhaseEnded):
             note = f": {event.note}" if event.note else ""
-            return f"{event.name} finished in {duration(event.seconds)}{note}"
+            return f"{event.name} {'finished in' if event.finished else 'stopped after'} {duration(event.seconds)}{note}"
         if isinstance(event, Shared):
             return event.sentence
         if isinstance(event, TrialFinished):

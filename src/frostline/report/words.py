@@ -6,6 +6,7 @@ import re
 
 from frostline.errors import RecipeError
 from frostline.report.numbers import listed, metric_name, points, points_range, score, score_range
+from frostline.report.ranking import is_control
 from frostline.terms.quantities import count, plural
 from frostline.terms.recipe import Action, Head, HeadKind, Range, Recipe, Weights
 from frostline.terms.verdict import Claim, Comparison, Row, Score, Verdict, Word
@@ -287,9 +288,20 @@ def _tied_words(verdict: Verdict) -> str:
         others = [row for row in verdict.rows if row.score is not None and row.status != "chosen"]
         alone = "No other recipe was run in full"
         return "The evidence distinguishes it from every other recipe that was run in full" if others else alone
-    families = {name: row.family for row in verdict.rows for name in (row.recipe, f"{row.recipe} ({row.backbone})")}
-    names = list(dict.fromkeys(families.get(line, line) for line in verdict.tied))
-    return f"Not distinguishable from it: {plural(len(verdict.tied), 'recipe')} ({_some(names)})"
+    recipes, controls = tied_kinds(verdict)
+    parts = []
+    if recipes:
+        parts.append(f"{plural(len(recipes), 'recipe')} ({_some(list(dict.fromkeys(recipes)))})")
+    if controls:
+        parts.append(f"{plural(len(controls), 'control')} ({_some(list(dict.fromkeys(controls)))})")
+    return f"Not distinguishable from it: {' and '.join(parts)}"
+
+
+def tied_kinds(verdict: Verdict) -> tuple[list[str], list[str]]:
+    """Families of the recipes that are tied with the chosen one: (those that could be handed over, controls)."""
+    rows = {name: row for row in verdict.rows for name in (row.recipe, f"{row.recipe} ({row.backbone})")}
+    tied = [rows[line] for line in verdict.tied if line in rows]
+    return [row.family for row in tied if not is_control(row)], [row.family for row in tied if is_control(row)]
 
 
 def _not_run_words(verdict: Verdict) -> str:

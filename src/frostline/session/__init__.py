@@ -20,6 +20,7 @@ from frostline.session.ranking import tell_ranking
 from frostline.session.request import Request
 from frostline.session.screening import screen
 from frostline.session.work import Work
+from frostline.terms.progress import Shared
 
 __all__ = ["AlreadyFinished", "Finished", "Handover", "Interrupted", "Listener", "Request", "Silent", "Work", "plan", "search"]
 
@@ -43,7 +44,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
         AlreadyFinished: the run folder holds the final verdict of this search.
     """
     clock = Clock(request.time_s)
-    with stoppable(clock):
+    with stoppable(clock, listener):
         try:
             work = prepare(request, listener, clock, version)
         except StopRequested:
@@ -77,13 +78,14 @@ def _interim(work: Work) -> Finished | None:
 
 
 @contextmanager
-def stoppable(clock: Clock) -> Iterator[None]:
+def stoppable(clock: Clock, listener: Listener) -> Iterator[None]:
     """Ctrl-C once stops cleanly, twice at once. Outside the main thread signals are left alone."""
 
     def request_stop(number: int, frame: FrameType | None) -> None:
         if clock.stopping:
             raise KeyboardInterrupt
         clock.stopping = True
+        listener.update(Shared("Stopping as soon as this step allows; nothing that is finished is lost. Again: at once."))
 
     try:
         before = signal.signal(signal.SIGINT, request_stop)

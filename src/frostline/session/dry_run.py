@@ -15,6 +15,7 @@ from frostline.planning.planner import tasks
 from frostline.session.outlook import detectable, panel_of, scale_of
 from frostline.session.prepare import MOST_CACHE_BYTES, at_size, check, lines_of, read, size_of, told_apart
 from frostline.session.request import Request
+from frostline.session.work import truth_of
 from frostline.stats.metrics import default_metric
 from frostline.strategy.families import pixel_lines
 from frostline.terms.backbone import InputSpec
@@ -43,9 +44,8 @@ def plan(request: Request) -> Plan:
     device = choose_device(request.device)
     kernels = [probe_kernels(backbone, classes, device) for backbone in sized]
     panels = [panel_of(*one) for one in zip([b.description for b in sized], kernels, lines, strict=True)]
-    labels = np.asarray([dataset.samples[index].label for index in splits.pool], np.int64)
+    truth = truth_of(dataset)
     cache = request.cache_bytes if request.cache_bytes is not None else _cache(request.out)
-    found = detectable(labels, classes, metric, scale)
     every = [*([] if request.recipes else pixel_lines()), *(line for own in lines for line in own)]
     return Plan(
         tasks=tasks(panels, scale, _decode_s(dataset, sized[0].spec), cache),
@@ -56,8 +56,8 @@ def plan(request: Request) -> Plan:
         folds=scale.folds,
         repeats=scale.repeats,
         metric=metric,
-        detectable=found,
-        detectable_at=tuple((more * scale.pool, detectable(np.tile(labels, more), classes, metric, scale)) for more in MORE),
+        detectable=detectable(splits, truth, metric),
+        detectable_at=tuple((more * scale.pool, detectable(splits, truth, metric, more)) for more in MORE),
         notes=(*dataset.notes, *splits.notes),
     )
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from frostline.planning.allot import screening_size
 from frostline.planning.cost import CostModel
-from frostline.planning.forecast import Forecast, Panel, Scale, forecast, least_s
+from frostline.planning.forecast import CLOSING_S, Forecast, Panel, Scale, forecast, least_s
 from frostline.session.work import Work
-from frostline.stats.decide import PLAIN
+from frostline.stats.bootstrap import units_of
+from frostline.stats.decide import PLAIN, Truth
 from frostline.stats.power import smallest_detectable_difference
 from frostline.strategy.families import Line
 from frostline.terms.backbone import Backbone
@@ -19,7 +20,6 @@ from frostline.terms.data import SplitPlan
 from frostline.terms.kernels import Kernels
 from frostline.terms.progress import Remaining
 from frostline.terms.quantities import duration
-from frostline.terms.result import IntArray
 
 
 def foresee(work: Work) -> Forecast:
@@ -29,7 +29,7 @@ def foresee(work: Work) -> Forecast:
     found = forecast(panels, scale)
     parts = ", ".join(f"{field.name} {duration(getattr(found, field.name))}" for field in fields(found))
     work.say(f"The full panel would take about {duration(found.total)} here: {parts}.")
-    smallest = detectable(work.ledger.labels[work.pool], work.classes, work.settings.metric, scale)
+    smallest = detectable(work.plan, work.truth, work.settings.metric)
     size = f"{100 * smallest:.1f} points of {work.settings.metric}"
     work.say(f"With these images a true difference of about {size} will probably be found, a smaller one may stay hidden.")
     _warn(work, least_s(panels, scale))
@@ -37,16 +37,21 @@ def foresee(work: Work) -> Forecast:
 
 
 def tell_remaining(work: Work, seconds: float) -> None:
-    """Send what is left: `seconds`, or what the time limit leaves where that is less."""
+    """Send what is left: `seconds`, or what the time limit leaves where that is less; closing always takes its time."""
     left = work.clock.left()
-    work.ledger.listener.update(Remaining(seconds if left is None else max(0.0, min(seconds, left))))
+    work.ledger.listener.update(Remaining(seconds if left is None else min(seconds, max(left, CLOSING_S))))
 
 
-def detectable(labels: IntArray, classes: int, metric: str, scale: Scale) -> float:
-    """The true difference that a claim finds in at least 80 % of runs on images with these labels (n,)."""
-    counts = None if metric in PLAIN else np.bincount(labels, minlength=classes).tolist()
-    validated = len(labels) if scale.folds > 1 else round(len(labels) * scale.validation / scale.pool)
-    return smallest_detectable_difference(max(1, validated), max(2, scale.folds), scale.repeats, class_counts=counts)
+def detectable(plan: SplitPlan, truth: Truth, metric: str, more: int = 1) -> float:
+    """The true difference that a claim finds in at least 80 % of runs, with `more` times the images (and groups) of `plan`.
+
+    What counts are the units that are validated: groups (patients) where there are any.
+    """
+    scale = scale_of(plan, len(truth.classes))
+    images = plan.pool if scale.folds > 1 else plan.splits[0].validation
+    units = units_of(np.asarray(images, np.int64), truth.numbered())
+    counts = None if metric in PLAIN else (more * np.bincount(units.strata)).tolist()
+    return smallest_detectable_difference(more * units.count, max(2, scale.folds), scale.repeats, class_counts=counts)
 
 
 def _warn(work: Work, least: float) -> None:

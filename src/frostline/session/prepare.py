@@ -31,7 +31,7 @@ from frostline.terms.activations import View
 from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset
 from frostline.terms.kernels import Kernels
-from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed
+from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Shared
 from frostline.terms.recipe import Recipe, family
 from frostline.terms.settings import Settings
 
@@ -56,6 +56,8 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     check(request)
     dataset = _timed(listener, clock, "read images", lambda: read(request))
     loaded = told_apart(_timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones]))
+    for one in loaded:
+        listener.update(Shared(f"Backbone {one.name}: {len(one.stages)} stages, {', '.join(one.stage_names)}"))
     size = size_of(request, dataset, loaded)
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]

@@ -98,10 +98,8 @@ class Work:
 
     @property
     def truth(self) -> Truth:
-        """Labels and groups as the decision sees them; an image without a group is one of its own."""
-        samples = self.dataset.samples
-        groups = [sample.group if sample.group is not None else f"image {index}" for index, sample in enumerate(samples)]
-        return Truth(self.ledger.labels, np.asarray(groups, dtype=object), self.dataset.classes)
+        """Labels and groups as the decision sees them."""
+        return truth_of(self.dataset)
 
     def candidates(self) -> list[Candidate]:
         return [self.candidate(line) for line in self.lines()]
@@ -132,13 +130,14 @@ class Work:
         """Tell the listener that a phase begins and ends, and keep its seconds."""
         before = self.clock.elapsed()
         self.ledger.listener.update(PhaseStarted(name, total, unit))
-        phase = Phase(self, name)
+        phase, finished = Phase(self, name), False
         try:
             yield phase
+            finished = True
         finally:
             seconds = self.clock.elapsed() - before
             self.phases[name] = self.phases.get(name, 0.0) + seconds
-            self.ledger.listener.update(PhaseEnded(name, seconds, phase.note))
+            self.ledger.listener.update(PhaseEnded(name, seconds, phase.note, finished))
 
     def say(self, sentence: str) -> None:
         """Tell the listener what is shared."""
@@ -147,6 +146,14 @@ class Work:
     def check(self) -> None:
         """Stop here if the user asked to."""
         self.clock.watch()()
+
+
+def truth_of(dataset: Dataset) -> Truth:
+    """Labels and groups of a data set; an image without a group is one of its own."""
+    samples = dataset.samples
+    groups = [sample.group if sample.group is not None else f"image {index}" for index, sample in enumerate(samples)]
+    labels = np.asarray([sample.label for sample in samples], np.int64)
+    return Truth(labels, np.asarray(groups, dtype=object), dataset.classes)
 
 
 @dataclass

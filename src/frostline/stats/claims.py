@@ -29,7 +29,7 @@ def pretraining_helps(arena: Arena, results: Sequence[Result]) -> Claim:
     """Best transfer recipe minus best control, both chosen inside the bootstrap."""
     transfer, controls = _recipes(arena, lambda c: c.transfer), _recipes(arena, lambda c: not c.transfer)
     claim = _claim(arena, "pretraining-helps", transfer, controls, "no transfer recipe", "no control")
-    return _with_reason(claim, scratch_caveat(results))
+    return _with_reason(claim, scratch_caveat(results)) if claim.comparison is not None else claim
 
 
 def tuning_beats_freezing(arena: Arena) -> Claim:

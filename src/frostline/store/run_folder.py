@@ -145,7 +145,7 @@ class RunFolder:
         """Release the lock, and leave an empty folder if this run was only just begun: its search was refused."""
         if self._new:
             (self.path / "config.yaml").unlink(missing_ok=True)
-            for name in ("results", "cache", "splits.csv"):
+            for name in ("results", "cache", "splits.csv", ".lock"):
                 _remove(self.path / name)
         self.close()
 

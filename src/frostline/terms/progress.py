@@ -30,11 +30,12 @@ class Progressed:
 
 @dataclass(frozen=True)
 class PhaseEnded:
-    """A phase is over; `note` is one sentence or empty."""
+    """A phase is over; `note` is one sentence or empty; not `finished` where it was stopped or failed."""
 
     name: str
     seconds: float
     note: str = ""
+    finished: bool = True
 
 
 @dataclass(frozen=True)
