@@ -113,7 +113,6 @@ FEW_STAGES = {
 # Families that cannot be taken apart, and why.
 REFUSED = {
     "crossvit": "two branches run side by side from the images to two classifiers",
-    "gemma4_vit": "its forward pass branches on traced values",
 }
 
 # Families whose old classifier uses the backbone's own parameters once more: their gradients are not the stages' alone.
