@@ -105,6 +105,7 @@ SMALLEST = {
 
 # Why a family has fewer than four stages: in so few places of its graph does a single tensor cross.
 FEW_STAGES = {
+    "gemma4_vit": "its whole encoder branches on data, so that it stays one opaque module",
     "nasnet": "every cell takes the outputs of the two cells before it",
     "pnasnet": "every cell takes the outputs of the two cells before it",
     "tnt": "pixel and patch embeddings run side by side to the end",
@@ -119,7 +120,7 @@ REFUSED = {
 SHARED_WITH_CLASSIFIER = {"efficientvim"}
 
 # So large that only the check on loading is run: evaluation mode, one image.
-HEAVY = {"deepseek_vit", "mobilenetv5", "naflexvit", "nasnet", "pnasnet", "qwen3_vit"}
+HEAVY = {"deepseek_vit", "gemma4_vit", "mobilenetv5", "naflexvit", "nasnet", "pnasnet", "qwen3_vit"}
 
 TORCHVISION = [
     "alexnet",
