@@ -1,5 +1,6 @@
 """A small real data set on disk, decoded, and tiny networks of different kinds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ from PIL import Image
 
 from frostline import backbones, data
 from frostline.compute.bench import Bench
-from frostline.compute.materialise import tapped_pass
+from frostline.compute.materialise import Taps, tapped_pass
 from frostline.compute.sources import PixelSource
 from frostline.store.activations import ActivationStore
+from frostline.terms.activations import View
 from frostline.terms.kernels import Kernels, Mode
 from frostline.terms.recipe import Weights
 
@@ -34,25 +36,26 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def make_bench(stripes: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A function: backbone name -> a bench with the pre-trained pass (here: weights random from a seed)."""
+    """A function: backbone name -> a bench with the passes (here: weights random from seeds), of the first so many views."""
 
-    def make(name: str, keep: bool = True) -> Bench:
+    def make(name: str, keep: bool = True, views: int = 1) -> Bench:
         backbone = backbones.load(name, pretrained=False, size=SIZE)
         folder = tmp_path_factory.mktemp("cache")
         dataset, store = data.build_store(data.read(stripes), data.Geometry.of(backbone.spec), folder)
         labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
         kernels = Kernels(name, SIZE, "cpu", 2, 8, MODE, MODE, 0.01, 0.03)
-        source = PixelSource(store, backbone.spec, MODE)
         cuts = [stage.cut.name for stage in backbone.stages] if keep else []
-        activations = ActivationStore(folder / "activations", None)
-        rows = np.arange(len(labels))
+        activations, rows = ActivationStore(folder / "activations", None), np.arange(len(labels))
+
+        def tap(weights: Weights, view: View) -> Taps:
+            source, kept = PixelSource(store, backbone.spec, MODE, views=(view,)), cuts if weights is Weights.PRETRAINED else []
+            return tapped_pass(backbone, weights, 0, source, rows, dataset.fingerprint, activations, MODE, kept)
+
+        shown = [View(number, number % 2 == 1) for number in range(views)]
         passes = {
-            weights: tapped_pass(
-                backbone, weights, 0, source, rows, dataset.fingerprint, activations, MODE,
-                cuts if weights is Weights.PRETRAINED else [],
-            )
+            weights: replace(tap(weights, shown[0]), further=tuple(tap(weights, view) for view in shown[1:]))
             for weights in (Weights.PRETRAINED, Weights.RANDOM)
-        }  # fmt: skip
-        return Bench(backbone, kernels, store, labels, 2, False, 0, passes)
+        }
+        return Bench(backbone, kernels, store, labels, 2, False, 0, passes, tuple(shown))
 
     return make

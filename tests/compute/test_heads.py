@@ -1,10 +1,15 @@
 """Heads that a solver fits, against scikit-learn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from frostline.compute.heads import best_linear_head, logistic_path, sample_weights
+from frostline.compute import features as features_module
+from frostline.compute import stacked
+from frostline.compute.features import Features, Sample
+from frostline.compute.heads import best_linear_head, logistic_path, predict, sample_weights
 from frostline.compute.stacked import fit_stacked
 
 
@@ -19,7 +24,7 @@ def blobs(n: int = 300, channels: int = 20, classes: int = 3, seed: int = 0):
 @pytest.mark.parametrize("l2", [1.0, 0.01, 1e-4])
 def test_logistic_path_gives_the_probabilities_of_scikit_learn(l2: float) -> None:
     features, labels = blobs()
-    mine = logistic_path(features, labels, 3, (10.0, l2))[-1].probabilities(features)
+    mine = logistic_path(Sample.of(features), labels, 3, (10.0, l2))[-1].probabilities(features)
     standard = (features - features.mean(0)) / features.std(0)
     theirs = LogisticRegression(C=1 / (l2 * len(labels)), max_iter=10_000, tol=1e-8).fit(standard, labels)
     assert np.abs(mine - theirs.predict_proba(standard)).max() < 5e-3
@@ -27,7 +32,7 @@ def test_logistic_path_gives_the_probabilities_of_scikit_learn(l2: float) -> Non
 
 def test_more_channels_than_samples_give_the_same_solution_as_scikit_learn() -> None:
     features, labels = blobs(n=40, channels=200)
-    mine = logistic_path(features, labels, 3, (0.1,))[0].probabilities(features)
+    mine = logistic_path(Sample.of(features), labels, 3, (0.1,))[0].probabilities(features)
     standard = (features - features.mean(0)) / features.std(0)
     theirs = LogisticRegression(C=1 / (0.1 * len(labels)), max_iter=10_000, tol=1e-8).fit(standard, labels)
     assert np.abs(mine - theirs.predict_proba(standard)).max() < 5e-3
@@ -37,7 +42,7 @@ def test_balanced_weights_give_the_solution_of_scikit_learn() -> None:
     features, labels = blobs()
     keep = (labels != 0) | (np.arange(len(labels)) % 5 == 0)
     features, labels = features[keep], labels[keep]
-    mine = logistic_path(features, labels, 3, (0.01,), sample_weights(labels, 3, True))[0].probabilities(features)
+    mine = logistic_path(Sample.of(features), labels, 3, (0.01,), sample_weights(labels, 3, True))[0].probabilities(features)
     standard = (features - features.mean(0)) / features.std(0)
     model = LogisticRegression(C=1 / (0.01 * len(labels)), max_iter=10_000, tol=1e-8, class_weight="balanced")
     assert np.abs(mine - model.fit(standard, labels).predict_proba(standard)).max() < 5e-3
@@ -46,7 +51,7 @@ def test_balanced_weights_give_the_solution_of_scikit_learn() -> None:
 def test_constant_channels_and_absent_classes_are_harmless() -> None:
     features, labels = blobs(classes=2)
     features[:, 0] = 7
-    found = logistic_path(features, labels, 4, (0.01,))[0].probabilities(features)
+    found = logistic_path(Sample.of(features), labels, 4, (0.01,))[0].probabilities(features)
     assert np.isfinite(found).all()
     assert found[:, 2:].max() < 0.01
 
@@ -54,13 +59,59 @@ def test_constant_channels_and_absent_classes_are_harmless() -> None:
 def test_inner_choice_of_strength_prefers_a_strong_penalty_on_noise() -> None:
     generator = np.random.default_rng(0)
     noise, labels = generator.normal(size=(120, 60)).astype(np.float32), generator.integers(0, 2, 120)
-    assert best_linear_head(noise, labels, 2, seed=0).l2 >= 1.0
+    assert best_linear_head(Sample.of(noise), labels, 2, seed=0).l2 >= 1.0
 
 
 def test_stacked_networks_equal_networks_trained_alone() -> None:
     features, labels = blobs()
-    together = fit_stacked(features, labels, 3, [8], [1e-3, 1e-2], 12, seed=0)
-    alone = fit_stacked(features, labels, 3, [8], [1e-3], 12, seed=0)
+    together = fit_stacked(Sample.of(features), labels, 3, [8], [1e-3, 1e-2], 12, seed=0)
+    alone = fit_stacked(Sample.of(features), labels, 3, [8], [1e-3], 12, seed=0)
     # Dropout draws differ between stacked and single networks; the initial weights and the batches do not.
-    assert np.abs(together.probabilities(features)[0] - alone.probabilities(features)[0]).max() < 0.2
-    assert (together.probabilities(features)[1].argmax(1) == labels).mean() > 0.8
+    assert np.abs(together.probabilities(Sample.of(features))[0] - alone.probabilities(Sample.of(features))[0]).max() < 0.2
+    assert (together.probabilities(Sample.of(features))[1].argmax(1) == labels).mean() > 0.8
+
+
+def test_axes_shared_by_all_samples_change_no_solution() -> None:
+    features, labels = blobs()
+    rows = np.arange(0, 300, 2)
+    shared = Features((features,), np.arange(300)).sample(rows)
+    assert shared.axes is not None
+    for strength in (1.0, 1e-3):
+        alone = logistic_path(Sample.of(features[rows]), labels[rows], 3, (10.0, strength))[-1]
+        found = logistic_path(shared, labels[rows], 3, (10.0, strength))[-1]
+        assert np.abs(found.probabilities(features) - alone.probabilities(features)).max() < 5e-3
+
+
+def test_views_of_an_image_are_further_samples_with_its_label() -> None:
+    features, labels = blobs(n=120)
+    other = features + np.random.default_rng(1).normal(size=features.shape).astype(np.float32)
+    views = Features((features, other), np.arange(120)).sample(np.arange(120), views=2)
+    stacked = Sample.of(np.concatenate([features, other]))
+    found = logistic_path(views, labels, 3, (0.01,))
+    expected = logistic_path(stacked, np.tile(labels, 2), 3, (0.01,))
+    assert np.abs(predict(found, views) - predict(expected, Sample.of(features))).max() < 5e-3
+
+
+def test_large_work_arrays_lie_in_a_file_and_give_the_same_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs()
+    memory = logistic_path(Features((features,), np.arange(300)).sample(np.arange(300)), labels, 3)
+    monkeypatch.setattr(features_module, "MAPPED_ABOVE", 1000)
+    monkeypatch.setattr(features_module, "PIECE", 64)
+    sample = Features((features,), np.arange(300), tmp_path).sample(np.arange(300))
+    assert isinstance(sample.buffer(20), np.memmap)
+    mapped = logistic_path(sample, labels, 3)
+    assert (
+        max(np.abs(a.probabilities(features) - b.probabilities(features)).max() for a, b in zip(memory, mapped, strict=True))
+        < 5e-3
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_small_networks_see_the_leading_components_and_fold_them_into_their_first_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs()
+    whole = fit_stacked(Sample.of(features), labels, 3, [16], [1e-2], 20, seed=0)
+    monkeypatch.setattr(stacked, "MOST_COMPONENTS", 8)
+    few = fit_stacked(Sample.of(features), labels, 3, [16], [1e-2], 20, seed=0)
+    assert few.weights[0].shape == whole.weights[0].shape == (1, 20, 16)
+    assert np.linalg.matrix_rank(few.weights[0][0].numpy()) <= 8
+    assert (few.probabilities(Sample.of(features))[0].argmax(1) == labels).mean() > 0.8

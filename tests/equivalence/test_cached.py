@@ -37,6 +37,29 @@ def test_cached_and_uncached_training_agree(make_bench, name: str) -> None:
     assert np.abs(found[0][1] - found[1][1]).max() < 1e-3
 
 
+def test_cached_views_train_as_the_same_views_from_pixels(make_bench) -> None:
+    """Augmentation is not lost: view by view, epoch by epoch the stored prefix gives what the images would."""
+    bench = make_bench("timm/test_efficientnet", views=3)
+    stages = bench.backbone.stage_names
+    recipe = Recipe.parse(f"{stages[0]} .. {stages[-2]}: freeze | {stages[-1]}: tune | head: linear | train: views=3")
+    uncached = replace(bench, passes={w: without_maps(taps) for w, taps in bench.passes.items()}, starts={})
+    rows, validation = np.arange(0, 48, 2), np.arange(1, 48, 2)
+    found, losses = [], []
+    for one, kind in ((bench, ActivationSource), (uncached, PixelSource)):
+        fitted = fit_network(one, recipe, {"lr": "1e-3"}, 4, rows, seed=5)
+        assert isinstance(fitted.source, kind)
+        losses.append(fitted.losses)
+        found.append(predict(fitted.network, one.pixels(), validation, one.kernels.forward))
+    assert np.allclose(losses[0], losses[1], rtol=1e-4)
+    assert np.abs(found[0] - found[1]).max() < 1e-3
+    plain = fit_network(bench, replace(recipe, train=()), {"lr": "1e-3"}, 4, rows, seed=5)
+    assert not np.allclose(plain.losses, losses[0], rtol=1e-3)
+
+
+def without_maps(taps):
+    return replace(taps, maps={}, further=tuple(without_maps(one) for one in taps.further))
+
+
 def test_features_of_a_pass_are_those_of_the_network(make_bench) -> None:
     """A frozen recipe fitted from stored features predicts like the network that is built from it and handed over."""
     bench = make_bench("timm/test_efficientnet")

@@ -170,13 +170,15 @@ class StagedNetwork(nn.Module):
         """The value at every cut, in order, in evaluation mode and without gradients: cut name -> (batch, ...)."""
         return self._tapped(x, {}, {}, set(self.layouts))
 
-    def tap_pooled(self, x: torch.Tensor, keep: Collection[str] = ()) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        """As `tap`, but pooled as the network pools: cut name -> (batch, channels), and the whole values of the cuts in `keep`.
+    def tap_pooled(
+        self, x: torch.Tensor, cuts: Collection[str], keep: Collection[str] = ()
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """The values at `cuts` as the network pools them, cut name -> (batch, channels), and the whole values at those in `keep`.
 
         Pooling while a value is still in the processor's cache costs a fifth of copying it.
         """
         pooled: dict[str, torch.Tensor] = {}
-        whole = self._tapped(x, pooled, self.layouts, set(keep))
+        whole = self._tapped(x, pooled, {name: self.layouts[name] for name in cuts}, set(keep))
         return pooled, whole
 
     @torch.no_grad()

@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from frostline.backbones import LoadedBackbone
+from frostline.compute.features import Features, work_array
 from frostline.compute.heads import LinearHead, class_weights
 from frostline.compute.materialise import Taps
 from frostline.compute.sources import PixelSource
 from frostline.compute.stacked import StackedHeads
-from frostline.data import PixelStore, pixel_features
+from frostline.data import SMALL_SIDE, PixelStore, pixel_features
 from frostline.terms.activations import View
 from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Weights
@@ -53,9 +54,11 @@ class Bench:
         return self.passes[weights]
 
     @cached_property
-    def small_pixels(self) -> FloatArray:
-        """(N, values) of every stored image, shrunk once for all folds."""
-        return pixel_features(self.store, np.arange(self.store.count))
+    def small_pixels(self) -> Features:
+        """Of every stored image, shrunk once for all folds."""
+        rows, folder = np.arange(self.store.count), self.store.path.parent
+        small = work_array((len(rows), SMALL_SIDE**2 * self.store.channels), folder)
+        return Features((pixel_features(self.store, rows, out=small),), rows, folder)
 
     def class_weights(self, rows: IntArray) -> FloatArray | None:
         """(classes,) for a loss over `rows`, or None."""

@@ -11,14 +11,19 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute import heads
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, fitting
+from frostline.compute.features import Sample
 from frostline.compute.new_layers import set_linear
-from frostline.compute.sources import positions
 from frostline.compute.stacked import BATCH, StackedHeads, fit_stacked
 from frostline.terms.recipe import HeadKind, Recipe, Weights
-from frostline.terms.result import FloatArray, IntArray
+from frostline.terms.result import IntArray
 
 MLP_RATES = (3e-4, 1e-3, 3e-3)
 MLP_STEPS = 200  # of 128 images: few images are shown more often
+
+
+def shown_views(recipe: Recipe) -> int:
+    """How many views a frozen trunk shows its head: as the recipe says, else one."""
+    return int(recipe.option("views") or 1)
 
 
 def strengths(configurations: Sequence[str]) -> list[float]:
@@ -26,10 +31,10 @@ def strengths(configurations: Sequence[str]) -> list[float]:
     return [float(name.split("=")[1].split(" ")[0]) for name in configurations]
 
 
-def frozen_features(bench: Bench, recipe: Recipe, backbone: LoadedBackbone) -> FloatArray:
-    """(rows of the pass, channels): what the head of a frozen-trunk recipe sees."""
-    taps = bench.taps(recipe.weights)
-    return np.concatenate([taps.pooled[name] for name in _head_cuts(recipe, backbone)], axis=1)
+def frozen_sample(bench: Bench, recipe: Recipe, rows: IntArray, views: int = 1) -> Sample:
+    """The images `rows` as the head of a frozen-trunk recipe sees them."""
+    cuts = _head_cuts(recipe, fitting(recipe, bench.backbone))
+    return bench.taps(recipe.weights).features(tuple(cuts), len(bench.labels)).sample(rows, views)
 
 
 def _head_cuts(recipe: Recipe, backbone: LoadedBackbone) -> list[str]:
@@ -40,20 +45,21 @@ def _head_cuts(recipe: Recipe, backbone: LoadedBackbone) -> list[str]:
     return cuts if recipe.head.kind is HeadKind.ALL_LAYER else cuts[-1:]
 
 
-def linear_path(bench: Bench, features: FloatArray, rows: IntArray, l2: Sequence[float]) -> list[heads.LinearHead]:
+def linear_path(bench: Bench, sample: Sample, rows: IntArray, l2: Sequence[float]) -> list[heads.LinearHead]:
+    """One head a strength, on the images `rows`."""
     labels = bench.labels[rows]
     weights = heads.sample_weights(labels, bench.classes, bench.balanced)
-    return heads.logistic_path(features, labels, bench.classes, l2, weights)
+    return heads.logistic_path(sample, labels, bench.classes, l2, weights)
 
 
 def small_networks(
-    bench: Bench, recipe: Recipe, features: FloatArray, rows: IntArray, rates: Sequence[float], seed: int
+    bench: Bench, recipe: Recipe, sample: Sample, rows: IntArray, rates: Sequence[float], seed: int
 ) -> StackedHeads:
+    """One network a rate, on the images `rows`."""
     assert recipe.head is not None and recipe.head.width is not None
     hidden = [recipe.head.width] * recipe.head.depth
     epochs = int(recipe.option("epochs") or max(5, round(MLP_STEPS / max(1, len(rows) / BATCH))))
-    labels = bench.labels[rows]
-    return fit_stacked(features, labels, bench.classes, hidden, rates, epochs, seed, bench.class_weights(rows))
+    return fit_stacked(sample, bench.labels[rows], bench.classes, hidden, rates, epochs, seed, bench.class_weights(rows))
 
 
 def start_head(
@@ -87,21 +93,21 @@ def _start(bench: Bench, recipe: Recipe, options: dict[str, str], rows: IntArray
     setting = f"lr={rate}" if small else f"l2={options.get('l2', '')}"
     cuts = tuple(_head_cuts(recipe, backbone))
     chosen = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()
-    key = (backbone.spec.height, recipe.weights, cuts, recipe.head, recipe.option("epochs"), setting, chosen, seed)
+    shown = shown_views(recipe)
+    key = (backbone.spec.height, recipe.weights, cuts, recipe.head, recipe.option("epochs"), setting, shown, chosen, seed)
     if key not in bench.starts:
-        place_of = positions(bench.taps(recipe.weights).rows, len(bench.labels))
-        features = frozen_features(bench, recipe, backbone)[place_of[rows]]
+        sample = frozen_sample(bench, recipe, rows, shown)
         if small:
-            bench.starts[key] = small_networks(bench, recipe, features, rows, [rate], seed)
+            bench.starts[key] = small_networks(bench, recipe, sample, rows, [rate], seed)
         else:
-            bench.starts[key] = _linear(bench, features, rows, options.get("l2"), seed)
+            bench.starts[key] = _linear(bench, sample, rows, options.get("l2"), seed)
     return bench.starts[key]
 
 
-def _linear(bench: Bench, features: FloatArray, rows: IntArray, strength: str | None, seed: int) -> heads.LinearHead:
+def _linear(bench: Bench, sample: Sample, rows: IntArray, strength: str | None, seed: int) -> heads.LinearHead:
     if strength is not None:
         l2 = float(strength)
-        return linear_path(bench, features, rows, [*(s for s in heads.STRENGTHS if s > l2), l2])[-1]
+        return linear_path(bench, sample, rows, [*(s for s in heads.STRENGTHS if s > l2), l2])[-1]
     labels = bench.labels[rows]
     weights = heads.sample_weights(labels, bench.classes, bench.balanced)
-    return heads.best_linear_head(features, labels, bench.classes, seed, weights)
+    return heads.best_linear_head(sample, labels, bench.classes, seed, weights)

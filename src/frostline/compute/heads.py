@@ -6,19 +6,21 @@ All of them take features of a frozen trunk, computed once, and give probabiliti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh
 from scipy.optimize import minimize
 from sklearn.ensemble import RandomForestClassifier
 from threadpoolctl import ThreadpoolController
 
+from frostline.compute.features import PIECE, Sample, principal_axes
 from frostline.terms.result import FloatArray, IntArray
 
 MOST_STEPS = 60  # a strength; separable classes would go on for ever without being told apart any better
+TREES = 100
+MOST_IN_A_TREE = 10_000
 STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
 
 
@@ -60,7 +62,7 @@ def sample_weights(labels: IntArray, classes: int, balanced: bool) -> FloatArray
 
 
 def logistic_path(
-    features: FloatArray,
+    sample: Sample,
     labels: IntArray,
     classes: int,
     strengths: Sequence[float] = STRENGTHS,
@@ -73,47 +75,66 @@ def logistic_path(
     and each strength starts where the stronger one ended.
 
     Args:
-        features: (n, channels); labels: (n,); weights: (n,) that sum to n, or None.
+        sample: n images in V views; labels: (n,); weights: (n,) that sum to n, or None.
 
     Returns:
         one head a strength, in the order of `strengths`, which should fall.
     """
-    mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 1e-6 * max(float(scale.max()), 1e-12), scale, np.inf).astype(np.float32)
-    standard = np.asarray((features - mean) / scale, dtype=np.float32)
-    rotation, spectrum = _principal_axes(standard)
-    rotated = standard @ rotation
-    targets = np.eye(classes, dtype=np.float32)[labels]
-    weight = np.ones(len(labels), np.float32) if weights is None else weights
+    mean, scale = sample.moments()
+    rotated, axes = rotate(sample, mean, scale)
+    spectrum = np.maximum(_mean_squares(rotated), 1e-12)
+    targets = np.tile(np.eye(classes, dtype=np.float32)[labels], (len(sample.views), 1))
+    weight = np.ones(len(sample), np.float32) if weights is None else np.tile(weights, len(sample.views))
     start = np.zeros((rotated.shape[1] + 1, classes), np.float64)
     heads = []
     for l2 in strengths:
         with _threads().limit(limits=1):  # products with so few columns only get slower with more
             start = _solve(rotated, spectrum, targets, weight, l2, start)
-        slopes = (rotation @ start[:-1].astype(np.float32)) / scale[:, None]
+        slopes = (axes @ start[:-1].astype(np.float32)) / scale[:, None]
         bias = start[-1].astype(np.float32) - mean @ slopes
         heads.append(LinearHead(np.ascontiguousarray(slopes.T), bias.astype(np.float32), l2))
     return heads
+
+
+def rotate(sample: Sample, mean: FloatArray, scale: FloatArray, most: int | None = None) -> tuple[FloatArray, FloatArray]:
+    """(V n, r) standardised features along principal axes, and the axes, (channels, r), the least varying first.
+
+    Args:
+        mean, scale: (channels,) as `Sample.moments` gives them; most: keep so many axes, those along which most varies.
+    """
+    if sample.axes is None and sample.channels > len(sample):
+        return _few(sample, mean, scale, most)
+    axes = sample.axes if sample.axes is not None else principal_axes(sample)
+    axes = axes if most is None else np.ascontiguousarray(axes[:, -most:])
+    rotated = sample.buffer(axes.shape[1])
+    for part, values in sample.pieces():
+        rotated[part] = ((values - mean) / scale) @ axes
+    return rotated, axes
+
+
+def _few(sample: Sample, mean: FloatArray, scale: FloatArray, most: int | None) -> tuple[FloatArray, FloatArray]:
+    """With fewer samples than channels the axes come from the smaller Gram matrix, (V n, V n)."""
+    standard = np.concatenate([(values - mean) / scale for _, values in sample.pieces()])
+    spectrum, left = np.linalg.eigh(standard @ standard.T / len(standard))
+    keep = spectrum > max(float(spectrum[-1]), 1e-12) * 1e-6
+    keep[: len(keep) - (most or len(keep))] = False
+    keep[-1] = True
+    axes = standard.T @ left[:, keep] / np.sqrt(np.maximum(spectrum[keep], 1e-12) * len(standard))
+    return standard @ axes, axes
+
+
+def _mean_squares(values: FloatArray) -> FloatArray:
+    """(columns,) of (n, columns), without a second array of that size."""
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(values), PIECE):
+        total += np.square(values[start : start + PIECE]).sum(axis=0, dtype=np.float64)
+    return np.asarray(total / max(1, len(values)), np.float32)
 
 
 @cache
 def _threads() -> ThreadpoolController:
     """The linear algebra libraries of this process, looked for once."""
     return ThreadpoolController()
-
-
-def _principal_axes(standard: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(channels, rank) axes and (rank,) eigenvalues of the second moments of (n, channels), through the smaller Gram matrix."""
-    n, channels = standard.shape
-    if channels <= n:
-        spectrum, axes = eigh(standard.T @ standard / n, driver="evd", overwrite_a=True, check_finite=False)
-    else:
-        spectrum, left = eigh(standard @ standard.T / n, driver="evd", overwrite_a=True, check_finite=False)
-        axes = standard.T @ left / np.sqrt(np.maximum(spectrum, 1e-12) * n)
-    keep = spectrum > max(float(spectrum[-1]), 1e-12) * 1e-6
-    if not keep.any():
-        keep[-1] = True
-    return np.ascontiguousarray(axes[:, keep], np.float32), np.maximum(spectrum[keep], 1e-12).astype(np.float32)
 
 
 def _solve(
@@ -145,27 +166,40 @@ def _solve(
     return np.asarray(found.x.reshape(-1, classes) * scaling, dtype=np.float64)
 
 
-def best_linear_head(
-    features: FloatArray, labels: IntArray, classes: int, seed: int, weights: FloatArray | None = None
-) -> LinearHead:
+def best_linear_head(sample: Sample, labels: IntArray, classes: int, seed: int, weights: FloatArray | None = None) -> LinearHead:
     """One head whose strength was chosen on an inner fifth of the training samples, never on validation samples."""
     order = np.random.default_rng(seed).permutation(len(labels))
     inner, outer = order[: len(order) // 5], order[len(order) // 5 :]
     if len(inner) == 0 or len(np.unique(labels[outer])) < 2:
-        return logistic_path(features, labels, classes, (0.01,), weights)[0]
-    path = logistic_path(features[outer], labels[outer], classes, weights=None if weights is None else weights[outer])
-    losses = [
-        -np.log(np.maximum(head.probabilities(features[inner])[np.arange(len(inner)), labels[inner]], 1e-7)).mean()
-        for head in path
-    ]
+        return logistic_path(sample, labels, classes, (0.01,), weights)[0]
+    path = logistic_path(sample.at(outer), labels[outer], classes, weights=None if weights is None else weights[outer])
+    seen = predict(path, sample.at(inner))
+    losses = [-np.log(np.maximum(one[np.arange(len(inner)), labels[inner]], 1e-7)).mean() for one in seen]
     best = int(np.argmin(losses))
-    return logistic_path(features, labels, classes, STRENGTHS[: best + 1], weights)[best]
+    return logistic_path(sample, labels, classes, STRENGTHS[: best + 1], weights)[best]
 
 
-def forest(train: FloatArray, labels: IntArray, validation: FloatArray, classes: int, seed: int, balanced: bool) -> FloatArray:
-    """(n, classes) probabilities of a random forest of 300 trees; absent classes get zero."""
-    model = RandomForestClassifier(300, random_state=seed, n_jobs=-1, class_weight="balanced" if balanced else None)
-    model.fit(train, labels)
-    probabilities = np.zeros((len(validation), classes), np.float32)
-    probabilities[:, model.classes_] = model.predict_proba(validation)
+def predict(heads: Sequence[LinearHead], sample: Sample) -> FloatArray:
+    """(heads, n, classes) probabilities of the images as view 0 shows them."""
+    shown = replace(sample, views=sample.views[:1])
+    pieces = [np.stack([head.probabilities(values) for head in heads]) for _, values in shown.pieces()]
+    return np.concatenate(pieces, axis=1)
+
+
+def forest(train: Sample, labels: IntArray, wanted: Sample, classes: int, seed: int, balanced: bool) -> FloatArray:
+    """(n, classes) probabilities of a random forest; absent classes get zero.
+
+    A tree sees at most 10,000 images: their number bounds its size.
+    """
+    model = RandomForestClassifier(
+        TREES,
+        random_state=seed,
+        n_jobs=-1,
+        class_weight="balanced" if balanced else None,
+        max_samples=MOST_IN_A_TREE if len(train) > MOST_IN_A_TREE else None,
+    )
+    model.fit(train.filled(), labels)
+    probabilities = np.zeros((len(wanted), classes), np.float32)
+    for part, values in wanted.pieces():
+        probabilities[part, model.classes_] = model.predict_proba(values)
     return probabilities

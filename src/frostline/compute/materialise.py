@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from frostline.backbones import LoadedBackbone
-from frostline.compute.sources import PixelSource
+from frostline.compute.features import PIECE, Features, work_array
+from frostline.compute.sources import PixelSource, positions
 from frostline.compute.train import place, precision
 from frostline.errors import StoreFull
 from frostline.store.activations import ActivationStore, ActivationWriter
-from frostline.terms.activations import ActivationKey, View
+from frostline.terms.activations import ActivationKey
 from frostline.terms.backbone import Cut
 from frostline.terms.identity import digest
 from frostline.terms.kernels import Mode
@@ -22,7 +24,6 @@ from frostline.terms.recipe import Weights
 from frostline.terms.result import FloatArray, IntArray
 
 BATCH = 32
-EVERY_CUT = "*"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +34,40 @@ class Taps:
         rows: (n,) data set indices, in the order of the arrays' first axis.
         pooled: cut name -> (n, channels) fp32.
         maps: cut name -> (n, *shape), memory-mapped; only the cuts that were asked for and fitted the budget.
+        folder: for work arrays that are too large for memory; None keeps them there.
+        further: the same of further views of the images; `maps` of them holds the same cuts.
     """
 
     rows: IntArray
-    pooled: dict[str, FloatArray]
+    pooled: Mapping[str, FloatArray]
     maps: Mapping[str, FloatArray]
+    folder: Path | None = None
+    further: tuple[Taps, ...] = ()
+    _features: dict[tuple[str, ...], Features] = field(default_factory=dict)
+
+    def features(self, cuts: tuple[str, ...], total: int) -> Features:
+        """What a head on the pooled values of `cuts`, side by side, is fitted on.
+
+        Args:
+            total: images of the data set.
+        """
+        if cuts not in self._features:
+            views = tuple(_beside([taps.pooled[cut] for cut in cuts], self.folder) for taps in (self, *self.further))
+            self._features[cuts] = Features(views, positions(self.rows, total), self.folder)
+        return self._features[cuts]
+
+    def views_of(self, cut: str) -> tuple[FloatArray, ...]:
+        """The stored feature maps at `cut` in every view, as far as they are there."""
+        return tuple(taps.maps[cut] for taps in (self, *self.further) if cut in taps.maps)
+
+
+def _beside(columns: Sequence[FloatArray], folder: Path | None) -> FloatArray:
+    if len(columns) == 1:
+        return columns[0]
+    whole = work_array((len(columns[0]), sum(one.shape[1] for one in columns)), folder)
+    for start in range(0, len(whole), PIECE):
+        whole[start : start + PIECE] = np.concatenate([one[start : start + PIECE] for one in columns], axis=1)
+    return whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +81,7 @@ class _Pass:
     rows: IntArray
     data: str
     mode: Mode
+    cuts: tuple[Cut, ...]
 
     def key(self, cut: str, pooled: bool) -> ActivationKey:
         description = self.backbone.description
@@ -60,12 +91,17 @@ class _Pass:
             graph=self.backbone.graph,
             data=digest([self.data, self.rows.tolist()]),
             transform=digest(self.source.spec),
-            view=View(0),
+            view=self.source.views[0],
             size=self.source.spec.height,
             cut=cut,
             pooled=pooled,
             dtype=f"{self.mode}->{'f32' if pooled or self.mode.dtype == 'fp32' else 'f16'}",
         )
+
+    @property
+    def all_pooled(self) -> ActivationKey:
+        """Of the pooled values of all cuts, side by side."""
+        return self.key(f"* {digest([cut.name for cut in self.cuts])}", pooled=True)
 
 
 def tapped_pass(
@@ -78,22 +114,26 @@ def tapped_pass(
     activations: ActivationStore,
     mode: Mode,
     keep: Sequence[str] = (),
+    cuts: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Taps:
     """Run the frozen trunk over `rows` once, or load what an earlier pass with the same keys stored.
 
     Args:
+        source: its first view is what is shown.
         data: fingerprint of the data set.
         keep: names of cuts whose feature maps are stored, most wanted first; those beyond the budget are left out.
+        cuts: those whose pooled values are stored; None for every cut of the backbone.
     """
-    work = _Pass(backbone, weights, seed, source, rows, data, mode)
-    pooled: FloatArray | None = activations.get(work.key(EVERY_CUT, pooled=True))
+    tapped = tuple(cut for cut in backbone.description.cuts if cuts is None or cut.name in cuts)
+    work = _Pass(backbone, weights, seed, source, rows, data, mode, tapped)
+    pooled: FloatArray | None = activations.get(work.all_pooled)
     maps = _stored(work, activations, keep)
     missing = [cut for cut in keep if cut not in maps]
     if pooled is None or missing:
         pooled, made = _run(work, activations, pooled, missing, progress)
         maps |= made
-    return Taps(rows, _columns(backbone.description.cuts, pooled), maps)
+    return Taps(rows, _columns(tapped, pooled), maps, activations.folder)
 
 
 def _stored(work: _Pass, activations: ActivationStore, cuts: Sequence[str]) -> dict[str, FloatArray]:
@@ -123,7 +163,7 @@ def _run(
         writers = _writers(work, activations, missing, stack)
         if rows is not None or writers:
             _fill(work, rows, writers, progress)
-    found = pooled if rows is None else activations.get(work.key(EVERY_CUT, pooled=True))
+    found = pooled if rows is None else activations.get(work.all_pooled)
     kept = rows if found is None else found
     assert kept is not None
     return kept, _stored(work, activations, list(writers))
@@ -136,15 +176,15 @@ def _fill(
     writers: Mapping[str, ActivationWriter],
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    cuts = work.backbone.description.cuts
+    names = [cut.name for cut in work.cuts]
     network = work.backbone.network(work.weights, work.seed).eval()
     place(network, work.mode, work.source.device)
     for start in range(0, len(work.rows), BATCH):
         stop = min(start + BATCH, len(work.rows))
         with precision(work.mode, work.source.device):
-            flat, taps = network.tap_pooled(work.source.batch(work.rows[start:stop], 0), writers)
+            flat, taps = network.tap_pooled(work.source.batch(work.rows[start:stop], 0), names, writers)
         if pooled is not None:
-            pooled[start:stop] = torch.cat([flat[cut.name].float() for cut in cuts], dim=1).cpu().numpy()
+            pooled[start:stop] = torch.cat([flat[name].float() for name in names], dim=1).cpu().numpy()
         for cut, writer in writers.items():
             writer.array[start:stop] = taps[cut].float().cpu().numpy()
         if progress is not None:
@@ -153,9 +193,9 @@ def _fill(
 
 def _pooled_rows(work: _Pass, activations: ActivationStore, stack: contextlib.ExitStack) -> FloatArray:
     """(n, channels of all cuts) to be filled: mapped, so that memory does not grow with the images; in memory on a full disk."""
-    shape = (len(work.rows), sum(cut.channels for cut in work.backbone.description.cuts))
+    shape = (len(work.rows), sum(cut.channels for cut in work.cuts))
     try:
-        return stack.enter_context(activations.writer(work.key(EVERY_CUT, pooled=True), shape, np.float32)).array
+        return stack.enter_context(activations.writer(work.all_pooled, shape, np.float32)).array
     except StoreFull:
         return np.empty(shape, np.float32)
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from frostline.compute.bench import Bench
-from frostline.compute.heads import logistic_path, sample_weights
-from frostline.compute.sources import positions
+from frostline.compute.heads import logistic_path, predict, sample_weights
 from frostline.stats.metrics import score
 from frostline.terms.data import Split
 from frostline.terms.recipe import Weights
@@ -18,13 +17,12 @@ PROBE_STRENGTHS = (1.0, 0.1, 0.01, 1e-3)
 
 def probe_scores(bench: Bench, weights: Weights, cut: str, splits: Sequence[Split], metric: str) -> list[float]:
     """The score on each split, of the strength that is best on average; a description of the features, not a claim."""
-    taps = bench.taps(weights)
-    place_of, features = positions(taps.rows, len(bench.labels)), taps.pooled[cut]
+    features = bench.taps(weights).features((cut,), len(bench.labels))
     scores = np.empty((len(splits), len(PROBE_STRENGTHS)))
     for fold, split in enumerate(splits):
         train, validation = np.asarray(split.train, np.int64), np.asarray(split.validation, np.int64)
         weight = sample_weights(bench.labels[train], bench.classes, bench.balanced)
-        path = logistic_path(features[place_of[train]], bench.labels[train], bench.classes, PROBE_STRENGTHS, weight)
-        seen = features[place_of[validation]]
-        scores[fold] = [score(metric, bench.labels[validation], head.probabilities(seen)) for head in path]
+        path = logistic_path(features.sample(train), bench.labels[train], bench.classes, PROBE_STRENGTHS, weight)
+        seen = predict(path, features.sample(validation))
+        scores[fold] = [score(metric, bench.labels[validation], probabilities) for probabilities in seen]
     return [float(value) for value in scores[:, int(scores.mean(axis=0).argmax())]]

@@ -52,9 +52,14 @@ class PixelSource:
 
 @dataclass(frozen=True, eq=False)
 class ActivationSource:
-    """Stored activations (n, ...) of a frozen prefix; `position` maps a data set index to its row, -1 where it has none."""
+    """Stored activations of a frozen prefix.
 
-    stored: FloatArray
+    Attributes:
+        stored: (n, ...) of each view, shown in turn, one an epoch.
+        position: maps a data set index to its row, -1 where it has none.
+    """
+
+    stored: tuple[FloatArray, ...]
     position: IntArray
     first: int
     mode: Mode
@@ -63,7 +68,7 @@ class ActivationSource:
     def batch(self, rows: IntArray, epoch: int) -> Tensor:
         where = self.position[rows]
         assert (where >= 0).all(), "asked for activations of an image that the prefix never saw"
-        tensor = torch.from_numpy(np.asarray(self.stored[where])).to(self.device).float()
+        tensor = torch.from_numpy(np.asarray(self.stored[epoch % len(self.stored)][where])).to(self.device).float()
         four = tensor.ndim == 4 and self.mode.channels_last
         return tensor.contiguous(memory_format=torch.channels_last) if four else tensor
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from frostline.compute.features import Sample
+from frostline.compute.heads import rotate
 from frostline.compute.new_layers import DROPOUT, PooledHead
 from frostline.terms.result import FloatArray, IntArray
 
 BATCH = 128
+MOST_COMPONENTS = 512  # of the features: further ones cost more than they add (docs/decisions/small-networks.md)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +32,13 @@ class StackedHeads:
     biases: tuple[Tensor, ...]
 
     @torch.no_grad()
-    def probabilities(self, features: FloatArray) -> FloatArray:
-        """(R, n, classes) for (n, channels)."""
-        hidden = torch.from_numpy(np.asarray(features, np.float32)).expand(len(self.weights[0]), -1, -1)
-        return torch.softmax(_forward(hidden, self.weights, self.biases, 0.0), dim=2).numpy()
+    def probabilities(self, sample: Sample) -> FloatArray:
+        """(R, n, classes) of the images as view 0 shows them."""
+        found = []
+        for _, values in replace(sample, views=sample.views[:1]).pieces():
+            hidden = torch.from_numpy(values).expand(len(self.weights[0]), -1, -1)
+            found.append(torch.softmax(_forward(hidden, self.weights, self.biases, 0.0), dim=2).numpy())
+        return np.concatenate(found, axis=1)
 
     @torch.no_grad()
     def copy_into(self, module: nn.Module, which: int) -> None:
@@ -45,7 +51,7 @@ class StackedHeads:
 
 
 def fit_stacked(
-    features: FloatArray,
+    sample: Sample,
     labels: IntArray,
     classes: int,
     hidden: Sequence[int],
@@ -56,16 +62,31 @@ def fit_stacked(
 ) -> StackedHeads:
     """One network a rate, all from the same initial weights and shown the same batches; AdamW, warm-up, cosine.
 
+    Wide features are seen through their 512 leading principal components, all scaled alike.
+
     Args:
-        features: (n, channels); labels: (n,).
+        sample: n images in V views, shown in turn, one an epoch; labels: (n,).
     """
-    mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 1e-6 * max(float(scale.max()), 1e-12), scale, np.inf)
-    inputs = torch.from_numpy(np.asarray((features - mean) / scale, np.float32))
-    targets = torch.from_numpy(np.asarray(labels, np.int64))
-    layers = _initial([features.shape[1], *hidden, classes], len(rates), seed)
-    _optimise(layers, inputs, targets, rates, epochs, seed, class_weights)
-    return _fold(layers, torch.from_numpy(np.asarray(mean, np.float32)), torch.from_numpy(np.asarray(scale, np.float32)))
+    inputs, first, mean = _inputs(sample)
+    layers = _initial([inputs.shape[2], *hidden, classes], len(rates), seed)
+    _optimise(layers, inputs, torch.from_numpy(np.asarray(labels, np.int64)), rates, epochs, seed, class_weights)
+    return _fold(layers, first, torch.from_numpy(mean))
+
+
+def _inputs(sample: Sample) -> tuple[Tensor, Tensor, FloatArray]:
+    """What the first layer sees, (V, n, r); the map to it from centred features, (channels, r); their mean, (channels,)."""
+    mean, scale = sample.moments()
+    if sample.channels > MOST_COMPONENTS:
+        seen, axes = rotate(sample, mean, scale, MOST_COMPONENTS)
+        unit = max(float(np.sqrt(np.mean([np.square(row).mean() for row in seen]))), 1e-6)
+        seen /= unit
+        first = axes / scale[:, None] / unit
+    else:
+        seen, first = sample.buffer(sample.channels), np.diag(1 / scale)
+        for part, values in sample.pieces():
+            seen[part] = (values - mean) / scale
+    shaped = torch.from_numpy(seen).view(len(sample.views), len(sample.rows), -1)
+    return shaped, torch.from_numpy(np.ascontiguousarray(first, np.float32)), mean
 
 
 Layers = list[list[tuple[nn.Parameter, nn.Parameter]]]  # [layer][network] -> (inputs, outputs), (1, outputs)
@@ -92,16 +113,17 @@ def _optimise(
 ) -> None:
     groups = [{"params": [p for layer in layers for p in layer[index]], "lr": rate} for index, rate in enumerate(rates)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
-    steps = epochs * math.ceil(len(inputs) / BATCH)
+    steps = epochs * math.ceil(inputs.shape[1] / BATCH)
     plan = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / max(1, steps))))
     generator = torch.Generator().manual_seed(seed)
     weight = None if class_weights is None else torch.from_numpy(np.asarray(class_weights, np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(inputs), generator=generator).split(BATCH):
+        for epoch in range(epochs):
+            shown = inputs[epoch % len(inputs)]
+            for rows in torch.randperm(len(shown), generator=generator).split(BATCH):
                 weights, biases = _stack(layers)
-                logits = _forward(inputs[rows].expand(len(rates), -1, -1), weights, biases, DROPOUT)
+                logits = _forward(shown[rows].expand(len(rates), -1, -1), weights, biases, DROPOUT)
                 repeated = targets[rows].expand(len(rates), -1).reshape(-1)
                 loss = nn.functional.cross_entropy(logits.reshape(-1, logits.shape[2]), repeated, weight=weight)
                 optimizer.zero_grad(set_to_none=True)
@@ -125,9 +147,9 @@ def _forward(hidden: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]
 
 
 @torch.no_grad()
-def _fold(layers: Layers, mean: Tensor, scale: Tensor) -> StackedHeads:
-    """The standardisation moved into the first layer."""
+def _fold(layers: Layers, first: Tensor, mean: Tensor) -> StackedHeads:
+    """The map of the features, (channels, r), moved into the first layer."""
     weights, biases = _stack(layers)
-    weights[0] = weights[0] / scale[:, None]
+    weights[0] = first @ weights[0]
     biases[0] = biases[0] - (mean @ weights[0])[:, None]
     return StackedHeads(tuple(weights), tuple(biases))

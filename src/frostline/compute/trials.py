@@ -13,10 +13,9 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute import heads
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, build, count_trained, fitting
-from frostline.compute.frozen import frozen_features, linear_path, small_networks, start_head, strengths
+from frostline.compute.frozen import frozen_sample, linear_path, shown_views, small_networks, start_head, strengths
 from frostline.compute.sources import ActivationSource, Source, positions
 from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
-from frostline.terms.activations import View
 from frostline.terms.data import Split
 from frostline.terms.recipe import HeadKind, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
@@ -100,16 +99,14 @@ def subset(rows: IntArray, labels: IntArray, count: int | None, seed: int) -> In
 def _frozen(bench: Bench, trial: Trial, rows: IntArray, validation: IntArray) -> Result:
     recipe, head = trial.recipe, trial.recipe.head
     assert head is not None
-    features = frozen_features(bench, recipe, fitting(recipe, bench.backbone))
-    place_of = positions(bench.taps(recipe.weights).rows, len(bench.labels))
-    train_x, validation_x = features[place_of[rows]], features[place_of[validation]]
+    train, seen = frozen_sample(bench, recipe, rows, shown_views(recipe)), frozen_sample(bench, recipe, validation)
     if head.kind is HeadKind.MLP:
-        networks = small_networks(bench, recipe, train_x, rows, strengths(trial.configurations), trial.seed)
+        networks = small_networks(bench, recipe, train, rows, strengths(trial.configurations), trial.seed)
         trained = sum(w[0].numel() + b[0].numel() for w, b in zip(networks.weights, networks.biases, strict=True))
-        return Result(trial, Outcome.DONE, validation, networks.probabilities(validation_x), trained_parameters=trained)
-    path = linear_path(bench, train_x, rows, strengths(trial.configurations))
-    probabilities = np.stack([one.probabilities(validation_x) for one in path])
-    return Result(trial, Outcome.DONE, validation, probabilities, trained_parameters=path[0].weight.size + path[0].bias.size)
+        return Result(trial, Outcome.DONE, validation, networks.probabilities(seen), trained_parameters=trained)
+    path = linear_path(bench, train, rows, strengths(trial.configurations))
+    trained = path[0].weight.size + path[0].bias.size
+    return Result(trial, Outcome.DONE, validation, heads.predict(path, seen), trained_parameters=trained)
 
 
 def _pixels(bench: Bench, trial: Trial, rows: IntArray, validation: IntArray) -> Result:
@@ -121,12 +118,10 @@ def pixel_probabilities(
     bench: Bench, recipe: Recipe, configurations: Sequence[str], rows: IntArray, wanted: IntArray, seed: int
 ) -> FloatArray:
     """(configurations, len(wanted), classes) of a classifier on down-sampled pixels that was fitted on `rows`."""
-    pixels = bench.small_pixels
-    train_x, wanted_x = pixels[rows], pixels[wanted]
+    train, seen = bench.small_pixels.sample(rows), bench.small_pixels.sample(wanted)
     if recipe.pixels == "forest":
-        return heads.forest(train_x, bench.labels[rows], wanted_x, bench.classes, seed, bench.balanced)[None]
-    path = linear_path(bench, train_x, rows, strengths(configurations))
-    return np.stack([one.probabilities(wanted_x) for one in path])
+        return heads.forest(train, bench.labels[rows], seen, bench.classes, seed, bench.balanced)[None]
+    return heads.predict(linear_path(bench, train, rows, strengths(configurations)), seen)
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -195,12 +190,12 @@ def source_for(bench: Bench, recipe: Recipe, network: TransferNetwork, backbone:
     first = network.frozen_prefix
     if first and recipe.weights in bench.passes:
         taps = bench.taps(recipe.weights)
-        stored = taps.maps.get(backbone.stages[first - 1].cut.name)
-        if stored is not None:
+        stored = taps.views_of(backbone.stages[first - 1].cut.name)[: shown_views(recipe)]
+        if stored:
             place_of = positions(taps.rows, len(bench.labels))
             return ActivationSource(stored, place_of, first, bench.kernels.train, bench.kernels.device)
-    shown = int(recipe.option("views") or len(bench.views))
-    return bench.pixels(bench.views[:shown] if first == 0 else (View(0),), training=True)
+    shown = shown_views(recipe) if first else int(recipe.option("views") or len(bench.views))
+    return bench.pixels(bench.views[:shown], training=True)
 
 
 def as_options(configuration: str) -> dict[str, str]:

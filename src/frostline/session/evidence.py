@@ -15,7 +15,6 @@ from frostline.terms.evidence import Evidence, Fate, Probe
 from frostline.terms.recipe import Family, Recipe, Weights
 from frostline.terms.verdict import Interval
 
-MOST_CUTS = 12
 PROBE_SHARE = 0.25  # of the time that is left, or of a search that has no limit: probes between the stages are a luxury
 LEAST_LEFT_S = 5.0
 
@@ -41,7 +40,7 @@ def _probes(work: Work, lane: Lane) -> list[Probe]:
     stages = {stage.cut.name: stage.name for stage in lane.backbone.stages}
     total = lane.backbone.description.cuts[-1].flops or 1
     depths = {cut.name: cut.flops / total for cut in lane.backbone.description.cuts}
-    extra = _between(work, lane, [cut for cut in depths if cut not in stages])
+    extra = _between(work, lane)
     return [
         Probe(lane.name, weights.value, cut, stages.get(cut), depths[cut], mean_interval(scores, _folds(work)))
         for (weights, cut), scores in sorted((known | extra).items(), key=lambda item: (item[0][0], depths[item[0][1]]))
@@ -71,13 +70,11 @@ def _stage_probes(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[floa
     return found
 
 
-def _between(work: Work, lane: Lane, cuts: list[str]) -> dict[tuple[Weights, str], list[float]]:
-    room = max(0, MOST_CUTS - len(lane.backbone.stages))
-    chosen = [cuts[round(place)] for place in np.linspace(0, len(cuts) - 1, min(room, len(cuts)))] if cuts else []
+def _between(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[float]]:
     left = work.clock.left(LEAST_LEFT_S)
     until = work.clock.elapsed() + PROBE_SHARE * (work.clock.elapsed() if left is None else max(0.0, left))
     found: dict[tuple[Weights, str], list[float]] = {}
-    for cut in dict.fromkeys(chosen):
+    for cut in lane.between:
         for weights in (Weights.PRETRAINED, Weights.RANDOM):
             if weights in lane.bench.passes and work.clock.elapsed() < until:
                 found[weights, cut] = probe_scores(lane.bench, weights, cut, work.splits, work.settings.metric)

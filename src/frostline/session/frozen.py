@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 from frostline.compute.bench import Bench
 from frostline.compute.frozen import MLP_RATES
-from frostline.compute.heads import STRENGTHS
-from frostline.compute.materialise import tapped_pass
+from frostline.compute.heads import STRENGTHS, TREES
+from frostline.compute.materialise import Taps, tapped_pass
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.ranking import tell_ranking
-from frostline.session.work import Lane, Work, with_pass
+from frostline.session.work import Lane, Phase, Work, with_pass
 from frostline.strategy.families import Line
+from frostline.terms.activations import View
 from frostline.terms.data import Split
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Action, Family, HeadKind, Weights
@@ -107,7 +110,7 @@ def configurations(line: Line) -> tuple[str, ...]:
     """The settings that one trial of a frozen-trunk line evaluates together."""
     recipe = line.recipe
     if recipe.pixels == "forest":
-        return ("trees=300",)
+        return (f"trees={TREES}",)
     if recipe.head is not None and recipe.head.kind is HeadKind.MLP:
         rate = recipe.option("lr")
         return (f"lr={rate}",) if rate else tuple(f"lr={rate:g}" for rate in MLP_RATES)
@@ -117,7 +120,7 @@ def configurations(line: Line) -> tuple[str, ...]:
 
 def _pass(work: Work, lane: Lane, weights: Weights) -> None:
     keep = boundaries(lane) if weights is Weights.PRETRAINED else []
-    lane.bench = run_pass(work, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}")
+    lane.bench = run_pass(work, lane, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}")
 
 
 def boundaries(lane: Lane) -> list[str]:
@@ -139,22 +142,33 @@ def _prefix(line: Line, names: tuple[str, ...]) -> int:
     return line.recipe.frozen_prefix(names)
 
 
-def run_pass(work: Work, bench: Bench, weights: Weights, rows: IntArray, keep: list[str], name: str) -> Bench:
-    """`bench` with the taps of one pass over `rows`."""
-    with work.phase(name, len(rows), "images") as phase:
-        taps = tapped_pass(
-            bench.backbone,
-            weights,
-            work.settings.seed,
-            bench.pixels(),
-            rows,
-            work.dataset.fingerprint,
-            work.activations,
-            bench.kernels.forward,
-            keep,
-            phase.done,
-        )
-        missing = len(keep) - len(taps.maps)
+def run_pass(work: Work, lane: Lane, bench: Bench, weights: Weights, rows: IntArray, keep: list[str], name: str) -> Bench:
+    """`bench` with the taps of one pass over `rows` for each view that a recipe asks for."""
+    shown = bench.views[: lane.views] if weights is Weights.PRETRAINED else bench.views[:1]
+    with work.phase(name, len(rows) * len(shown), "images") as phase:
+        passes = []
+        for number, view in enumerate(shown):
+            passes.append(_one_view(work, lane, bench, weights, rows, keep, view, partial(_done, phase, number * len(rows))))
+        missing = len(keep) - len(passes[0].maps)
         if missing:
             phase.note = f"{missing} of {len(keep)} feature maps did not fit the cache and are computed again"
-    return with_pass(bench, weights, taps)
+    return with_pass(bench, weights, replace(passes[0], further=tuple(passes[1:])))
+
+
+def _one_view(
+    work: Work,
+    lane: Lane,
+    bench: Bench,
+    weights: Weights,
+    rows: IntArray,
+    keep: list[str],
+    view: View,
+    progress: Callable[[int, int], None],
+) -> Taps:
+    source, kernels, seed = bench.pixels((view,)), bench.kernels.forward, work.settings.seed
+    data, cuts = work.dataset.fingerprint, lane.tapped
+    return tapped_pass(bench.backbone, weights, seed, source, rows, data, work.activations, kernels, keep, cuts, progress)
+
+
+def _done(phase: Phase, before: int, done: int, total: int) -> None:
+    phase.done(before + done)

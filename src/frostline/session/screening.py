@@ -113,7 +113,7 @@ def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
         lane.screen = bench
         return
     name = f"pretrained pass at {bench.backbone.spec.height} px, {lane.name}"
-    lane.screen = run_pass(work, bench, Weights.PRETRAINED, rows, boundaries(lane), name)
+    lane.screen = run_pass(work, lane, bench, Weights.PRETRAINED, rows, boundaries(lane), name)
 
 
 def _first_entries(work: Work, deep: list[tuple[Lane, Line]]) -> list[Entry]:

@@ -10,6 +10,8 @@ import numpy as np
 
 from frostline.backbones import LoadedBackbone
 from frostline.compute.bench import Bench
+from frostline.compute.build import fitting
+from frostline.compute.frozen import shown_views
 from frostline.compute.materialise import Taps
 from frostline.data import PixelStore
 from frostline.session.clock import Clock
@@ -25,6 +27,8 @@ from frostline.terms.recipe import Weights
 from frostline.terms.result import IntArray
 from frostline.terms.settings import Settings
 from frostline.terms.trial import Budget, Trial
+
+MOST_PROBED = 12  # cuts of a backbone
 
 
 @dataclass
@@ -45,6 +49,26 @@ class Lane:
     @property
     def name(self) -> str:
         return self.backbone.name
+
+    @property
+    def between(self) -> list[str]:
+        """Cuts between the stages, evenly spread, at which probes show how the features grow."""
+        ends = {stage.cut.name for stage in self.backbone.stages}
+        cuts = [cut.name for cut in self.backbone.cuts if cut.name not in ends]
+        room = min(len(cuts), max(0, MOST_PROBED - len(ends)))
+        return list(dict.fromkeys(cuts[round(place)] for place in np.linspace(0, len(cuts) - 1, room))) if cuts else []
+
+    @property
+    def tapped(self) -> list[str]:
+        """Cuts whose pooled values a pass keeps: where a stage of some recipe ends, and those of the probes."""
+        ends = {stage.cut.name for line in self.lines for stage in fitting(line.recipe, self.backbone).stages}
+        ends |= {stage.cut.name for stage in self.backbone.stages} | set(self.between)
+        return [cut.name for cut in self.backbone.cuts if cut.name in ends]
+
+    @property
+    def views(self) -> int:
+        """How many views of each image a frozen trunk is run over."""
+        return max((shown_views(line.recipe) for line in self.lines), default=1)
 
 
 @dataclass
