@@ -94,12 +94,13 @@ def test_views_of_an_image_are_further_samples_with_its_label() -> None:
 
 def test_large_work_arrays_lie_in_a_file_and_give_the_same_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = blobs()
-    memory = logistic_path(Features((features,), np.arange(300)).sample(np.arange(300)), labels, 3)
+    strengths = (1.0, 0.1, 0.01)
+    memory = logistic_path(Features((features,), np.arange(300)).sample(np.arange(300)), labels, 3, strengths)
     monkeypatch.setattr(features_module, "MAPPED_ABOVE", 1000)
     monkeypatch.setattr(features_module, "PIECE", 64)
     sample = Features((features,), np.arange(300), tmp_path).sample(np.arange(300))
     assert isinstance(sample.buffer(20), np.memmap)
-    mapped = logistic_path(sample, labels, 3)
+    mapped = logistic_path(sample, labels, 3, strengths)
     assert (
         max(np.abs(a.probabilities(features) - b.probabilities(features)).max() for a, b in zip(memory, mapped, strict=True))
         < 5e-3

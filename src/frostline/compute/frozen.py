@@ -59,7 +59,8 @@ def small_networks(
     assert recipe.head is not None and recipe.head.width is not None
     hidden = [recipe.head.width] * recipe.head.depth
     epochs = int(recipe.option("epochs") or max(5, round(MLP_STEPS / max(1, len(rows) / BATCH))))
-    return fit_stacked(sample, bench.labels[rows], bench.classes, hidden, rates, epochs, seed, bench.class_weights(rows))
+    weights, dtype = bench.class_weights(rows), bench.kernels.forward.dtype
+    return fit_stacked(sample, bench.labels[rows], bench.classes, hidden, rates, epochs, seed, weights, dtype)
 
 
 def start_head(

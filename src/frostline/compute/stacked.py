@@ -59,6 +59,7 @@ def fit_stacked(
     epochs: int,
     seed: int,
     class_weights: FloatArray | None = None,
+    dtype: str = "fp32",
 ) -> StackedHeads:
     """One network a rate, all from the same initial weights and shown the same batches; AdamW, warm-up, cosine.
 
@@ -66,10 +67,11 @@ def fit_stacked(
 
     Args:
         sample: n images in V views, shown in turn, one an epoch; labels: (n,).
+        dtype: `bf16` for mixed precision, where the machine is faster in it.
     """
     inputs, first, mean = _inputs(sample)
     layers = _initial([inputs.shape[2], *hidden, classes], len(rates), seed)
-    _optimise(layers, inputs, torch.from_numpy(np.asarray(labels, np.int64)), rates, epochs, seed, class_weights)
+    _optimise(layers, inputs, torch.from_numpy(np.asarray(labels, np.int64)), rates, epochs, seed, class_weights, dtype)
     return _fold(layers, first, torch.from_numpy(mean))
 
 
@@ -110,6 +112,7 @@ def _optimise(
     epochs: int,
     seed: int,
     class_weights: FloatArray | None,
+    dtype: str,
 ) -> None:
     groups = [{"params": [p for layer in layers for p in layer[index]], "lr": rate} for index, rate in enumerate(rates)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
@@ -123,7 +126,8 @@ def _optimise(
             shown = inputs[epoch % len(inputs)]
             for rows in torch.randperm(len(shown), generator=generator).split(BATCH):
                 weights, biases = _stack(layers)
-                logits = _forward(shown[rows].expand(len(rates), -1, -1), weights, biases, DROPOUT)
+                with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
+                    logits = _forward(shown[rows].expand(len(rates), -1, -1), weights, biases, DROPOUT).float()
                 repeated = targets[rows].expand(len(rates), -1).reshape(-1)
                 loss = nn.functional.cross_entropy(logits.reshape(-1, logits.shape[2]), repeated, weight=weight)
                 optimizer.zero_grad(set_to_none=True)
