@@ -18,7 +18,7 @@ from benchmarks.networks import NETWORKS, Classifier
 from benchmarks.peers.common import Row
 
 BATCH = 32
-WARM_UP, STEPS = 2, 6  # batches before and while the time is taken
+WARM_UP, STEPS = 2, 8  # batches before and while the time is taken; two workers deliver in pairs
 
 
 @dataclass(frozen=True)
@@ -132,23 +132,22 @@ def predict(model: Classifier, batches: Iterable[tuple[Tensor, Tensor]], how: Ho
     return torch.cat(found).numpy()
 
 
-def image_s(images: Images, workers: int, work: Callable[[Tensor, Tensor], object], steps: int = STEPS) -> float:
-    """Seconds an image of `work` on batches, decoding included, over `steps` batches after a warm-up."""
-    begun = 0.0
-    for number, (shown, labels) in enumerate(loader(images, workers, draws=(WARM_UP + steps) * BATCH), 1 - WARM_UP):
+def image_s(images: Images, workers: int, work: Callable[[Tensor, Tensor], object], steps: int) -> float:
+    """Seconds an image of `work` on batches, decoding included: the median over pairs of batches, after a warm-up."""
+    ends = []
+    for shown, labels in loader(images, workers, draws=(WARM_UP + steps) * BATCH):
         work(shown, labels)
-        if number == 0:
-            begun = time.perf_counter()
-    return (time.perf_counter() - begun) / (steps * BATCH)
+        ends.append(time.perf_counter())
+    return float(np.median(np.diff(ends[WARM_UP - 1 :: 2]))) / (2 * BATCH)
 
 
-def train_image_s(model: Classifier, images: Images, how: How, steps: int = STEPS) -> float:
+def train_image_s(model: Classifier, images: Images, how: How, steps: int) -> float:
     optimizer = optimizer_of(how.placed(model), 1e-4)
     model.train()
     return image_s(images, how.workers, lambda shown, labels: step(model, shown, labels, optimizer, how), steps)
 
 
-def forward_image_s(model: Classifier, images: Images, how: How, steps: int = STEPS) -> float:
+def forward_image_s(model: Classifier, images: Images, how: How, steps: int) -> float:
     return image_s(images, how.workers, lambda shown, labels: predict(model, [(shown, labels)], how), steps)
 
 

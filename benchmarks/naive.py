@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.data import Rows, from_run, from_seed
-from benchmarks.loops import How, Images, fastest, forward_image_s, loader, predict, train, train_image_s, transform
+from benchmarks.loops import STEPS, How, Images, fastest, forward_image_s, loader, predict, train, train_image_s, transform
 from benchmarks.networks import NETWORKS, Classifier, Kind, classifier, units, whole
 from benchmarks.panel import Item, items, load, scale, stage_ends
 from benchmarks.peers.common import scores
@@ -46,6 +46,7 @@ class Setup:
     kernels: `plain` (fp32 NCHW) or `best`, whichever is the fastest here.
     flip: whether mirrored images are shown in training.
     workers: processes that decode; None: whichever of 0 and 2 is faster.
+    steps: batches that are timed for each kind of work.
     """
 
     network: str
@@ -56,6 +57,7 @@ class Setup:
     flip: bool = True
     workers: int | None = None
     seed: int = 0
+    steps: int = STEPS
 
     def model(self, kind: Kind, classes: int) -> Classifier:
         return classifier(self.network, self.weights, self.ends, kind, classes, self.size, self.seed)
@@ -111,7 +113,7 @@ def _tested(setup: Setup, rows: Rows, model: Classifier, how: How) -> dict[str, 
 
 def choose(setup: Setup, model: Classifier, images: Images) -> How:
     """The fastest kernels that are allowed, then the faster way of decoding."""
-    measure = functools.partial(train_image_s, model, images, steps=3)
+    measure = functools.partial(train_image_s, model, images, steps=max(2, setup.steps // 2))
     kernels = BEST if setup.kernels == "best" else PLAIN
     chosen = fastest(kernels, measure) if len(kernels) > 1 else kernels[0]
     workers = WORKERS if setup.workers is None else (setup.workers,)
@@ -184,7 +186,8 @@ class Meter:
             how = self._how(not any(kind.trained) and not kind.head.startswith("conv"))
             shown = self.setup.images(self.rows, training=True)
             plain = self.setup.images(self.rows, training=False)
-            self.measured[kind] = train_image_s(model, shown, how), forward_image_s(model, plain, how)
+            steps = self.setup.steps
+            self.measured[kind] = train_image_s(model, shown, how, steps), forward_image_s(model, plain, how, steps)
         return self.measured[kind]
 
     def _how(self, frozen: bool) -> How:

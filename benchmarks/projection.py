@@ -59,11 +59,18 @@ def remaining_projected(epoch_s: Sequence[float], epochs: int) -> float:
 
 
 def table(costs: Sequence[Cost]) -> str:
-    """One line a recipe: measured ms an image x images x epochs x folds x settings = hours."""
-    heads = f"{'ms/image':>9} {'images':>7} {'epochs':>6} {'folds':>5} {'settings':>8} {'hours':>8}  recipe"
-    lines = [
-        f"{1000 * cost.train_image_s:9.1f} {cost.images:7,} {cost.epochs:6} {cost.folds:5} {cost.settings:8}"
-        f" {cost.seconds / 3600:8.2f}  {cost.recipe}"
+    """One line a recipe with every factor: folds x settings x (epochs x images x ms + validation x ms forward + fit)."""
+    head = ("ms", "images", "epochs", "ms fwd", "validation", "fit s", "folds", "settings", "hours", "recipe")
+    rows = [
+        (
+            f"{1000 * cost.train_image_s:.1f}", cost.images, cost.epochs, f"{1000 * cost.forward_image_s:.1f}", cost.validation,
+            f"{cost.fit_s:.1f}", cost.folds, cost.settings, f"{cost.seconds / 3600:.3f}", cost.recipe,
+        )
         for cost in costs
-    ]
-    return "\n".join([heads, *lines, f"{'':40} {sum(cost.seconds for cost in costs) / 3600:8.2f}  together"])
+    ]  # fmt: skip
+    together = f"{sum(cost.seconds for cost in costs) / 3600:.3f} hours together"
+    return "\n".join([*(_line(row) for row in (head, *rows)), together])
+
+
+def _line(cells: Sequence[object]) -> str:
+    return " ".join([*(f"{cell!s:>10}" for cell in cells[:-1]), str(cells[-1])])

@@ -120,4 +120,4 @@ def report(
         ],
     }
     job.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"{name} {version}: {training_s:.1f} s of training, accuracy {found['accuracy']:.4f}, AUROC {found['auroc']}")
+    print(f"{name} {version}: {training_s:.1f} s of training, accuracy {found['accuracy']:.3f}, AUROC {found['auroc'] or 0:.3f}")
