@@ -1,0 +1,1 @@
+"""Runs against peers, a naive loop and lower bounds; everything is printed as a ratio."""

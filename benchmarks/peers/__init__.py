@@ -1,0 +1,1 @@
+"""One script per peer, each run by the Python of an environment of its own."""
