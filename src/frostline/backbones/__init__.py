@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from frostline.backbones.catalogue import available as available
+    from frostline.backbones.fold import folded as folded
     from frostline.backbones.loaded import LoadedBackbone as LoadedBackbone
     from frostline.backbones.loading import load as load
     from frostline.backbones.network import StagedNetwork as StagedNetwork
@@ -20,10 +21,11 @@ _HOMES = {
     "StagePart": "network",
     "StagedNetwork": "network",
     "available": "catalogue",
+    "folded": "fold",
     "load": "loading",
     "pool": "pooling",
 }
-__all__ = ["LoadedBackbone", "StagePart", "StagedNetwork", "available", "load", "pool"]
+__all__ = ["LoadedBackbone", "StagePart", "StagedNetwork", "available", "folded", "load", "pool"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from frostline.backbones import LoadedBackbone
+from frostline.backbones import LoadedBackbone, folded
 from frostline.compute.features import PIECE, Features, work_array
 from frostline.compute.sources import PixelSource, positions
 from frostline.compute.train import place, precision
@@ -177,7 +177,7 @@ def _fill(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     names = [cut.name for cut in work.cuts]
-    network = work.backbone.network(work.weights, work.seed).eval()
+    network = folded(work.backbone.network(work.weights, work.seed), {*names, *writers})
     place(network, work.mode, work.source.device)
     for start in range(0, len(work.rows), BATCH):
         stop = min(start + BATCH, len(work.rows))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from frostline.backbones import folded
 from frostline.compute.build import TransferNetwork, parameter_groups
 from frostline.compute.sources import Source
 from frostline.terms.kernels import Mode
@@ -178,11 +179,18 @@ def place(model: nn.Module, mode: Mode, device: str) -> None:
 @torch.no_grad()
 def predict(model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, batch: int = 64) -> FloatArray:
     """(len(rows), classes) probabilities in evaluation mode, view 0."""
-    model.eval()
+    network = _for_evaluation(model.eval(), mode)
     found = []
     for start in range(0, len(rows), batch):
         inputs = source.batch(rows[start : start + batch], 0)
         with precision(mode, inputs.device.type):
-            logits = model.resume(inputs, source.first)
+            logits = network.resume(inputs, source.first)
         found.append(torch.softmax(logits.float(), dim=1).cpu().numpy())
     return np.concatenate(found)
+
+
+def _for_evaluation(model: TransferNetwork, mode: Mode) -> TransferNetwork:
+    """The same function with normalisation folded away; it shares the head with `model`."""
+    twin = TransferNetwork(folded(model.trunk), model.head, model.actions, model.every_stage).eval()
+    place(twin, mode, str(next(model.parameters()).device))
+    return twin
