@@ -1,0 +1,82 @@
+"""A search as a user starts it, and what its folder says about where the time went."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from frostline.store.results import ResultStore
+from frostline.terms.result import Result
+
+FIXED = ("read images", "load backbones", "probe kernels")
+FIRST = ("decode", "pretrained pass", "random pass", "fit heads")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run.
+
+    Attributes:
+        wall_s: of the command, start-up included. phases: seconds of each part, as frostline wrote them down.
+    """
+
+    folder: Path
+    wall_s: float
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def fixed_s(self) -> float:
+        """Reading the folder, taking the backbone apart, probing kernels."""
+        return self._of(FIXED)
+
+    @property
+    def first_verdict_s(self) -> float:
+        """Decoding, both passes and every frozen-trunk recipe on all folds."""
+        return sum(value for name, value in self.phases.items() if name.startswith(FIRST) and " at " not in name)
+
+    def _of(self, names: tuple[str, ...]) -> float:
+        return sum(value for name, value in self.phases.items() if name.startswith(names))
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "verdict.json").read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def config(self) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def results(self) -> list[Result]:
+        return list(ResultStore(self.folder / "results").load_all().values())
+
+
+def search(data: Path, backbone: str, out: Path, options: Sequence[str] = (), avx2: bool = False) -> Record:
+    """Run `frostline search DATA -b BACKBONE -o OUT ...` in a process of its own; its output is shown.
+
+    Raises:
+        subprocess.CalledProcessError: it did not end well.
+    """
+    command = [sys.executable, "-m", "frostline", "search", str(data), "-b", backbone, "-o", str(out), *options]
+    environment = os.environ | ({"ATEN_CPU_CAPABILITY": "avx2"} if avx2 else {})
+    print("$", *(f"'{word}'" if " " in word else word for word in ["frostline", *command[3:]]), flush=True)
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
+    return read(out, time.perf_counter() - begun)
+
+
+def read(folder: Path, wall_s: float | None = None) -> Record:
+    """The record of a run that is there."""
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    seconds = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["seconds"]
+    return Record(folder, seconds if wall_s is None else wall_s, dict(facts["phases"]))
