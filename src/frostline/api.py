@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from frostline.report.facts import RunFacts
     from frostline.session import Handover, Listener, Work
     from frostline.store.run_folder import RunFolder
+    from frostline.terms.kernels import Kernels
     from frostline.terms.recipe import Recipe
 
 DEMO_BACKBONE = "demo/efficientnet_lite0"
@@ -381,10 +382,15 @@ def _facts(work: Work) -> RunFacts:
         versions=(("python", platform.python_version()), *((name, version(name)) for name in SHOWN_VERSIONS)),
         phases=tuple(work.phases.items()),
         command=_command(work),
-        kernels=tuple(kernels),
+        kernels=(*kernels, *(note for lane in work.lanes for note in _kernel_notes(lane.bench.kernels))),
         cores=os.cpu_count() or 1,
         stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
     )
+
+
+def _kernel_notes(kernels: Kernels) -> list[tuple[str, str]]:
+    where = f"{kernels.backbone} at {kernels.size} px"
+    return [(f"{where}, threads", str(kernels.threads)), *((f"{where}, tried", note) for note in kernels.notes)]
 
 
 def _command(work: Work) -> str:

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from frostline.backbones.network import StagedNetwork as StagedNetwork
     from frostline.backbones.network import StagePart as StagePart
     from frostline.backbones.pooling import pool as pool
+    from frostline.backbones.straight import StraightTaps as StraightTaps
 
 _HOMES = {
     "LoadedBackbone": "loaded",
     "StagePart": "network",
     "StagedNetwork": "network",
+    "StraightTaps": "straight",
     "available": "catalogue",
     "folded": "fold",
     "load": "loading",
     "pool": "pooling",
 }
-__all__ = ["LoadedBackbone", "StagePart", "StagedNetwork", "available", "folded", "load", "pool"]
+__all__ = ["LoadedBackbone", "StagePart", "StagedNetwork", "StraightTaps", "available", "folded", "load", "pool"]
 
 
 def __getattr__(name: str) -> Any:

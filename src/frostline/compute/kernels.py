@@ -1,128 +1,276 @@
-"""Which precision and memory format are fastest here: measured for a second or two, forward and training apart."""
+"""Which precision, memory format and number of threads are fastest here: measured for seconds, forward and training apart."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
 import torch
 
-from frostline.backbones import LoadedBackbone
+from frostline.backbones import LoadedBackbone, folded
 from frostline.compute.build import build
-from frostline.compute.train import place, precision
+from frostline.compute.compiled import compiler, tap_with
+from frostline.compute.machine import seconds, settle, thread_counts, wide_vectors
+from frostline.compute.train import for_evaluation, place, precision
 from frostline.terms.kernels import Kernels, Mode
 from frostline.terms.recipe import Recipe
 
-PROBE_IMAGES = 8
+BATCH = 32  # images of a training step, and of a batch of the pass
+SIZES = (BATCH, 16, 8, 4, 2)  # images that a probe shows at once: the most that its time allows
+THREADS_S, FORWARD_S, TRAIN_S = 0.8, 1.2, 3.0  # for the probes of one backbone at one size
+REPEATS = 2  # after the first run, which warms up
 HOPELESS = 2.0  # a mode this much slower on its first try is not tried again
+GAIN = 0.95  # another mode must take less than this share of the time: ties go to the first
+TINY_S = 0.02  # a batch that takes less may lose more than it gains by several threads
+WORTH_COMPILING_S = 1200.0  # of a pass: then building the code to see what it brings costs a few per cent
+AGREES = {"fp32": 1e-4, "bf16": 5e-2}  # relative difference of compiled pooled values: what rounding explains
+
+Probe = Callable[[int], float]  # images -> seconds of one run over them
 
 
 @dataclass(frozen=True)
-class _Timing:
+class Timing:
+    """What the probes of one kind found."""
+
     mode: Mode
     seconds: float  # an image
 
 
-def available_devices() -> tuple[str, ...]:
-    """What this machine can compute on, the fastest first."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    return tuple(name for name, found in there.items() if found)
+def probe_kernels(
+    backbone: LoadedBackbone, classes: int, device: str, *, batch: int = BATCH, threads: int | None = None, images: int = 0
+) -> Kernels:
+    """The fastest modes for `backbone` at its specification's size; torch's threads are then set as they were found.
 
+    Times forward passes and training steps of the whole network on random pixels, for about five seconds: what is not tried
+    within that is not taken. Machines are noisy: the best repetition counts, and ties within a few per cent go to fp32.
 
-def choose_device(asked: str) -> str:
-    """`asked`, or for `auto` the first of cuda, mps and cpu that is there."""
-    return available_devices()[0] if asked == "auto" else asked
-
-
-def probe_kernels(backbone: LoadedBackbone, classes: int, device: str, batch: int = 32) -> Kernels:
-    """The fastest modes for `backbone` at its specification's size.
-
-    Times forward passes and training steps of the whole network on random pixels. Machines are noisy: the best of two
-    repetitions counts, and ties within a few per cent go to fp32.
+    Args:
+        threads: of the run, where they are settled; None to try some.
+        images: of a pass of the trunk; compiled code is tried only where a pass is long enough to pay for it.
     """
     modes = candidates(device)
-    forward = _fastest(lambda mode: _forward_timer(backbone, classes, mode, device), modes)
-    training = _fastest(lambda mode: _training_timer(backbone, classes, mode, device), modes)
+    notes: list[str] = []
+    if threads is None:
+        threads = _probe_threads(backbone, classes, modes[0], device, notes)
+    settle(device, threads)
+    forward = fastest(modes, lambda mode: _forward_probe(backbone, classes, mode, device), FORWARD_S)
+    steps = [mode for mode in modes if mode.dtype != "fp16"]  # which would need its loss scaled
+    training = fastest(steps, lambda mode: _training_probe(backbone, classes, mode, device), TRAIN_S)
+    forward = compiled_if_it_pays(backbone, forward, device, images, notes)
     return Kernels(
         backbone.name,
         backbone.spec.height,
         device,
-        torch.get_num_threads(),
+        threads,
         batch,
         forward.mode,
         training.mode,
         forward.seconds,
         training.seconds,
+        tuple(notes),
     )
 
 
-def _fastest(timer: Callable[[Mode], Callable[[], None]], modes: Sequence[Mode]) -> _Timing:
-    best: _Timing | None = None
-    for mode in modes:
-        run = timer(mode)
-        first = _seconds(run)  # also the warm-up
-        if best is not None and first / PROBE_IMAGES > HOPELESS * best.seconds:
-            continue
-        seconds = min(_seconds(run) for _ in range(2)) / PROBE_IMAGES
-        if best is None or seconds < 0.95 * best.seconds:
-            best = _Timing(mode, seconds)
-    assert best is not None
+# --- choosing -----------------------------------------------------------------------------------------------------------
+
+
+def fastest(
+    modes: Sequence[Mode],
+    prepare: Callable[[Mode], Probe],
+    limit_s: float,
+    now: Callable[[], float] = time.perf_counter,
+) -> Timing:
+    """The fastest of `modes`, as far as they are tried within `limit_s`; the first always is.
+
+    Args:
+        prepare: makes the probe of a mode. now: seconds on some clock.
+    """
+    until = now() + limit_s
+    images, taken = first_timing(prepare(modes[0]), len(modes), until, now)
+    best = Timing(modes[0], taken)
+    for mode in modes[1:]:
+        if now() >= until:
+            break
+        probe = prepare(mode)
+        first = probe(images)  # also the warm-up
+        taken = first / images if first / images > HOPELESS * best.seconds else _best(probe, images, first, until, now)
+        if taken < GAIN * best.seconds:
+            best = Timing(mode, taken)
     return best
 
 
+def first_timing(probe: Probe, modes: int, until: float, now: Callable[[], float]) -> tuple[int, float]:
+    """How many images to show at once so that so many modes can be tried in time, and the seconds an image of this one."""
+    few, left = SIZES[-1], until - now()
+    taken = probe(few)
+    if now() >= until:
+        return few, taken / few
+    taken = probe(few)
+    runs = 2 * modes  # a warm-up and at least one repetition
+    images = next((count for count in SIZES if taken / few * count * runs <= left), few)
+    if images > few and now() < until:
+        taken = probe(images)
+    return images, _best(probe, images, taken, until, now)
+
+
+def _best(probe: Probe, images: int, first: float, until: float, now: Callable[[], float]) -> float:
+    """Seconds an image: the least of `first` and the repetitions that there is time for."""
+    found = first
+    for _ in range(REPEATS):
+        if now() < until:
+            found = min(found, probe(images))
+    return found / images
+
+
+def fewest_threads(times: dict[int, float]) -> int:
+    """The number of threads that is fastest; the smaller one where another gains next to nothing."""
+    least = min(times.values())
+    return min(count for count, taken in times.items() if taken <= least / GAIN)
+
+
+def pays(images: int, saved_s: float, compile_s: float) -> bool:
+    """Compiled code, built anew for each pass, saves more than building it takes."""
+    return images * saved_s > compile_s
+
+
 def candidates(device: str) -> tuple[Mode, ...]:
-    """Modes worth a probe: bf16 only where a bare matrix product is faster in it (a processor without such instructions
-    emulates it, many times slower)."""
-    full, half = (_product_s(dtype, device) for dtype in (torch.float32, torch.bfloat16))
-    modes = (Mode("fp32", True), Mode("fp32", False))
-    return (*modes, Mode("bf16", True)) if half < full else modes
+    """Modes worth a probe, the plainest first and the most promising next.
+
+    bf16 only where there are instructions for it and a bare matrix product is faster in it (a processor without them emulates
+    it, many times slower); fp16 on cuda devices without bf16, for passes only.
+    """
+    plain, contiguous = Mode("fp32", True), Mode("fp32", False)
+    half = half_precision(device)
+    return (plain, contiguous) if half is None else (plain, Mode(half, True), contiguous)
+
+
+def half_precision(device: str) -> str | None:
+    """The half precision worth a try there."""
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device == "cpu" and not wide_vectors():
+        return None
+    try:
+        full, half = (_product_s(dtype, device) for dtype in (torch.float32, torch.bfloat16))
+    except (RuntimeError, TypeError):  # as an mps device of an old system says that it has no bf16
+        return None
+    return "bf16" if half < full else None
 
 
 def _product_s(dtype: torch.dtype, device: str) -> float:
-    """Seconds for one product of two 512 x 512 matrices, the best of three."""
+    """Seconds for one product of two 512 x 512 matrices, the best of four."""
     matrix = torch.ones(512, 512, dtype=dtype, device=device)
-    return min(_seconds(lambda: matrix @ matrix) for _ in range(4))
+    return min(seconds(lambda: matrix @ matrix, device) for _ in range(4))
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+# --- measuring ----------------------------------------------------------------------------------------------------------
 
 
-def _images(backbone: LoadedBackbone, mode: Mode, device: str) -> torch.Tensor:
-    images = torch.rand(PROBE_IMAGES, *backbone.input_size, generator=torch.Generator().manual_seed(0)).to(device)
+def _probe_threads(backbone: LoadedBackbone, classes: int, mode: Mode, device: str, notes: list[str]) -> int:
+    if device != "cpu":
+        return torch.get_num_threads()
+    counts, until = list(thread_counts()), time.perf_counter() + THREADS_S
+    settle(device, counts[0])
+    if counts == [1]:
+        return 1
+    probe = _forward_probe(backbone, classes, mode, device)
+    images, taken = first_timing(probe, len(counts), until, time.perf_counter)
+    times = {counts[0]: taken}
+    if counts[0] > 1 and BATCH * times[counts[0]] < TINY_S:
+        counts.append(1)
+    for count in counts[1:]:
+        if time.perf_counter() < until:
+            settle(device, count)
+            times[count] = _best(probe, images, probe(images), until, time.perf_counter)
+    if len(times) > 1:
+        notes.append("images/s by threads: " + ", ".join(f"{count}: {1 / taken:.0f}" for count, taken in times.items()))
+    return fewest_threads(times)
+
+
+def _images(backbone: LoadedBackbone, mode: Mode, device: str, count: int) -> torch.Tensor:
+    images = torch.rand(count, *backbone.input_size, generator=torch.Generator().manual_seed(0)).to(device)
     return images.contiguous(memory_format=torch.channels_last) if mode.channels_last else images
 
 
-def _forward_timer(backbone: LoadedBackbone, classes: int, mode: Mode, device: str) -> Callable[[], None]:
-    model = build(Recipe.parse("all: freeze | head: linear"), backbone, classes)
-    place(model, mode, device)
-    images = _images(backbone, mode, device)
+def _forward_probe(backbone: LoadedBackbone, classes: int, mode: Mode, device: str) -> Probe:
+    model = build(Recipe.parse("all: freeze | head: linear"), backbone, classes).to(device)
+    model = for_evaluation(model, mode)
 
-    def run() -> None:
+    def probe(count: int) -> float:
+        images = _images(backbone, mode, device, count)
         with torch.no_grad(), precision(mode, device):
-            model.eval()(images)
+            return seconds(lambda: model(images), device)
 
-    return run
+    return probe
 
 
-def _training_timer(backbone: LoadedBackbone, classes: int, mode: Mode, device: str) -> Callable[[], None]:
+def _training_probe(backbone: LoadedBackbone, classes: int, mode: Mode, device: str) -> Probe:
     model = build(Recipe.parse("all: tune | head: linear"), backbone, classes)
     place(model, mode, device)
-    images = _images(backbone, mode, device)
+    model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
-    targets = torch.zeros(PROBE_IMAGES, dtype=torch.long, device=device)
 
-    def run() -> None:
-        model.train()
+    def step(images: torch.Tensor, targets: torch.Tensor) -> None:
         with precision(mode, device):
             loss = torch.nn.functional.cross_entropy(model(images).float(), targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
 
-    return run
+    def probe(count: int) -> float:
+        images, targets = _images(backbone, mode, device, count), torch.zeros(count, dtype=torch.long, device=device)
+        return seconds(lambda: step(images, targets), device)
+
+    return probe
+
+
+def compiled_if_it_pays(backbone: LoadedBackbone, eager: Timing, device: str, images: int, notes: list[str]) -> Timing:
+    """`eager`, or the same mode compiled: tried only for passes that are long enough, kept only if it pays for itself."""
+    if device != "cpu" or images * eager.seconds < WORTH_COMPILING_S or eager.mode.dtype not in AGREES or compiler() is None:
+        return eager
+    tried = try_compiled(backbone, eager.mode, device)
+    if tried.error:
+        notes.append(f"compiled code was not built: {tried.error}")
+        return eager
+    kept = pays(images, tried.saved_s, tried.compile_s) and tried.difference <= AGREES[eager.mode.dtype]
+    notes.append(
+        f"compiled code: built in {tried.compile_s:.0f} s, saves {images * tried.saved_s:.0f} s of {images * eager.seconds:.0f} s"
+        f" a pass, differs by {tried.difference:.0e}: {'used' if kept else 'not used'}"
+    )
+    return Timing(replace(eager.mode, compiled=True), eager.seconds - tried.saved_s) if kept else eager
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What compiling the tapped pass brought.
+
+    Attributes:
+        saved_s: an image. difference: the largest relative one of the pooled values of a cut.
+        error: what the compiler said, else empty.
+    """
+
+    compile_s: float = 0.0
+    saved_s: float = 0.0
+    difference: float = 0.0
+    error: str = ""
+
+
+@torch.no_grad()
+def try_compiled(backbone: LoadedBackbone, mode: Mode, device: str, batch: int = BATCH) -> Tried:
+    """Build the compiled pass of `backbone` and compare it with the plain one, in time and in values."""
+    cuts = [stage.cut.name for stage in backbone.stages]
+    network = folded(backbone.network(), cuts)
+    place(network, mode, device)
+    plain, compiled = (tap_with(network, one, cuts, (), batch) for one in (mode, replace(mode, compiled=True)))
+    images = _images(backbone, mode, device, batch)
+    with precision(mode, device):
+        compile_s = seconds(lambda: compiled(images), device)
+        error = getattr(compiled, "error", "")
+        if error:
+            return Tried(error=error)
+        (one, _), (other, _) = plain(images), compiled(images)
+        pairs = [(seconds(lambda: plain(images), device), seconds(lambda: compiled(images), device)) for _ in range(5)]
+    difference = max(float((one[cut] - other[cut]).norm() / one[cut].norm()) for cut in cuts)
+    return Tried(compile_s, median(before - after for before, after in pairs) / batch, difference)

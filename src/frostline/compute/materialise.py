@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from frostline.backbones import LoadedBackbone, folded
+from frostline.compute.compiled import tap_with
 from frostline.compute.features import PIECE, Features, work_array
 from frostline.compute.sources import PixelSource, positions
 from frostline.compute.train import place, precision
@@ -179,10 +180,11 @@ def _fill(
     names = [cut.name for cut in work.cuts]
     network = folded(work.backbone.network(work.weights, work.seed), {*names, *writers})
     place(network, work.mode, work.source.device)
+    tap = tap_with(network, work.mode, names, writers, BATCH)
     for start in range(0, len(work.rows), BATCH):
         stop = min(start + BATCH, len(work.rows))
         with precision(work.mode, work.source.device):
-            flat, taps = network.tap_pooled(work.source.batch(work.rows[start:stop], 0), names, writers)
+            flat, taps = tap(work.source.batch(work.rows[start:stop], 0))
         if pooled is not None:
             pooled[start:stop] = torch.cat([flat[name].float() for name in names], dim=1).cpu().numpy()
         for cut, writer in writers.items():

@@ -164,9 +164,9 @@ def _step(
 
 def precision(mode: Mode, device: str) -> contextlib.AbstractContextManager[object]:
     """Mixed precision where the mode asks for it."""
-    if mode.dtype == "bf16":
-        return torch.autocast(device, dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+    if mode.dtype == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device, dtype=torch.bfloat16 if mode.dtype == "bf16" else torch.float16)
 
 
 def place(model: nn.Module, mode: Mode, device: str) -> None:
@@ -179,7 +179,7 @@ def place(model: nn.Module, mode: Mode, device: str) -> None:
 @torch.no_grad()
 def predict(model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, batch: int = 64) -> FloatArray:
     """(len(rows), classes) probabilities in evaluation mode, view 0."""
-    network = _for_evaluation(model.eval(), mode)
+    network = for_evaluation(model.eval(), mode)
     found = []
     for start in range(0, len(rows), batch):
         inputs = source.batch(rows[start : start + batch], 0)
@@ -189,7 +189,7 @@ def predict(model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, 
     return np.concatenate(found)
 
 
-def _for_evaluation(model: TransferNetwork, mode: Mode) -> TransferNetwork:
+def for_evaluation(model: TransferNetwork, mode: Mode) -> TransferNetwork:
     """The same function with normalisation folded away; it shares the head with `model`."""
     twin = TransferNetwork(folded(model.trunk), model.head, model.actions, model.every_stage).eval()
     place(twin, mode, str(next(model.parameters()).device))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from frostline.compute.machine import settings_restored
 from frostline.errors import AllTrialsFailed
 from frostline.session.clock import Clock, StopRequested
 from frostline.session.close import Finished, Handover, Keep, close, verdict_now, write_down
@@ -44,7 +45,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
         AlreadyFinished: the run folder holds the final verdict of this search.
     """
     clock = Clock(request.time_s)
-    with stoppable(clock, listener):
+    with stoppable(clock, listener), settings_restored():
         try:
             work = prepare(request, listener, clock, version)
         except StopRequested:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from frostline import backbones, data
-from frostline.compute.kernels import choose_device, probe_kernels
+from frostline.compute.kernels import probe_kernels
+from frostline.compute.machine import choose_device, settings_restored
 from frostline.planning.planner import tasks
 from frostline.session.outlook import detectable, panel_of, scale_of
 from frostline.session.prepare import MOST_CACHE_BYTES, at_size, check, lines_of, read, size_of, told_apart
@@ -42,7 +43,8 @@ def plan(request: Request) -> Plan:
     scale = scale_of(splits, classes)
     lines = [lines_of(request, backbone) for backbone in sized]
     device = choose_device(request.device)
-    kernels = [probe_kernels(backbone, classes, device) for backbone in sized]
+    with settings_restored():
+        kernels = [probe_kernels(backbone, classes, device, images=scale.pool) for backbone in sized]
     panels = [panel_of(*one) for one in zip([b.description for b in sized], kernels, lines, strict=True)]
     truth = truth_of(dataset)
     cache = request.cache_bytes if request.cache_bytes is not None else _cache(request.out)

@@ -15,7 +15,8 @@ from frostline import backbones, data
 from frostline.backbones import LoadedBackbone
 from frostline.compute.bench import Bench
 from frostline.compute.build import check_fits, fitting
-from frostline.compute.kernels import available_devices, choose_device, probe_kernels
+from frostline.compute.kernels import probe_kernels
+from frostline.compute.machine import available_devices, choose_device, settle
 from frostline.errors import FrostlineError, OptionError, RecipeError, nearest
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
@@ -100,7 +101,8 @@ def _assemble(
     ledger = Ledger(results, listener, labels, settings.metric, results.load_all())
     free = shutil.disk_usage(folder.path).free
     budget = min(MOST_CACHE_BYTES, free // 2) if settings.cache_bytes is None else settings.cache_bytes
-    kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, len(dataset.classes), settings))
+    classes, pool = len(dataset.classes), len(plan.pool)
+    kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, classes, settings, pool))
     flip, reason = _flip(request, dataset)
     lanes = []
     for order, (backbone, store, own) in enumerate(zip(sized, stores, lines, strict=True)):
@@ -278,17 +280,23 @@ def _pixels(
     return found
 
 
-def _kernels(folder: RunFolder, sized: Sequence[LoadedBackbone], classes: int, settings: Settings) -> list[Kernels]:
-    return [kernels_for(folder, backbone, classes, settings) for backbone in sized]
+def _kernels(folder: RunFolder, sized: Sequence[LoadedBackbone], classes: int, settings: Settings, images: int) -> list[Kernels]:
+    return [kernels_for(folder, backbone, classes, settings, images) for backbone in sized]
 
 
-def kernels_for(folder: RunFolder, backbone: LoadedBackbone, classes: int, settings: Settings) -> Kernels:
-    """Those written down when the run started, or a probe now that is then written down."""
+def kernels_for(folder: RunFolder, backbone: LoadedBackbone, classes: int, settings: Settings, images: int = 0) -> Kernels:
+    """Those written down when the run started, or a probe now that is then written down; torch is set accordingly.
+
+    Args:
+        images: of a pass of the trunk, where it may be long enough for compiled code.
+    """
     known = [build(Kernels, entry) for entry in folder.section("kernels") or []]
     for kernels in known:
         if (kernels.backbone, kernels.size) == (backbone.name, backbone.spec.height):
+            settle(kernels.device, kernels.threads)
             return kernels
-    probed = probe_kernels(backbone, classes, settings.device)
+    threads = known[0].threads if known else None  # the same for everything in a run
+    probed = probe_kernels(backbone, classes, settings.device, threads=threads, images=images)
     folder.write_section("kernels", [*known, probed])
     return probed
 

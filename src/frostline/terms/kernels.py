@@ -10,14 +10,17 @@ class Mode:
     """A precision and a memory format.
 
     Attributes:
-        dtype: `fp32` or `bf16` (mixed: weights stay fp32).
+        dtype: `fp32`, `bf16` or `fp16` (mixed: weights stay fp32).
+        compiled: the pass of the frozen trunk runs compiled code; everything else runs as it is.
     """
 
     dtype: str = "fp32"
     channels_last: bool = True
+    compiled: bool = False
 
     def __str__(self) -> str:
-        return f"{self.dtype} {'channels_last' if self.channels_last else 'contiguous'}"
+        compiled = " compiled" if self.compiled else ""
+        return f"{self.dtype} {'channels_last' if self.channels_last else 'contiguous'}{compiled}"
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,10 @@ class Kernels:
     """The fastest modes found for one backbone at one size, forward and training apart.
 
     Attributes:
-        forward_s, train_s: seconds an image, whole network, measured.
+        threads: of torch, for the whole run.
         batch: images a step.
+        forward_s, train_s: seconds an image, whole network, measured.
+        notes: what else was tried, and what it would have brought.
     """
 
     backbone: str
@@ -38,3 +43,4 @@ class Kernels:
     train: Mode
     forward_s: float
     train_s: float
+    notes: tuple[str, ...] = ()
