@@ -15,7 +15,7 @@ from frostline.compute.trials import as_options, fit_network, pixel_probabilitie
 from frostline.session.clock import TimeUp
 from frostline.session.evidence import gather_evidence
 from frostline.session.finals import refit_s
-from frostline.session.work import Lane, Work
+from frostline.session.work import Lane, Opening, Work
 from frostline.stats.decide import DecideSettings, decide
 from frostline.stats.sealed import with_test
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
@@ -68,7 +68,7 @@ def verdict_now(work: Work, interim: bool) -> Verdict:
         interim=interim,
     )
     verdict = decide(work.ledger.results, work.truth, work.candidates(), settings)
-    return replace(verdict, test_opened_at=work.opened_at)
+    return replace(verdict, test_opened_at=work.opened.at if work.opened else None)
 
 
 def write_down(work: Work, verdict: Verdict) -> None:
@@ -91,7 +91,8 @@ def close(work: Work, keep: Keep) -> Finished:
         evidence = gather_evidence(work, handover.network, handover.lane, handover.recipe, handover.seed)
     write_evidence(work.folder.evidence_path, evidence)
     if work.plan.sealed:
-        verdict = _open_test(work, verdict, handover) if work.opened_at is None else _opened_before(work, verdict)
+        same = work.opened is None or work.opened.by(verdict.chosen)
+        verdict = _open_test(work, verdict, handover) if same else _opened_before(work, verdict)
     verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
     write_down(work, verdict)
     return Finished(work, verdict, evidence, handover)
@@ -128,9 +129,16 @@ def _refit(work: Work, line: Line, configuration: str, reserve_s: float | None =
 
 
 def _open_test(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
-    """The sealed images, looked at once, by the chosen model and its rivals."""
+    """The sealed images, looked at once, by the chosen model and its rivals.
+
+    An earlier start that was killed while it looked left its decision: the same decision looks with the same weights, and
+    what it sees is what the earlier start would have written down.
+    """
     rivals = _rivals(work, verdict, handover)
-    opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+    opened_at = work.opened.at if work.opened else datetime.now(UTC).isoformat(timespec="seconds")
+    chosen = verdict.chosen
+    work.opened = Opening(opened_at, chosen.backbone, chosen.recipe, chosen.configuration)
+    work.folder.write_section("opened", work.opened)
     write_verdict(work.folder.verdict_path, replace(verdict, interim=True, test_opened_at=opened_at))  # before it is looked at
     rows = np.asarray(work.plan.sealed, np.int64)
     truth = work.truth
@@ -143,7 +151,7 @@ def _open_test(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
 def _opened_before(work: Work, verdict: Verdict) -> Verdict:
     """A decision made after the sealed images were seen is scored by cross-validation, which is what `verdict` holds."""
     work.notes.append("The test set had been opened before this decision was made, so it is not opened again.")
-    return replace(verdict, test_opened_at=work.opened_at, notes=(*verdict.notes, work.notes[-1]))
+    return replace(verdict, notes=(*verdict.notes, work.notes[-1]))
 
 
 def _rivals(work: Work, verdict: Verdict, handover: Handover) -> dict[str, Callable[[IntArray], FloatArray]]:

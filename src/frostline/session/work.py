@@ -25,6 +25,7 @@ from frostline.terms.recipe import Weights
 from frostline.terms.result import IntArray
 from frostline.terms.settings import Settings
 from frostline.terms.trial import Budget, Trial
+from frostline.terms.verdict import Row
 
 
 @dataclass
@@ -47,6 +48,20 @@ class Lane:
         return self.backbone.name
 
 
+@dataclass(frozen=True)
+class Opening:
+    """When the sealed test set was opened, and by which decision; what an older run did not write down is empty."""
+
+    at: str
+    backbone: str = ""
+    recipe: str = ""
+    configuration: str = ""
+
+    def by(self, row: Row) -> bool:
+        """Whether `row` is what was chosen then."""
+        return (self.backbone, self.recipe, self.configuration) == (row.backbone, row.recipe, row.configuration)
+
+
 @dataclass
 class Work:
     """The state of one search.
@@ -54,8 +69,9 @@ class Work:
     Attributes:
         inner: part of the common fold's training images held out of them: screening never sees what the fold judges with.
         splits: the folds in use: a short time leaves out repeats of the plan's.
-        opened_at: when an earlier start of this run opened the sealed test set; None: it is sealed.
+        opened: by an earlier start of this run: its sealed test set is sealed no more; None: it is.
         notes: sentences for the report; not_run: what time or memory did not allow.
+        cache_told: that stored activations found no room was said.
         phases: seconds spent in each.
     """
 
@@ -71,9 +87,10 @@ class Work:
     store: PixelStore
     splits: list[Split]
     inner: Split
-    opened_at: str | None = None
+    opened: Opening | None = None
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
+    cache_told: bool = False
     phases: dict[str, float] = field(default_factory=dict)
 
     @property
