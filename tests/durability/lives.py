@@ -155,7 +155,8 @@ def kept(out: Path) -> Kept:
 def opened_at(out: Path) -> str | None:
     if not (out / "config.yaml").exists():
         return None
-    return (yaml.safe_load((out / "config.yaml").read_text()).get("opened") or {}).get("at")
+    at: str | None = yaml.safe_load((out / "config.yaml").read_text()).get("opened")
+    return at
 
 
 def _identity(path: Path) -> tuple[int, int, str]:

@@ -121,8 +121,7 @@ def pixel_probabilities(
     bench: Bench, recipe: Recipe, configurations: Sequence[str], rows: IntArray, wanted: IntArray, seed: int
 ) -> FloatArray:
     """(configurations, len(wanted), classes) of a classifier on down-sampled pixels that was fitted on `rows`."""
-    pixels = bench.small_pixels
-    train_x, wanted_x = pixels[rows], pixels[wanted]
+    train_x, wanted_x = bench.small_pixels(rows), bench.small_pixels(wanted)
     if recipe.pixels == "forest":
         return heads.forest(train_x, bench.labels[rows], wanted_x, bench.classes, seed, bench.balanced)[None]
     path = linear_path(bench, train_x, rows, strengths(configurations))

@@ -20,7 +20,7 @@ from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolder
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.request import Request
-from frostline.session.work import Lane, Opening, Work
+from frostline.session.work import Lane, Work
 from frostline.stats.metrics import METRICS, default_metric
 from frostline.store.activations import ActivationStore
 from frostline.store.records import read_verdict, write_splits
@@ -70,7 +70,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         if before is not None and not before.interim and not damaged:
             raise AlreadyFinished
         work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
-        work.opened = _opened(folder, before)
+        work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.notes += damaged
         return work
     except FrostlineError:
@@ -96,14 +96,6 @@ def _verdict_before(folder: RunFolder) -> tuple[Verdict | None, list[str]]:
         except RunFolderError:
             damaged.append(f"{path.name} was missing or damaged and was made again.")
     return found, damaged
-
-
-def _opened(folder: RunFolder, before: Verdict | None) -> Opening | None:
-    """Who opened the test set; the run's configuration is asked first, because verdicts are written over."""
-    written = folder.section("opened")
-    if written is not None:
-        return build(Opening, written)
-    return Opening(before.test_opened_at) if before is not None and before.test_opened_at else None
 
 
 def _assemble(

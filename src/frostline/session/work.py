@@ -25,7 +25,6 @@ from frostline.terms.recipe import Weights
 from frostline.terms.result import IntArray
 from frostline.terms.settings import Settings
 from frostline.terms.trial import Budget, Trial
-from frostline.terms.verdict import Row
 
 
 @dataclass
@@ -48,20 +47,6 @@ class Lane:
         return self.backbone.name
 
 
-@dataclass(frozen=True)
-class Opening:
-    """When the sealed test set was opened, and by which decision; what an older run did not write down is empty."""
-
-    at: str
-    backbone: str = ""
-    recipe: str = ""
-    configuration: str = ""
-
-    def by(self, row: Row) -> bool:
-        """Whether `row` is what was chosen then."""
-        return (self.backbone, self.recipe, self.configuration) == (row.backbone, row.recipe, row.configuration)
-
-
 @dataclass
 class Work:
     """The state of one search.
@@ -69,7 +54,7 @@ class Work:
     Attributes:
         inner: part of the common fold's training images held out of them: screening never sees what the fold judges with.
         splits: the folds in use: a short time leaves out repeats of the plan's.
-        opened: by an earlier start of this run: its sealed test set is sealed no more; None: it is.
+        opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
         notes: sentences for the report; not_run: what time or memory did not allow.
         cache_told: that stored activations found no room was said.
         phases: seconds spent in each.
@@ -87,7 +72,7 @@ class Work:
     store: PixelStore
     splits: list[Split]
     inner: Split
-    opened: Opening | None = None
+    opened_at: str | None = None
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
     cache_told: bool = False

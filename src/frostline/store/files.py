@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from frostline.errors import room_in
+from frostline.errors import no_room, room_in
 
 TEMPORARY = ".tmp"
 
@@ -35,6 +36,16 @@ def write_text(path: Path, text: str) -> None:
     """`text` as UTF-8 in `path`, atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def require_room(folder: Path, needed: int) -> None:
+    """Nothing, if the disk of `folder` has `needed` bytes free.
+
+    Raises:
+        DiskFull: it has not: what cannot be done again is not begun.
+    """
+    if shutil.disk_usage(folder).free < needed:
+        raise no_room(folder, f"{needed:,} bytes are needed to close")
 
 
 def temporary_beside(path: Path) -> Path:

@@ -49,11 +49,12 @@ def write_splits(path: Path, dataset: Dataset, plan: SplitPlan) -> None:
             for index in indices:
                 places[index][split.name] = word
     if not plan.splits:
-        names, places = ["sealed"], [{"sealed": "sealed" if i in set(plan.sealed) else ""} for i in range(len(dataset.samples))]
-    rows = [
+        sealed = set(plan.sealed)
+        names, places = ["sealed"], [{"sealed": "sealed" if i in sealed else ""} for i in range(len(dataset.samples))]
+    rows = (
         {"path": sample.path, "group": group, "class": dataset.classes[sample.label], "part": sample.part or "", **place}
         for sample, group, place in zip(dataset.samples, hashed_groups(dataset), places, strict=True)
-    ]
+    )
     _write_csv(path, ("path", "group", "class", "part", *names), rows)
 
 
