@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from frostline.terms.recipe import Recipe
 
 DEMO_BACKBONE = "demo/efficientnet_lite0"
-FACTS = "facts.json"
 SHOWN_VERSIONS = ("frostline", "torch", "timm", "torchvision", "numpy", "scikit-learn")
 
 
@@ -233,7 +232,7 @@ def rewrite_report(path: str | Path) -> Path:
     from frostline.store.values import read_value
 
     run = open_run(path)
-    facts = read_value(run.path / FACTS, RunFacts)
+    facts = read_value(run._folder.facts_path, RunFacts)
     write(run.report_path, verdict=run.verdict, evidence=run.evidence, settings=run._folder.settings, facts=facts)
     return run.report_path
 
@@ -346,7 +345,7 @@ def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
 def _write_facts(work: Work) -> None:
     from frostline.store.values import write_value
 
-    write_value(work.folder.path / FACTS, _facts(work))
+    write_value(work.folder.facts_path, _facts(work))
 
 
 def _write_pages(run: Run) -> Run:
@@ -361,8 +360,11 @@ def _write_pages(run: Run) -> Run:
 
 
 def _complete(run: Run) -> Run:
-    """A run that was killed after its verdict was final may lack its page."""
-    return run if run.report_path.exists() else _write_pages(run)
+    """A run that was killed after its verdict was final may lack its page, or the model's card."""
+    from frostline.export.bundle import has_card
+
+    carded = has_card(run._folder.model_path) or not run.has_model
+    return run if run.report_path.exists() and carded else _write_pages(run)
 
 
 def _facts(work: Work) -> RunFacts:

@@ -8,6 +8,7 @@
     │   ├── OptionError          an option out of range, or options that contradict each other
     │   └── RunFolderError       the run folder is another search's, locked, or damaged
     ├── AllTrialsFailed          every trial failed; exit code 3
+    ├── DiskFull                 no room for something that must be kept: the same command continues later; exit code 2
     └── StoreFull                no room for stored activations: caught by the caller, which computes them again
 
 A message says what was given, what was expected, the nearest valid choice and what to do next.
@@ -15,8 +16,14 @@ A message says what was given, what was expected, the nearest valid choice and w
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import errno
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's quota, the largest file allowed
 
 
 class FrostlineError(Exception):
@@ -57,6 +64,12 @@ class AllTrialsFailed(FrostlineError):
     exit_code = 3
 
 
+class DiskFull(FrostlineError):
+    """There is no room for something that must be kept; what was finished before is safe."""
+
+    exit_code = 2
+
+
 class StoreFull(FrostlineError):
     """The activation cache's budget or its disk has no room; whoever asked computes without it."""
 
@@ -65,3 +78,22 @@ def nearest(given: str, choices: Iterable[str], count: int = 3) -> str:
     """The sentence ` Nearest: a, b.` for the choices closest to `given`, or an empty string."""
     close = difflib.get_close_matches(given, list(choices), n=count, cutoff=0.5)
     return f" Nearest: {', '.join(close)}." if close else ""
+
+
+@contextlib.contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """While writing into `folder`: the system's word for a full disk becomes a `DiskFull` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise no_room(folder, error.strerror or "it is full") from error
+        raise
+
+
+def no_room(folder: Path, why: str) -> DiskFull:
+    """The error for a disk on which something in `folder` did not fit."""
+    return DiskFull(
+        f"the disk of {folder} has no room: {why}; {shutil.disk_usage(folder).free:,} bytes are free. Nothing that was finished"
+        " is lost: free some space, then the same command continues."
+    )

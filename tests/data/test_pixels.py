@@ -113,7 +113,7 @@ def test_full_disk_is_an_error_before_decoding(colour: Dataset, tmp_path: Path, 
         free = 1000
 
     monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: Usage)
-    with pytest.raises(DataError, match="GB free"):
+    with pytest.raises(DataError, match="1,000 bytes free"):
         build_store(colour, GEOMETRY, tmp_path / "store", forbidden)
 
 

@@ -86,7 +86,7 @@ def test_a_test_set_that_was_opened_is_not_opened_again(
     """A process dies while it looks at the sealed images: the next decision is scored by cross-validation, and says why."""
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(close, "with_test", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(close, "predict", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             search(textures, backbone_name, out, SOFTMAX)
     opened = fl.Run(out).verdict.test_opened_at
@@ -96,6 +96,23 @@ def test_a_test_set_that_was_opened_is_not_opened_again(
         verdict = search(textures, backbone_name, out, SOFTMAX).verdict
     assert verdict.score.how == "cross-validation" and verdict.test_opened_at == opened and not verdict.interim
     assert any("opened before" in note for note in verdict.notes)
+
+
+def test_what_was_seen_of_the_test_set_is_not_looked_at_again(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process dies when it has looked at the sealed images: the same decision is scored by what it has seen."""
+    out, whole = tmp_path / "run", search(textures, backbone_name, tmp_path / "whole", SOFTMAX).verdict
+    with monkeypatch.context() as patch:
+        patch.setattr(close, "with_test", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(textures, backbone_name, out, SOFTMAX)
+    opened = fl.Run(out).verdict.test_opened_at
+    with monkeypatch.context() as patch:
+        patch.setattr(close, "_open_test", lambda *_: pytest.fail("opened twice"))
+        verdict = search(textures, backbone_name, out, SOFTMAX).verdict
+    assert verdict.test_opened_at == opened and not verdict.interim
+    assert verdict.score == whole.score and verdict.test == whole.test and verdict.score.how == "sealed-test"
 
 
 def test_a_trial_that_fails_spoils_no_other(

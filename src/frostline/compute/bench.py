@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from frostline.backbones import LoadedBackbone
-from frostline.compute.features import Features, work_array
+from frostline.compute.features import PIECE, Features
 from frostline.compute.heads import LinearHead, class_weights
 from frostline.compute.materialise import Taps
 from frostline.compute.sources import PixelSource
 from frostline.compute.stacked import StackedHeads
-from frostline.data import SMALL_SIDE, PixelStore, pixel_features
+from frostline.data import PixelStore, pixel_features
 from frostline.terms.activations import View
 from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Weights
@@ -55,10 +55,10 @@ class Bench:
 
     @cached_property
     def small_pixels(self) -> Features:
-        """Of every stored image, shrunk once for all folds."""
-        rows, folder = np.arange(self.store.count), self.store.path.parent
-        small = work_array((len(rows), SMALL_SIDE**2 * self.store.channels), folder)
-        return Features((pixel_features(self.store, rows, out=small),), rows, folder)
+        """Of every stored image, shrunk once for all folds; as bytes, which are what files hold."""
+        rows, parts = np.arange(self.store.count), range(0, self.store.count, PIECE)
+        small = [np.rint(255 * pixel_features(self.store, rows[start : start + PIECE])).astype(np.uint8) for start in parts]
+        return Features((np.concatenate(small),), rows, self.store.path.parent)
 
     def class_weights(self, rows: IntArray) -> FloatArray | None:
         """(classes,) for a loss over `rows`, or None."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frostline.data.assemble import subset
     from frostline.data.decoding import Geometry, decode, short_side
-    from frostline.data.images import SMALL_SIDE, default_size, load, normalise, pixel_features, suggest_flip
+    from frostline.data.images import default_size, load, normalise, pixel_features, suggest_flip
     from frostline.data.pixels import PixelStore, build_store
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _HOMES = {
     "Geometry": "decoding",
     "PixelStore": "pixels",
-    "SMALL_SIDE": "images",
     "appearance_notes": "shift",
     "build_store": "pixels",
     "decode": "decoding",
@@ -37,7 +36,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "SMALL_SIDE",
     "Geometry",
     "PixelStore",
     "appearance_notes",

@@ -58,7 +58,7 @@ def is_clutter(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_clutter(name)
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not is_clutter(name)  # noqa: PTH122 ten times as quick
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -80,9 +80,10 @@ def find_images(folder: Path, root: Path) -> Found:
     seen: set[str] = set()
     for here, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not is_clutter(name) and _new(Path(here) / name, seen))
+        inside = Path(here).relative_to(root).as_posix()  # once a folder: a hundred thousand paths take seconds
         for name in files:
             if is_image(name):
-                images.append((Path(here) / name).relative_to(root).as_posix())
+                images.append(name if inside == "." else f"{inside}/{name}")
             elif not is_clutter(name):
                 others[Path(name).suffix.lower() or name] += 1
     return Found(tuple(sorted(images)), others)

@@ -87,17 +87,13 @@ def pixel_features(
     store: PixelStore,
     indices: Sequence[int] | npt.NDArray[np.integer[Any]],
     side: int = SMALL_SIDE,
-    out: npt.NDArray[Any] | None = None,
-) -> npt.NDArray[Any]:
+) -> npt.NDArray[np.float32]:
     """Down-sampled raw pixels in 0..1 for the pixels control: float32 (n, side * side * channels).
 
     Channels are the store's: one for gray data. Taken from view 0, antialiased.
-
-    Args:
-        out: an array of that shape to be filled, for example a mapped one.
     """
     chosen = np.asarray(indices, dtype=np.int64)
-    out = np.empty((len(chosen), side * side * store.channels), dtype=np.float32) if out is None else out
+    out = np.empty((len(chosen), side * side * store.channels), dtype=np.float32)
     for start in range(0, len(chosen), _AT_A_TIME):
         images = store.batch(chosen[start : start + _AT_A_TIME], channels=store.channels).float().div_(255)
         small = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)

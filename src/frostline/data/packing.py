@@ -6,11 +6,9 @@ Beside `NAME.npy` lies `NAME.json` with what is needed to trust it: its shape, a
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -22,13 +20,12 @@ import numpy as np
 from frostline.data.assemble import subset
 from frostline.data.decoding import Geometry, Pixels, decode, is_gray_file
 from frostline.data.entries import listed
-from frostline.errors import DataError
+from frostline.errors import NO_ROOM, DataError, DiskFull, room_in
 from frostline.terms.data import Dataset
 from frostline.terms.identity import digest
 
 FORMAT_VERSION = 1
 CHUNK = 64  # images handled at a time
-_ABANDONED_S = 86_400.0
 
 Shape = tuple[int, int, int, int]
 Progress = Callable[[int, int], None]
@@ -95,7 +92,7 @@ def _record(path: Path) -> Record | None:
 def _matches(path: Path, record: Record) -> bool:
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # a flipped bit in the header can raise nearly anything in its parser
         return False
     return pixels.dtype == np.uint8 and pixels.shape == record.shape and _checksum(pixels) == record.checksum
 
@@ -214,11 +211,8 @@ def write(path: Path, shape: Shape, chunks: Iterable[Pixels], source: int = 0, l
 @contextlib.contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
     """A name of this process's own in the same folder; whatever is left under it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(".pixels-*.tmp"):  # of processes that were killed
-        with contextlib.suppress(OSError):
-            if time.time() - old.stat().st_mtime > _ABANDONED_S:
-                old.unlink()
+    with room_in(path.parent.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         yield scratch
@@ -230,26 +224,43 @@ def _allocate(path: Path, shape: Shape) -> Pixels:
     """A mapped file whose blocks are reserved: a full disk must be an error now, not a killed process later."""
     needed = int(np.prod(shape, dtype=np.int64))
     free = shutil.disk_usage(path.parent).free
-    too_small = (
-        f"{path.parent} has {free / 1e9:.1f} GB free; {shape[0]:,} decoded images need {needed / 1e9:.1f} GB."
-        " Free some space, give another folder, or choose a smaller --size."
-    )
     if needed > free:
-        raise DataError(too_small)
-    rows: Pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        raise DataError(_too_small(path.parent, shape, needed, free))
+    try:
+        rows: Pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(path)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise DataError(_too_small(path.parent, shape, needed, free)) from error
+        raise
+    return rows
+
+
+def _reserve(path: Path) -> None:
     try:
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except (OSError, AttributeError) as error:  # not every file system or platform can reserve
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise DataError(too_small) from error
-    return rows
+    except (OSError, AttributeError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise
+        return  # not every file system or platform can reserve
+
+
+def _too_small(folder: Path, shape: Shape, needed: int, free: int) -> str:
+    return (
+        f"{folder} has {free:,} bytes free; {shape[0]:,} decoded images need {needed:,}."
+        " Free some space, give another folder, or choose a smaller --size."
+    )
 
 
 def _publish(path: Path, scratch: Path, rows: Pixels, record: Record) -> None:
     if isinstance(rows, np.memmap):
         rows.flush()
     scratch.replace(path)
-    note = scratch.with_suffix(".json.tmp")
-    note.write_text(json.dumps(asdict(record)))
-    note.replace(path.with_suffix(".json"))
+    try:
+        with room_in(path.parent):
+            scratch.write_text(json.dumps(asdict(record)))
+    except DiskFull:
+        path.unlink(missing_ok=True)  # without its record it is worth nothing, and it takes the room
+        raise
+    scratch.replace(path.with_suffix(".json"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.compute.build import TransferNetwork, build
 from frostline.data import Geometry
-from frostline.errors import InputError, RunFolderError
+from frostline.errors import InputError, RunFolderError, room_in
+from frostline.store.files import replacing, write_text
 from frostline.terms.backbone import InputSpec
 from frostline.terms.recipe import Recipe
 from frostline.terms.verdict import Verdict
@@ -24,6 +27,8 @@ from frostline.terms.verdict import Verdict
 SCHEMA_VERSION = 1
 LIBRARIES = ("timm/", "torchvision/", "demo/")
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "README.md"
+
+_SYSTEM_ERROR = re.compile(r"(?:os error |code: )(\d+)")
 
 
 class Classifier(nn.Module):
@@ -77,11 +82,29 @@ def save(
     classes: tuple[str, ...],
     provenance: Provenance,
 ) -> None:
-    """Write the model; `load` gives the same network again. Plain JSON and safetensors: reading it runs no code."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the model; `load` gives the same network again. Plain JSON and safetensors: reading it runs no code.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    with room_in(folder.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(_unshared(state), folder / WEIGHTS)
-    (folder / DESCRIPTION).write_text(json.dumps(_describe(network, backbone, recipe, classes, provenance), indent=2))
+    with replacing(folder / DESCRIPTION) as description, replacing(folder / WEIGHTS) as weights:
+        description.write_text(json.dumps(_describe(network, backbone, recipe, classes, provenance), indent=2))
+        _write_tensors(_unshared(state), weights)
+        for old in (CARD, DESCRIPTION):  # never beside the weights of another fit
+            (folder / old).unlink(missing_ok=True)
+
+
+def _write_tensors(state: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(state, path)
+    except SafetensorError as error:  # names the system's error in words only
+        number = _SYSTEM_ERROR.search(str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def _unshared(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -139,7 +162,12 @@ def write_card(folder: Path, verdict: Verdict, sentences: list[str]) -> None:
         'model = fl.load("model/")',
         "```",
     ]
-    (folder / CARD).write_text("\n".join(lines) + "\n")
+    write_text(folder / CARD, "\n".join(lines) + "\n")
+
+
+def has_card(folder: Path) -> bool:
+    """Whether `write_card` has been here."""
+    return (folder / CARD).exists()
 
 
 def load(folder: str | Path) -> Classifier:

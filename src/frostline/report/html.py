@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 from importlib.resources import files
 from pathlib import Path
 
 from frostline.report.facts import RunFacts
+from frostline.store.files import write_text
 from frostline.terms.evidence import Evidence
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Verdict
@@ -18,14 +18,12 @@ _MINUS = re.compile(r"(?<![\w.\-])-(?=[.\d])")
 
 
 def write(path: Path, *, verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> None:
-    """Writes the page to `path`, at once: an earlier page stays whole until the new one is."""
-    text = render(verdict=verdict, evidence=evidence, settings=settings, facts=facts)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes the page to `path`, at once: an earlier page stays whole until the new one is.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    write_text(path, render(verdict=verdict, evidence=evidence, settings=settings, facts=facts))
 
 
 def render(*, verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> str:

@@ -22,6 +22,7 @@ from frostline.session.request import Request
 from frostline.session.screening import screen
 from frostline.session.work import Work
 from frostline.terms.progress import Shared
+from frostline.terms.quantities import plural
 
 __all__ = ["AlreadyFinished", "Finished", "Handover", "Interrupted", "Listener", "Request", "Silent", "Work", "plan", "search"]
 
@@ -54,9 +55,11 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             foreseen = foresee(work)
             tell_remaining(work, foreseen.total)
             run_frozen(work)
+            _tell_refusals(work)
             tell_remaining(work, foreseen.after("heads"))
             _interim(work)
             screened = screen(work)
+            _tell_refusals(work)
             tell_remaining(work, foreseen.after("screening"))
             run_finals(work, screened)
             tell_remaining(work, foreseen.closing)
@@ -76,6 +79,20 @@ def _interim(work: Work) -> Finished | None:
     tell_ranking(work)
     write_down(work, verdict)
     return Finished(work, verdict, None)
+
+
+def _tell_refusals(work: Work) -> None:
+    """Say, once, that stored activations found no room, and why the first of them did not."""
+    count = len(work.activations.refusals)
+    if count and not work.cache_told:
+        why = work.activations.refusals[0].rstrip(".")
+        note = (
+            f"The activation cache had no room for {plural(count, 'array')} ({why}): they are computed again where they are"
+            " needed, or held in memory, and the search takes longer."
+        )
+        work.cache_told = True
+        work.notes.append(note)
+        work.say(note)
 
 
 @contextmanager

@@ -18,14 +18,18 @@ from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
 from frostline.stats.decide import DecideSettings, decide
 from frostline.stats.sealed import with_test
+from frostline.store.files import require_room
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
 from frostline.strategy.families import Line
+from frostline.terms.data import Split
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
-from frostline.terms.result import FloatArray, IntArray
+from frostline.terms.result import FloatArray, IntArray, Outcome, Result
+from frostline.terms.trial import Budget, Trial
 from frostline.terms.verdict import Row, Verdict
 
 REPORT_S = 8.0  # writing the page and the model
+ROOM_TO_CLOSE = 2**20  # bytes: what is seen of the test set must not be lost to a full disk
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +95,7 @@ def close(work: Work, keep: Keep) -> Finished:
         evidence = gather_evidence(work, handover.network, handover.lane, handover.recipe, handover.seed)
     write_evidence(work.folder.evidence_path, evidence)
     if work.plan.sealed:
-        verdict = _open_test(work, verdict, handover) if work.opened_at is None else _opened_before(work, verdict)
+        verdict = _tested(work, verdict, handover)
     verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
     write_down(work, verdict)
     return Finished(work, verdict, evidence, handover)
@@ -127,32 +131,63 @@ def _refit(work: Work, line: Line, configuration: str, reserve_s: float | None =
     return fit_network(bench, line.recipe, options, epochs, work.pool, work.settings.seed, watch).network
 
 
-def _open_test(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
-    """The sealed images, looked at once, by the chosen model and its rivals."""
-    rivals = _rivals(work, verdict, handover)
-    opened_at = datetime.now(UTC).isoformat(timespec="seconds")
-    write_verdict(work.folder.verdict_path, replace(verdict, interim=True, test_opened_at=opened_at))  # before it is looked at
-    rows = np.asarray(work.plan.sealed, np.int64)
+def _tested(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
+    """`verdict` scored on the sealed images: looked at now, or by an earlier start of this run that decided the same."""
+    if work.opened_at is None:
+        _open_test(work, verdict, handover)
+    seen = {name: found for name, row in _tested_rows(verdict).items() if (found := _seen(work, row)) is not None}
+    if "chosen" not in seen or work.opened_at is None:
+        return _opened_before(work, verdict)
     truth = work.truth
+    tested = {
+        name: (truth.labels[found.indices], found.probabilities[0], truth.groups[found.indices]) for name, found in seen.items()
+    }
+    return with_test(verdict, tested, work.opened_at)
+
+
+def _open_test(work: Work, verdict: Verdict, handover: Handover) -> None:
+    """Look at the sealed images, once: by the chosen model and its rivals, whose predictions are kept as finished trials."""
+    rivals, rows = _rivals(work, verdict, handover), np.asarray(work.plan.sealed, np.int64)
+    require_room(work.folder.path, ROOM_TO_CLOSE + 8 * len(rivals) * len(rows) * (1 + work.classes))
+    work.opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+    work.folder.write_section("opened", work.opened_at)  # before it is looked at
+    write_verdict(work.folder.verdict_path, replace(verdict, interim=True, test_opened_at=work.opened_at))
     with work.phase("open the test set", len(rows), "images"):
         predictions = {name: make(rows) for name, make in rivals.items()}
-    tested = {name: (truth.labels[rows], probabilities, truth.groups[rows]) for name, probabilities in predictions.items()}
-    return with_test(verdict, tested, opened_at)
+    for name, probabilities in reversed(predictions.items()):  # the chosen one's last: where it is there, all are
+        trial = _sealed_trial(work, _tested_rows(verdict)[name])
+        work.ledger.keep(Result(trial, Outcome.DONE, rows, probabilities[None]))
+
+
+def _tested_rows(verdict: Verdict) -> dict[str, Row]:
+    """What is tested, by the name under which its score is reported."""
+    plain = next((row for row in verdict.rows if row.family == Family.SOFTMAX_ONLY and row.score is not None), None)
+    rows = {"chosen": verdict.chosen, "softmax-only": plain, "control": verdict.control}
+    return {name: row for name, row in rows.items() if row is not None}
+
+
+def _seen(work: Work, row: Row) -> Result | None:
+    return work.ledger.found.get(_sealed_trial(work, row).id)
+
+
+def _sealed_trial(work: Work, row: Row) -> Trial:
+    """Another recipe or configuration is another trial: predictions of another decision are never taken for this one's."""
+    sealed = Split("sealed", 0, 0, work.settings.seed, work.plan.pool, work.plan.sealed)
+    return work.trial(_line_of(work, row), sealed, (row.configuration,), Budget("sealed", work.settings.size, None, 0))
 
 
 def _opened_before(work: Work, verdict: Verdict) -> Verdict:
     """A decision made after the sealed images were seen is scored by cross-validation, which is what `verdict` holds."""
     work.notes.append("The test set had been opened before this decision was made, so it is not opened again.")
-    return replace(verdict, test_opened_at=work.opened_at, notes=(*verdict.notes, work.notes[-1]))
+    return replace(verdict, notes=(*verdict.notes, work.notes[-1]))
 
 
 def _rivals(work: Work, verdict: Verdict, handover: Handover) -> dict[str, Callable[[IntArray], FloatArray]]:
     """What predicts the test set: everything is fitted before any test image is looked at."""
     bench = handover.lane.bench
     makers: dict[str, Callable[[IntArray], FloatArray]] = {"chosen": _predictor(bench, handover.network)}
-    plain = next((row for row in verdict.rows if row.family == Family.SOFTMAX_ONLY and row.score is not None), None)
-    for name, row in (("softmax-only", plain), ("control", verdict.control)):
-        if row is None:
+    for name, row in _tested_rows(verdict).items():
+        if name == "chosen":
             continue
         if (row.recipe, row.backbone) == (verdict.chosen.recipe, verdict.chosen.backbone):
             makers[name] = makers["chosen"]

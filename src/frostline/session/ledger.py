@@ -58,12 +58,16 @@ class Ledger:
         known = trial.id in self.found
         if not known:
             result = run_trial(bench, trial, split, watch)
-            self.found[trial.id] = result if finish is None else finish(result)
-            self.store.save(self.found[trial.id])
+            self.keep(result if finish is None else finish(result))
         if trial.id not in self.asked:
             self.asked.append(trial.id)
         self._tell(self.found[trial.id], 0.0 if known else self.found[trial.id].seconds)
         return self.found[trial.id]
+
+    def keep(self, result: Result) -> None:
+        """Save `result`, so that no later start of this run needs to find it again."""
+        self.store.save(result)
+        self.found[result.trial.id] = result
 
     @property
     def results(self) -> list[Result]:

@@ -17,7 +17,7 @@ from frostline.compute.bench import Bench
 from frostline.compute.build import check_fits, fitting
 from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import available_devices, choose_device, settle
-from frostline.errors import FrostlineError, OptionError, RecipeError, nearest
+from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolderError, nearest
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.request import Request
@@ -26,7 +26,7 @@ from frostline.stats.metrics import METRICS, default_metric
 from frostline.store.activations import ActivationStore
 from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
-from frostline.store.values import build
+from frostline.store.values import build, read_document
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.activations import View
 from frostline.terms.backbone import InputSpec, Layout
@@ -35,6 +35,7 @@ from frostline.terms.kernels import Kernels
 from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Shared
 from frostline.terms.recipe import Recipe, family
 from frostline.terms.settings import Settings
+from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
 
@@ -66,11 +67,12 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     listener.update(MetricChosen(settings.metric))
     folder = RunFolder.create(request.out, settings, version)
     try:
-        before = read_verdict(folder.verdict_path) if folder.verdict_path.exists() else None
-        if before is not None and not before.interim:
+        before, damaged = _verdict_before(folder)
+        if before is not None and not before.interim and not damaged:
             raise AlreadyFinished
         work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
-        work.opened_at = before.test_opened_at if before is not None else None
+        work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
+        work.notes += damaged
         return work
     except FrostlineError:
         folder.discard_if_new()  # mended data, or one more option, may use the same folder
@@ -78,6 +80,23 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     except BaseException:
         folder.close()
         raise
+
+
+def _verdict_before(folder: RunFolder) -> tuple[Verdict | None, list[str]]:
+    """The verdict that an earlier start left, and a sentence for each damaged file: all of them can be made again."""
+    found, damaged = None, []
+    try:
+        found = read_verdict(folder.verdict_path) if folder.verdict_path.exists() else None
+    except RunFolderError:
+        damaged.append(f"{folder.verdict_path.name} was damaged; it was made again from the finished trials.")
+    final = found is not None and not found.interim
+    for path in (folder.evidence_path, folder.facts_path):
+        try:
+            if final or path.exists():
+                read_document(path)
+        except RunFolderError:
+            damaged.append(f"{path.name} was missing or damaged and was made again.")
+    return found, damaged
 
 
 def _assemble(
@@ -119,7 +138,7 @@ def _assemble(
         lanes.append(Lane(backbone, order, own, bench))
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
     work = Work(
-        folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.cache_path / "activations", budget), lanes,
+        folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.activations_path, budget), lanes,
         pixels, stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
     )  # fmt: skip
     shift = data.appearance_notes(dataset, stores[0])

@@ -78,8 +78,9 @@ class Work:
     Attributes:
         inner: part of the common fold's training images held out of them: screening never sees what the fold judges with.
         splits: the folds in use: a short time leaves out repeats of the plan's.
-        opened_at: when an earlier start of this run opened the sealed test set; None: it is sealed.
+        opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
         notes: sentences for the report; not_run: what time or memory did not allow.
+        cache_told: that stored activations found no room was said.
         phases: seconds spent in each.
     """
 
@@ -98,6 +99,7 @@ class Work:
     opened_at: str | None = None
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
+    cache_told: bool = False
     phases: dict[str, float] = field(default_factory=dict)
 
     @property

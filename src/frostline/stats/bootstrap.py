@@ -12,6 +12,7 @@ the models themselves would differ had other images been drawn to train on, exce
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,13 @@ def draw_weights(units: Units, replicates: int, rng: np.random.Generator) -> Arr
     return counts[:, units.of_image]
 
 
+def batches(units: Units, replicates: int, rng: np.random.Generator) -> Iterator[Array]:
+    """All replicates' weights, (b, images) at a time: memory does not grow with the number of images."""
+    size = max(1, min(replicates, WEIGHTS_AT_ONCE // max(1, len(units.images))))
+    for start in range(0, replicates, size):
+        yield draw_weights(units, min(size, replicates - start), rng)
+
+
 def standard_noise(replicates: int, rng: np.random.Generator) -> Array:
     """(B,) normal numbers with mean exactly 0 and variance exactly 1."""
     noise = rng.standard_normal(replicates)
@@ -98,11 +106,7 @@ def bootstrap(pool: Pool, truth: Truth, replicates: int, seed: int) -> Draws:
     """All replicates of `pool`; the same seed gives the same draws."""
     rng = np.random.default_rng(seed)
     units = units_of(pool.images, truth)
-    batch = max(1, min(replicates, WEIGHTS_AT_ONCE // max(1, len(units.images))))
-    parts = [
-        _replicates(pool, truth, units, draw_weights(units, min(batch, replicates - start), rng))
-        for start in range(0, replicates, batch)
-    ]
+    parts = [_replicates(pool, truth, units, drawn) for drawn in batches(units, replicates, rng)]
     inside, outside, fixed = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Draws(units, inside, outside, fixed, standard_noise(replicates, rng))
 

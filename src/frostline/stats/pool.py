@@ -176,13 +176,21 @@ def _cells(results: Sequence[Result], rung: str) -> Cells:
     cells: Cells = defaultdict(list)
     finished = [result for result in results if result.outcome is Outcome.DONE and result.trial.budget.rung == rung]
     for result in sorted(finished, key=lambda one: (one.trial.split, one.trial.id)):  # never in order of completion
-        order = np.argsort(result.indices, kind="stable")
+        indices, order = _ordered(np.asarray(result.indices))
         for number in range(len(result.trial.configurations)):
             probabilities = np.asarray(result.probabilities[number])[order]
-            if len(order) and np.isfinite(probabilities).all():
+            if len(indices) and np.isfinite(probabilities).all():
                 name = configuration_name(result.trial, number)
-                cells[result_key(result), name, result.trial.split].append((np.asarray(result.indices)[order], probabilities))
+                cells[result_key(result), name, result.trial.split].append((indices, probabilities))
     return cells
+
+
+def _ordered(indices: Array) -> tuple[Array, Array | slice]:
+    """`indices` sorted, and what brings predictions into that order; nothing is copied where they are sorted already."""
+    if (indices[1:] >= indices[:-1]).all():
+        return indices, slice(None)
+    order = np.argsort(indices, kind="stable")
+    return indices[order], order
 
 
 def _block(split: str, cells: Cells, keys: list[Key], place: dict[tuple[int, str], int]) -> Block:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.stats.bootstrap import Units, draw_weights, standard_noise, units_of
+from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
 from frostline.stats.classic import mcnemar
 from frostline.stats.compare import Distribution, limits, pseudo_variance
 from frostline.stats.metrics import METRICS, score
@@ -42,16 +42,17 @@ def with_test(verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, 
     """
     if "chosen" not in tests:
         raise ValueError(f"the sealed test needs the model 'chosen'; given {', '.join(tests) or 'nothing'}.")
-    labels, probabilities, groups = tests["chosen"]
+    labels, _, groups = tests["chosen"]
     if any(not np.array_equal(labels, other[0]) for other in tests.values()):
         raise ValueError("the models were tested on different images; test all of them on the sealed set.")
-    sheet = _Sheet.draw(verdict.metric, labels, groups, probabilities.shape[1], replicates, seed)
-    scored = {name: sheet.score(predicted) for name, (_, predicted, _) in tests.items()}
+    sheet = _Sheet.draw(verdict.metric, labels, groups, [predicted for _, predicted, _ in tests.values()], replicates, seed)
+    places = {name: place for place, name in enumerate(tests)}
+    scored = {name: sheet.score(place) for name, place in places.items()}
     scores = {name: one for name, one in scored.items() if one is not None}
     title = METRICS[verdict.metric].title
     notes = [f"{title} of the model '{name}' is undefined on the sealed test set." for name in scored if name not in scores]
     if "chosen" in scores and "control" in scores:
-        notes += _against_control(sheet, probabilities, tests["control"][1])
+        notes += _against_control(sheet, places["chosen"], places["control"])
     return dataclasses.replace(
         verdict,
         score=scores.get("chosen", verdict.score),
@@ -64,44 +65,52 @@ def with_test(verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Sheet:
-    """The test images and the weights that every model is scored with."""
+    """The test images, and every model's scores under the same weightings of them.
+
+    Attributes:
+        probabilities: (n, classes) of each model.
+        spread: (B, models).
+        noise: (B,).
+    """
 
     metric: str
     labels: Array
     units: Units
-    weights: Array
+    probabilities: Sequence[Array]
+    spread: Array
     noise: Array
 
     @classmethod
-    def draw(cls, metric: str, labels: Array, groups: Array, classes: int, replicates: int, seed: int) -> _Sheet:
+    def draw(
+        cls, metric: str, labels: Array, groups: Array, probabilities: Sequence[Array], replicates: int, seed: int
+    ) -> _Sheet:
         rng = np.random.default_rng(seed)
-        truth = Truth(np.asarray(labels), np.asarray(groups), tuple(str(one) for one in range(classes))).numbered()
+        names = tuple(str(one) for one in range(probabilities[0].shape[1]))
+        truth = Truth(np.asarray(labels), np.asarray(groups), names).numbered()
         units = units_of(np.arange(len(labels)), truth)
-        return cls(metric, truth.labels, units, draw_weights(units, replicates, rng), standard_noise(replicates, rng))
-
-    def spread(self, *probabilities: Array) -> Array:
-        """(B, models)."""
-        return weighted_scores(self.metric, self.labels, probabilities, self.weights)
+        parts = [weighted_scores(metric, truth.labels, probabilities, drawn) for drawn in batches(units, replicates, rng)]
+        return cls(metric, truth.labels, units, probabilities, np.concatenate(parts), standard_noise(replicates, rng))
 
     def around(self, value: float, replicates: Array) -> Distribution:
         defined = np.isfinite(replicates)
         extra = np.sqrt(pseudo_variance(self.metric, self.units))
         return Distribution(value, value + (replicates[defined] - replicates[defined].mean()) + extra * self.noise[defined])
 
-    def score(self, probabilities: Array) -> Score | None:
-        value = score(self.metric, self.labels, probabilities)
+    def score(self, place: int) -> Score | None:
+        value = score(self.metric, self.labels, self.probabilities[place])
         if not np.isfinite(value):
             return None
-        found = self.around(value, self.spread(probabilities)[:, 0])
+        found = self.around(value, self.spread[:, place])
         return Score(self.metric, found.interval(*limits(self.metric, difference=False)), "sealed-test", len(self.labels))
 
 
-def _against_control(sheet: _Sheet, chosen: Array, control: Array) -> tuple[str, ...]:
+def _against_control(sheet: _Sheet, chosen: int, control: int) -> tuple[str, ...]:
     title = METRICS[sheet.metric].title
-    value = score(sheet.metric, sheet.labels, chosen) - score(sheet.metric, sheet.labels, control)
-    both = sheet.spread(chosen, control)
-    found = sheet.around(value, both[:, 0] - both[:, 1]).interval(*limits(sheet.metric, difference=True))
-    only_chosen, only_control, p = mcnemar(chosen.argmax(axis=1) == sheet.labels, control.argmax(axis=1) == sheet.labels)
+    ours, theirs = sheet.probabilities[chosen], sheet.probabilities[control]
+    value = score(sheet.metric, sheet.labels, ours) - score(sheet.metric, sheet.labels, theirs)
+    differences = sheet.spread[:, chosen] - sheet.spread[:, control]
+    found = sheet.around(value, differences).interval(*limits(sheet.metric, difference=True))
+    only_chosen, only_control, p = mcnemar(ours.argmax(axis=1) == sheet.labels, theirs.argmax(axis=1) == sheet.labels)
     caveat = "; it takes images for independent, though they come in groups" if sheet.units.name == "group" else ""
     return (
         f"On the sealed test set, chosen minus control: {found.value:+.3f} {title} (95 % {found.low:+.3f} to {found.high:+.3f}).",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frostline.errors import StoreFull
+from frostline.errors import NO_ROOM, DiskFull, StoreFull
 from frostline.store.files import TEMPORARY, publish, remove_abandoned, temporary_beside, write_text
 from frostline.store.values import build, plain
 from frostline.terms.activations import ActivationKey
@@ -40,12 +42,16 @@ class ActivationStore:
         folder: made when first needed.
         budget_bytes: of all entries together; None for no limit but the disk's.
         reserve_bytes: stay free on the disk.
+
+    Attributes:
+        refusals: a sentence for each entry that found no room.
     """
 
     def __init__(self, folder: Path, budget_bytes: int | None = None, *, reserve_bytes: int = RESERVE_BYTES) -> None:
         self.folder = folder
         self.budget_bytes = budget_bytes
         self.reserve_bytes = reserve_bytes
+        self.refusals: list[str] = []
         self._verified: dict[str, tuple[int, int]] = {}
         remove_abandoned(folder)
 
@@ -59,7 +65,7 @@ class ActivationStore:
             if label.key != key or not self._intact(key, label):
                 return None
             array = np.load(self._path(key), mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # whatever is damaged is computed again
             return None
         return array if isinstance(array, np.memmap) else None
 
@@ -72,9 +78,10 @@ class ActivationStore:
         Raises:
             StoreFull: the budget or the disk has no room for it: compute without the cache.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_room(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
-        return ActivationWriter(self._path(key), self._label_path(key), key, shape, np.dtype(dtype))
+        with _telling_full(self.folder, self.refusals):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._check_room(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
+            return ActivationWriter(self._path(key), self._label_path(key), key, shape, np.dtype(dtype), self.refusals)
 
     def bytes_used(self) -> int:
         """Of all entries, those being written included."""
@@ -119,15 +126,23 @@ class ActivationWriter:
     Nothing is visible to readers before the block ends; after an error nothing is left.
     """
 
-    def __init__(self, path: Path, label_path: Path, key: ActivationKey, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._path, self._label_path, self._key = path, label_path, key
+    def __init__(
+        self,
+        path: Path,
+        label_path: Path,
+        key: ActivationKey,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        refusals: list[str],
+    ) -> None:
+        self._path, self._label_path, self._key, self._refusals = path, label_path, key, refusals
         self._temporary = temporary_beside(path)
         try:
             self.array: np.memmap[Any, Any] = np.lib.format.open_memmap(self._temporary, mode="w+", dtype=dtype, shape=shape)
             _allocate(self._temporary)
-        except OSError as error:
+        except OSError:
             self.abandon()
-            raise _as_full(error, path.parent) from error
+            raise
 
     def __enter__(self) -> ActivationWriter:
         return self
@@ -141,13 +156,12 @@ class ActivationWriter:
     def publish(self) -> None:
         """Make the entry visible: the array first, then its label, which is what readers look for."""
         try:
-            self.array.flush()
-            label = _Label(self._key, _size(self._temporary), _crc32(self._temporary))
-            self._label_path.unlink(missing_ok=True)
-            publish(self._temporary, self._path)
-            write_text(self._label_path, json.dumps(plain(label)))
-        except OSError as error:
-            raise _as_full(error, self._path.parent) from error
+            with _telling_full(self._path.parent, self._refusals):
+                self.array.flush()
+                label = _Label(self._key, _size(self._temporary), _crc32(self._temporary))
+                self._label_path.unlink(missing_ok=True)
+                publish(self._temporary, self._path)
+                write_text(self._label_path, json.dumps(plain(label)))
         finally:
             self.abandon()
 
@@ -162,10 +176,19 @@ def _allocate(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
 
 
-def _as_full(error: OSError, folder: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT):
-        return StoreFull(f"activations cannot be written to {folder}: {error.strerror}.")
-    return error
+@contextlib.contextmanager
+def _telling_full(folder: Path, refusals: list[str]) -> Iterator[None]:
+    """Errors that mean no room, or no folder any more, become `StoreFull`; why is added to `refusals`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM | {errno.ENOENT}:
+            raise
+        refusals.append(f"activations cannot be written to {folder}: {error.strerror}.")
+        raise StoreFull(refusals[-1]) from error
+    except (DiskFull, StoreFull) as error:
+        refusals.append(str(error))
+        raise StoreFull(refusals[-1]) from error
 
 
 def _size(path: Path) -> int:

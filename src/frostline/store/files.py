@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from frostline.errors import no_room, room_in
 
 TEMPORARY = ".tmp"
 
@@ -16,11 +19,15 @@ def replacing(path: Path) -> Iterator[Path]:
     """A unique temporary path beside `path`; what is written there becomes `path` when the block ends without an error.
 
     The file and its folder are synced, so after this returns the content survives a power cut.
+
+    Raises:
+        DiskFull: there is no room; what was at `path` before is still there.
     """
     temporary = temporary_beside(path)
     try:
-        yield temporary
-        publish(temporary, path)
+        with room_in(path.parent):
+            yield temporary
+            publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -29,6 +36,16 @@ def write_text(path: Path, text: str) -> None:
     """`text` as UTF-8 in `path`, atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def require_room(folder: Path, needed: int) -> None:
+    """Nothing, if the disk of `folder` has `needed` bytes free.
+
+    Raises:
+        DiskFull: it has not: what cannot be done again is not begun.
+    """
+    if shutil.disk_usage(folder).free < needed:
+        raise no_room(folder, f"{needed:,} bytes are needed to close")
 
 
 def temporary_beside(path: Path) -> Path:
@@ -49,6 +66,15 @@ def remove_abandoned(folder: Path) -> None:
         parts = path.name.rsplit(".", 3)
         if len(parts) == 4 and parts[1].isdigit() and not _alive(int(parts[1])):
             path.unlink(missing_ok=True)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Delete every temporary file in `folder`, to be called by its only writer before it writes.
+
+    In a container each process may have the number that the killed one had: numbers do not tell that it is gone.
+    """
+    for path in folder.glob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

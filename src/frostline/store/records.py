@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 
 from frostline.errors import RunFolderError
 from frostline.store.files import replacing, write_text
-from frostline.store.values import build, plain, read_document, read_value, write_value
+from frostline.store.values import build, plain, read_document, read_value, write_document, write_value
 from frostline.terms.data import Dataset, SplitPlan
 from frostline.terms.evidence import Evidence
 from frostline.terms.result import Outcome, Result
@@ -50,11 +49,12 @@ def write_splits(path: Path, dataset: Dataset, plan: SplitPlan) -> None:
             for index in indices:
                 places[index][split.name] = word
     if not plan.splits:
-        names, places = ["sealed"], [{"sealed": "sealed" if i in set(plan.sealed) else ""} for i in range(len(dataset.samples))]
-    rows = [
+        sealed = set(plan.sealed)
+        names, places = ["sealed"], [{"sealed": "sealed" if i in sealed else ""} for i in range(len(dataset.samples))]
+    rows = (
         {"path": sample.path, "group": group, "class": dataset.classes[sample.label], "part": sample.part or "", **place}
         for sample, group, place in zip(dataset.samples, hashed_groups(dataset), places, strict=True)
-    ]
+    )
     _write_csv(path, ("path", "group", "class", "part", *names), rows)
 
 
@@ -89,9 +89,8 @@ def hashed_groups(dataset: Dataset) -> list[str]:
 
 
 def write_verdict(path: Path, verdict: Verdict) -> None:
-    """`verdict` as JSON with a `schema_version`; a number that is not finite is null."""
-    document = {
-        "schema_version": SCHEMA_VERSION,
+    """`verdict` as JSON with a `schema_version` and a `checksum`; a number that is not finite is null."""
+    fields = {
         "chosen": _row_out(verdict.chosen),
         "control": None if verdict.control is None else _row_out(verdict.control),
         "score": _score_out(verdict.score),
@@ -109,7 +108,7 @@ def write_verdict(path: Path, verdict: Verdict) -> None:
         "test": {name: _score_out(score) for name, score in verdict.test.items()},
         "rows": [_row_out(row) for row in verdict.rows],
     }
-    write_text(path, json.dumps(plain(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_document(path, fields)
 
 
 def read_verdict(path: Path) -> Verdict:

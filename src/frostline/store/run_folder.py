@@ -14,15 +14,17 @@ from typing import IO, Any
 
 import yaml
 
-from frostline.errors import RunFolderError
-from frostline.store.files import remove_abandoned, write_text
+from frostline.errors import RunFolderError, room_in
+from frostline.store.files import remove_temporary, write_text
 from frostline.store.results import ResultStore
 from frostline.store.values import build, plain
+from frostline.terms.identity import digest
 from frostline.terms.settings import Settings
 
 SCHEMA_VERSION = 1
 MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend")  # the fingerprint tells what is in the data
-SECTIONS = ("kernels", "sizes")
+SECTIONS = ("kernels", "sizes", "opened")
+WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")
 
 
 class RunFolder:
@@ -45,11 +47,13 @@ class RunFolder:
 
         Raises:
             RunFolderError: another search's folder, a folder that is no run, or one that is being written.
+        DiskFull: there is no room for its first files.
         """
         _refuse_foreign(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = _Lock(path)
+            with room_in(_existing(path)):
+                path.mkdir(parents=True, exist_ok=True)
+                lock = _Lock(path)
         except OSError as error:
             raise RunFolderError(
                 f"the run folder {path} cannot be written: {error.strerror}. Give another one with -o."
@@ -66,10 +70,11 @@ class RunFolder:
         if continued:
             _refuse_different(path, _read_settings(path, _read_config(path)), settings)
         run = cls(path, settings, version, lock, new=not continued)
+        for folder in (path, run.results.folder, run.model_path, run.cache_path, run.activations_path):
+            remove_temporary(folder)  # whoever holds the lock is the only writer
         run._write_config(run.sections() if continued else {})
-        for folder in (path, path / "results"):
-            folder.mkdir(exist_ok=True)
-            remove_abandoned(folder)
+        with room_in(path):
+            run.results.folder.mkdir(exist_ok=True)
         return run
 
     @classmethod
@@ -103,7 +108,7 @@ class RunFolder:
     def _write_config(self, sections: dict[str, Any]) -> None:
         head = {"schema_version": SCHEMA_VERSION, "frostline": self.version}
         config = {**head, "settings": plain(self.settings), **sections}
-        write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_text(self.path / "config.yaml", _as_yaml({**config, "checksum": digest(yaml.safe_load(_as_yaml(config)))}))
 
     @property
     def results(self) -> ResultStore:
@@ -130,6 +135,10 @@ class RunFolder:
         return self.path / "predictions.parquet"
 
     @property
+    def facts_path(self) -> Path:
+        return self.path / "facts.json"
+
+    @property
     def report_path(self) -> Path:
         return self.path / "report.html"
 
@@ -140,6 +149,10 @@ class RunFolder:
     @property
     def cache_path(self) -> Path:
         return self.path / "cache"
+
+    @property
+    def activations_path(self) -> Path:
+        return self.cache_path / "activations"
 
     def discard_if_new(self) -> None:
         """Release the lock, and leave an empty folder if this run was only just begun: its search was refused."""
@@ -160,6 +173,15 @@ class RunFolder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _as_yaml(config: dict[str, Any]) -> str:
+    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or the folder above it that is there."""
+    return next((folder for folder in (path, *path.absolute().parents) if folder.exists()), path)
 
 
 def _remove(path: Path) -> None:
@@ -210,7 +232,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     file = path / "config.yaml"
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError) as error:
         raise RunFolderError(f"{file} cannot be read: {' '.join(str(error).split())}. Give another folder with -o.") from error
     if not isinstance(config, dict) or "settings" not in config:
         raise RunFolderError(f"{file} was not written by frostline: it has no settings. Give another folder with -o.")
@@ -224,9 +246,21 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _read_settings(path: Path, config: dict[str, Any]) -> Settings:
     try:
-        return build(Settings, config["settings"])
-    except ValueError as error:
+        settings = build(Settings, config["settings"])
+        _refuse_changed(config)
+        return settings
+    except (TypeError, ValueError) as error:
         raise RunFolderError(f"{path / 'config.yaml'} is damaged: {error}. Mend it, or give another folder with -o.") from error
+
+
+def _refuse_changed(config: dict[str, Any]) -> None:
+    """A flipped bit may leave a file that reads well and says something else; one without a checksum was written by hand."""
+    others = [str(name) for name in config if name not in WRITTEN]
+    if others:
+        raise ValueError(f"unknown field {', '.join(others)}")
+    written = config.get("checksum")
+    if written is not None and written != digest({name: item for name, item in config.items() if name != "checksum"}):
+        raise ValueError("its checksum does not fit what it says")
 
 
 class _Lock:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from frostline.errors import RunFolderError
 from frostline.store.files import write_text
+from frostline.terms.identity import digest
 from frostline.terms.recipe import Recipe
 from frostline.terms.verdict import SCHEMA_VERSION
 
@@ -53,8 +54,14 @@ def build(kind: type[T], data: Any) -> T:
 
 
 def write_value(path: Path, value: Any) -> None:
-    """`value`, a dataclass, as a JSON file with a `schema_version`, atomically."""
-    document = {"schema_version": SCHEMA_VERSION, **plain(value)}
+    """`value`, a dataclass, as `write_document` writes it."""
+    write_document(path, plain(value))
+
+
+def write_document(path: Path, fields: dict[str, Any]) -> None:
+    """`fields` as a JSON file with a `schema_version` and a `checksum`, atomically; a number that is not finite is null."""
+    document = {"schema_version": SCHEMA_VERSION, **plain(fields)}
+    document["checksum"] = digest(document)
     write_text(path, json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
@@ -72,10 +79,10 @@ def read_value(path: Path, kind: type[T]) -> T:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`, without its `schema_version`, which was checked.
+    """The JSON object in `path`, without its `schema_version` and its `checksum`, which were checked.
 
     Raises:
-        RunFolderError: the file is missing, no such object, or of another schema.
+        RunFolderError: the file is missing, no such object, of another schema, or not what was written.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -86,6 +93,11 @@ def read_document(path: Path) -> dict[str, Any]:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
         raise RunFolderError(f"{path} has schema_version {version!r}, expected {SCHEMA_VERSION}. Run the same search again.")
+    written = document.pop("checksum", None)
+    if written is not None and written != digest(document):
+        raise RunFolderError(
+            f"{path} is damaged: its checksum does not fit. Run the same search again: finished trials are kept."
+        )
     return {name: item for name, item in document.items() if name != "schema_version"}
 
 
