@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -29,7 +29,9 @@ class Backend(Protocol):
     def start(self) -> None:
         """Begin to make ready what `run` will need, without waiting for it."""
 
-    def run(self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch) -> Iterator[tuple[I, R | Lost]]:
+    def run(
+        self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch
+    ) -> Generator[tuple[I, R | Lost], None, None]:
         """Each item that `ask` gives, with `call(item, watch)`, in the order in which they are finished.
 
         Close the iterator (`contextlib.closing`) if it is not taken to its end: what is under way then is given up.

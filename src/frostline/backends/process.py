@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
@@ -58,7 +58,9 @@ class Process:
         while self._start_one() is not None:
             pass
 
-    def run(self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch) -> Iterator[tuple[I, R | Lost]]:
+    def run(
+        self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch
+    ) -> Generator[tuple[I, R | Lost], None, None]:
         """See `Backend.run`; the call's own `watch` does nothing: what ends a run early ends its workers."""
         again: deque[_Given[I]] = deque()
         try:

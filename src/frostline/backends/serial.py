@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,7 +21,9 @@ class Serial:
     def start(self) -> None:
         """There is nothing to make ready."""
 
-    def run(self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch) -> Iterator[tuple[I, R | Lost]]:
+    def run(
+        self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch
+    ) -> Generator[tuple[I, R | Lost], None, None]:
         """See `Backend.run`; an item is asked for after the one before was dealt with."""
         watch()
         while (item := ask()) is not None:

@@ -52,8 +52,8 @@ class Taps:
     _identity: str = field(init=False, default_factory=lambda: uuid4().hex)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        sent = [{name: sendable(array) for name, array in arrays.items()} for arrays in (self.pooled, self.maps)]
-        return _received, (self._identity, self.rows, *sent, self.folder, self.further)
+        pooled, maps = ({name: sendable(array) for name, array in arrays.items()} for arrays in (self.pooled, self.maps))
+        return _received, (self._identity, self.rows, pooled, maps, self.folder, self.further)
 
     def features(self, cuts: tuple[str, ...], total: int) -> Features:
         """What a head on the pooled values of `cuts`, side by side, is fitted on.
@@ -80,8 +80,8 @@ def _received(
     further: tuple[Taps, ...],
 ) -> Taps:
     if identity not in _here:
-        opened = [{name: received(array) for name, array in sent.items()} for sent in (pooled, maps)]
-        _here[identity] = Taps(rows, *opened, folder, further)
+        opened, mapped = ({name: received(array) for name, array in sent.items()} for sent in (pooled, maps))
+        _here[identity] = Taps(rows, opened, mapped, folder, further)
     return _here[identity]
 
 

@@ -51,6 +51,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             raise Interrupted(None) from None
         try:
             foreseen = foresee(work)
+            work.backend.start()
             tell_remaining(work, foreseen.total)
             run_frozen(work)
             tell_remaining(work, foreseen.after("heads"))
@@ -63,6 +64,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
         except StopRequested:
             raise Interrupted(_interim(work)) from None
         finally:
+            work.backend.close()
             work.folder.close()
 
 

@@ -21,7 +21,7 @@ from frostline.store.values import build, plain
 from frostline.terms.settings import Settings
 
 SCHEMA_VERSION = 1
-MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend")  # the fingerprint tells what is in the data
+MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend", "workers")  # the fingerprint tells what is in the data
 SECTIONS = ("kernels", "sizes")
 
 
