@@ -24,7 +24,7 @@ from tests.equivalence.test_backends import workers
         ("auto", None, Machine("cpu", 1), Staff("serial", 1, 1)),
         ("auto", None, Machine("cpu", 7), Staff("serial", 1, 7)),
         ("auto", None, Machine("cpu", 8), Staff("process", 2, 4, 2.0)),
-        ("auto", None, Machine("cpu", 64), Staff("process", 16, 4, 16.0)),
+        ("auto", None, Machine("cpu", 64), Staff("process", 8, 8, 8.0)),
         ("auto", 1, Machine("cpu", 64), Staff("serial", 1, 64)),
         ("auto", 3, Machine("cpu", 6), Staff("process", 3, 2, 3.0)),
         ("serial", None, Machine("cpu", 64), Staff("serial", 1, 64)),
@@ -38,6 +38,15 @@ from tests.equivalence.test_backends import workers
 )
 def test_staff_suits_the_machine(backend: str, asked: int | None, machine: Machine, expected: Staff) -> None:
     assert choose_staff(backend, asked, ("timm/a",), machine) == expected
+
+
+def test_a_short_search_is_serial_unless_it_was_asked_for_otherwise() -> None:
+    machine = Machine("cpu", 64)
+    found = [
+        choose_staff(*asked, ("timm/a",), machine, 60.0).workers for asked in (("auto", None), ("auto", 3), ("process", None))
+    ]
+    assert found == [1, 3, 8]
+    assert choose_staff("auto", None, ("timm/a",), machine, 600.0).workers == 8
 
 
 def test_a_network_of_the_running_script_is_carried_out_in_it() -> None:

@@ -65,7 +65,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]
     machine = Machine(choose_device(request.device), threads(), gpus())
-    staff = choose_staff(request.backend, request.workers, request.backbones, machine)
+    staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s)
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
     folder = RunFolder.create(request.out, settings, version)

@@ -12,7 +12,9 @@ from frostline.session.dispatch import get_ready
 
 BACKENDS = ("auto", "serial", "process")
 CORES_A_WORKER = 4  # a trial's steps are small: threads beyond that hardly help it, a second trial does
-LEAST_CORES = 8  # below, starting processes costs more than they gain
+MOST_WORKERS = 8  # of one's own choice: each has a copy of the network, and of what training it takes
+LEAST_CORES = 8  # with fewer there is nothing to share
+LEAST_TIME_S = 120.0  # a shorter search is over before the processes have paid for their start
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
@@ -65,9 +67,12 @@ def _unsendable(backbones: Sequence[str]) -> list[str]:
     return [name for name in backbones if name.startswith("__main__:")]
 
 
-def choose_staff(backend: str, workers: int | None, backbones: Sequence[str], machine: Machine) -> Staff:
-    """What `auto` and None stand for: a worker for each GPU, or for every four of at least eight cores, else serial."""
-    usual = _usual(machine)
+def choose_staff(
+    backend: str, workers: int | None, backbones: Sequence[str], machine: Machine, time_s: float | None = None
+) -> Staff:
+    """What `auto` and None stand for: a worker for each GPU, or for every four of at least eight cores (eight workers at
+    most), else serial; serial also for a search of less than two minutes."""
+    usual = 1 if backend == "auto" and (time_s or LEAST_TIME_S) < LEAST_TIME_S else _usual(machine)
     if backend == "auto":
         backend = "process" if (workers or usual) > 1 and not _unsendable(backbones) else "serial"
     if backend == "serial":
@@ -80,7 +85,9 @@ def choose_staff(backend: str, workers: int | None, backbones: Sequence[str], ma
 def _usual(machine: Machine) -> int:
     if machine.device == "cuda":
         return machine.gpus
-    return machine.threads // CORES_A_WORKER if machine.device == "cpu" and machine.threads >= LEAST_CORES else 1
+    if machine.device != "cpu" or machine.threads < LEAST_CORES:
+        return 1
+    return min(MOST_WORKERS, machine.threads // CORES_A_WORKER)
 
 
 def hire(staff: Staff, machine: Machine) -> Backend:
