@@ -123,6 +123,8 @@ def search(
     label: str | None = None,
     group: str | None = None,
     limit: int | None = None,
+    backend: str = "auto",
+    workers: int | None = None,
     listener: Listener | None = None,
 ) -> Run:
     """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
@@ -134,6 +136,7 @@ def search(
         time: seconds, or text such as "30m"; everything ends within it. None: the full panel.
         recipe: lines that are compared instead of the default panel.
         label, group: columns of the data's table with the classes, and with what no split may break.
+        backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
         InputError: something given cannot be used. AllTrialsFailed: no trial finished.
@@ -158,6 +161,8 @@ def search(
         label=label,
         group=group,
         limit=limit,
+        backend=backend,
+        workers=workers,
     )
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -412,6 +417,7 @@ def _command(work: Work) -> str:
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []
+    words += ["--backend", settings.backend, "--workers", str(settings.workers)] if settings.backend != "serial" else []
     words += ["--time", f"{settings.time_s:g}s"] if settings.time_s is not None else []
     return shlex.join(words)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 METRICS = ("auroc", "balanced-accuracy", "accuracy", "log-loss")
 FLIPS = ("auto", "on", "off")
 FORMATS = ("csv", "jsonl")
+BACKENDS = ("auto", "serial", "process")
 INTERRUPTED = 130
 DEMO_TIME = "4m"
 DEMO_OPTIONS: dict[str, Any] = {"size": 96, "limit": 240, "recipe": ()}
@@ -73,6 +74,9 @@ Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's c
 Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 
+BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]
+
 
 @app.command()
 def demo(out: Out = None, time: Time = DEMO_TIME) -> None:
@@ -111,6 +115,8 @@ def search(
     label: Label = None,
     group: Group = None,
     limit: Limit = None,
+    backend: BackendName = "auto",
+    workers: Workers = None,
 ) -> None:
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = {
@@ -128,6 +134,8 @@ def search(
         "label": label,
         "group": group,
         "limit": _at_least("--limit", limit, 1),
+        "backend": _one_of("--backend", backend, BACKENDS),
+        "workers": _at_least("--workers", workers, 1),
     }
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from frostline.backbones.check import check_parts
 from frostline.backbones.cuts import Known
 from frostline.backbones.describe import describe
 from frostline.backbones.network import StageCode, StagedNetwork
+from frostline.backbones.origin import Origin, load_again
 from frostline.backbones.weights import fit_state
 from frostline.errors import BackboneError, nearest
 from frostline.terms.backbone import Backbone, Cut, InputSpec, Stage
@@ -28,12 +30,15 @@ from frostline.terms.recipe import Weights
 class LoadedBackbone:
     """A backbone's description together with its weights.
 
+    It may be sent to other processes: only how it was loaded travels, and it is loaded again there.
+
     Attributes:
         description: name, digest, specification, stages and cuts, as plain values.
         architecture: makes further networks of the same kind.
         weights: the network that holds the transferred tensors; never run, never changed.
         state: these tensors as they were loaded, at the backbone's own size: other sizes are adapted from them.
         codes: one a stage.
+        origin: how it was loaded; None: not by a name, and it cannot be sent.
     """
 
     description: Backbone
@@ -42,6 +47,12 @@ class LoadedBackbone:
     state: State
     anatomy: Anatomy
     codes: tuple[StageCode, ...]
+    origin: Origin | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.origin is None:
+            raise TypeError(f"backbone {self.name!r} was not loaded by its name: it cannot be sent to another process")
+        return load_again, (self.origin, self.digest)
 
     @property
     def name(self) -> str:
@@ -80,7 +91,11 @@ class LoadedBackbone:
 
     def renamed(self, name: str) -> LoadedBackbone:
         """The same backbone under another name: to tell two weights of one architecture apart."""
-        return dataclasses.replace(self, description=dataclasses.replace(self.description, name=name))
+        return dataclasses.replace(self._after("renamed", name), description=dataclasses.replace(self.description, name=name))
+
+    def _after(self, method: str, argument: int | str | tuple[str, ...]) -> LoadedBackbone:
+        """The same, with one more step in what is known of how it was made."""
+        return dataclasses.replace(self, origin=self.origin and self.origin.then(method, argument))
 
     def at(self, size: int) -> LoadedBackbone:
         """The same weights for square images of `size` pixels: the same cuts and stages, other shapes and FLOPs.
@@ -93,7 +108,8 @@ class LoadedBackbone:
         network = self.architecture.make(size)
         fit_state(network, self.architecture.adapt(self.state, network, size), (), f"{self.name} at {size} pixels")
         anatomy = _dissect(self.architecture, network, self.spec.at(size), self.anatomy.known)
-        return _built(self, network, anatomy, [stage.cut.name for stage in self.stages], [cut.name for cut in self.cuts])
+        after = self._after("at", size)
+        return _built(after, network, anatomy, [stage.cut.name for stage in self.stages], [cut.name for cut in self.cuts])
 
     def with_stages(self, cut_names: Sequence[str]) -> LoadedBackbone:
         """The same backbone with stages that end at these cuts; the last cut is always the last stage's end.
@@ -113,7 +129,8 @@ class LoadedBackbone:
                     " `frostline stages NAME --all` lists its cuts."
                 )
             ends.add(self.anatomy.cut_names[place])
-        return _built(self, self.weights, self.anatomy, [name for name in known if name in ends], known)
+        after = self._after("with_stages", tuple(cut_names))
+        return _built(after, self.weights, self.anatomy, [name for name in known if name in ends], known)
 
     def network(self, weights: Weights = Weights.PRETRAINED, seed: int = 0) -> StagedNetwork:
         """A fresh network whose tensors are its own; torch's global random state is left as it was.

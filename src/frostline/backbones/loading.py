@@ -13,6 +13,7 @@ from frostline.backbones.catalogue import find, resolve
 from frostline.backbones.cuts import classifier_paths
 from frostline.backbones.loaded import LoadedBackbone, assemble, not_taken_apart, seeded
 from frostline.backbones.names import Reference, parse_name
+from frostline.backbones.origin import Origin
 from frostline.backbones.row import in_row, is_traceable
 from frostline.backbones.weights import fit_state, read_config, read_weights
 from frostline.terms.backbone import InputSpec
@@ -49,7 +50,8 @@ def load(name: str, *, pretrained: bool = True, weights: str | Path | None = Non
     if reference.stages:
         loaded = loaded.with_stages(reference.stages)
     wanted = size or reference.size or (spec.height if spec.height == spec.width else None)
-    return loaded.at(wanted) if wanted else loaded
+    origin = Origin(name, pretrained, None if weights is None else Path(weights), size)
+    return dataclasses.replace(loaded.at(wanted) if wanted else loaded, origin=origin)
 
 
 def _configured(spec: InputSpec, weights: Path | None) -> InputSpec:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -20,10 +22,14 @@ from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Weights
 from frostline.terms.result import FloatArray, IntArray
 
+Starts = dict[tuple[object, ...], LinearHead | StackedHeads]
+
 
 @dataclass(frozen=True, eq=False)
 class Bench:
     """Pixels, kernels and passes of one backbone at one size.
+
+    It may be sent to other processes: files and weights travel by name, and each process keeps `starts` of its own.
 
     Attributes:
         backbone: at the size of `kernels`.
@@ -33,6 +39,7 @@ class Bench:
         views: shown in turn to recipes that train from pixels.
         starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes
             start alike. Shared by the benches of one backbone; the image size is part of what they depend on.
+        kin: by which another process knows whose `starts` these are.
     """
 
     backbone: LoadedBackbone
@@ -44,7 +51,13 @@ class Bench:
     seed: int
     passes: Mapping[Weights, Taps] = field(default_factory=dict)
     views: tuple[View, ...] = (View(0),)
-    starts: dict[tuple[object, ...], LinearHead | StackedHeads] = field(default_factory=dict)
+    starts: Starts = field(default_factory=dict)
+    kin: str = field(default_factory=lambda: uuid4().hex)
+    _identity: str = field(init=False, default_factory=lambda: uuid4().hex)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.init and one.name != "starts"}
+        return _received, (self._identity, values)
 
     def pixels(self, views: tuple[View, ...] = (View(0),), training: bool = False) -> PixelSource:
         mode = self.kernels.train if training else self.kernels.forward
@@ -63,3 +76,13 @@ class Bench:
     def class_weights(self, rows: IntArray) -> FloatArray | None:
         """(classes,) for a loss over `rows`, or None."""
         return class_weights(self.labels[rows], self.classes) if self.balanced else None
+
+
+def _received(identity: str, values: dict[str, Any]) -> Bench:
+    if identity not in _here:
+        _here[identity] = Bench(**values, starts=_starts_here.setdefault(values["kin"], {}))
+    return _here[identity]
+
+
+_here: dict[str, Bench] = {}  # that were sent to this process: what is computed from them is kept from one message to the next
+_starts_here: dict[str, Starts] = {}

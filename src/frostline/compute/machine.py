@@ -100,3 +100,13 @@ def settings_restored() -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
+
+
+def threads() -> int:
+    """Threads of one computation: the cores, or fewer where the user said so (OMP_NUM_THREADS)."""
+    return torch.get_num_threads()
+
+
+def gpus() -> int:
+    """CUDA devices that this process sees."""
+    return torch.cuda.device_count()

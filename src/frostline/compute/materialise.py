@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from frostline.compute.sources import PixelSource, positions
 from frostline.compute.train import place, precision
 from frostline.errors import StoreFull
 from frostline.store.activations import ActivationStore, ActivationWriter
+from frostline.store.mapped import Array, Mapped, received, sendable
 from frostline.terms.activations import ActivationKey
 from frostline.terms.backbone import Cut
 from frostline.terms.identity import digest
@@ -30,6 +33,8 @@ BATCH = 32
 @dataclass(frozen=True, eq=False)
 class Taps:
     """What one pass left behind.
+
+    It may be sent to other processes: of what is stored in files only its place travels.
 
     Attributes:
         rows: (n,) data set indices, in the order of the arrays' first axis.
@@ -45,6 +50,11 @@ class Taps:
     folder: Path | None = None
     further: tuple[Taps, ...] = ()
     _features: dict[tuple[str, ...], Features] = field(default_factory=dict)
+    _identity: str = field(init=False, default_factory=lambda: uuid4().hex)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        pooled, maps = ({name: sendable(array) for name, array in arrays.items()} for arrays in (self.pooled, self.maps))
+        return _received, (self._identity, self.rows, pooled, maps, self.folder, self.further)
 
     def features(self, cuts: tuple[str, ...], total: int) -> Features:
         """What a head on the pooled values of `cuts`, side by side, is fitted on.
@@ -60,6 +70,23 @@ class Taps:
     def views_of(self, cut: str) -> tuple[FloatArray, ...]:
         """The stored feature maps at `cut` in every view, as far as they are there."""
         return tuple(taps.maps[cut] for taps in (self, *self.further) if cut in taps.maps)
+
+
+def _received(
+    identity: str,
+    rows: IntArray,
+    pooled: Mapping[str, Array | Mapped],
+    maps: Mapping[str, Array | Mapped],
+    folder: Path | None,
+    further: tuple[Taps, ...],
+) -> Taps:
+    if identity not in _here:
+        opened, mapped = ({name: received(array) for name, array in sent.items()} for sent in (pooled, maps))
+        _here[identity] = Taps(rows, opened, mapped, folder, further)
+    return _here[identity]
+
+
+_here: dict[str, Taps] = {}  # that were sent to this process: what is computed from them is kept from one message to the next
 
 
 def _beside(columns: Sequence[FloatArray], folder: Path | None) -> FloatArray:

@@ -45,12 +45,12 @@ def run_trial(bench: Bench, trial: Trial, split: Split, watch: Watch | None = No
     try:
         result = _dispatch(bench, trial, split, watch)
     except Diverged as error:
-        result = _failed(bench, trial, split, Outcome.DIVERGED, str(error))
+        result = failed(bench, trial, split, Outcome.DIVERGED, str(error))
     except (MemoryError, RuntimeError, ValueError, ArithmeticError) as error:
         outcome = Outcome.OUT_OF_MEMORY if out_of_memory(error) else Outcome.FAILED
-        result = _failed(bench, trial, split, outcome, f"{type(error).__name__}: {error}")
+        result = failed(bench, trial, split, outcome, f"{type(error).__name__}: {error}")
     if result.outcome is Outcome.DONE and not np.isfinite(result.probabilities).all():
-        result = _failed(bench, trial, split, Outcome.OVERFLOW, "predictions are not finite")
+        result = failed(bench, trial, split, Outcome.OVERFLOW, "predictions are not finite")
     return replace(result, seconds=time.monotonic() - start)
 
 
@@ -59,7 +59,8 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
-def _failed(bench: Bench, trial: Trial, split: Split, outcome: Outcome, message: str) -> Result:
+def failed(bench: Bench, trial: Trial, split: Split, outcome: Outcome, message: str) -> Result:
+    """A result without predictions."""
     validation = np.asarray(split.validation, np.int64)
     nothing = np.full((len(trial.configurations), len(validation), bench.classes), np.nan, np.float32)
     return Result(trial, outcome, validation, nothing, message=message)

@@ -105,7 +105,7 @@ def asked(settings: Settings) -> tuple[tuple[str, str], ...]:
         ("mirrored views", settings.flip),
         ("device", settings.device),
         ("time limit", duration(settings.time_s) if settings.time_s else "none"),
-        ("backend", settings.backend),
+        ("backend", settings.backend if settings.workers == 1 else f"{settings.backend}, {settings.workers} trials at a time"),
     )
 
 

@@ -53,6 +53,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             raise Interrupted(None) from None
         try:
             foreseen = foresee(work)
+            work.backend.start()
             tell_remaining(work, foreseen.total)
             run_frozen(work)
             _tell_refusals(work)
@@ -67,6 +68,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
         except StopRequested:
             raise Interrupted(_interim(work)) from None
         finally:
+            work.backend.close()
             work.folder.close()
 
 

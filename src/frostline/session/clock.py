@@ -44,13 +44,18 @@ class Clock:
         left = self.left(reserve_s)
         return left is None or seconds <= left
 
+    def deadline(self, reserve_s: float | None = None) -> float | None:
+        """When less than `reserve_s` is left, as `now` tells the time; None where that never is."""
+        return None if reserve_s is None or self.limit_s is None else self.started + self.limit_s - reserve_s
+
     def watch(self, reserve_s: float | None = None) -> Callable[[], None]:
         """A function to call often: raises when the user asked to stop, or when less than `reserve_s` is left."""
+        deadline = self.deadline(reserve_s)
 
         def check() -> None:
             if self.stopping:
                 raise StopRequested
-            if reserve_s is not None and self.limit_s is not None and self.limit_s - self.elapsed() < reserve_s:
+            if deadline is not None and self.now() > deadline:
                 raise TimeUp
 
         return check

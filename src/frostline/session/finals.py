@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from collections import deque
+from dataclasses import dataclass, field, replace
 from statistics import mean
 
 from frostline.planning.allot import Finals, Load, finals
 from frostline.planning.cost import CostModel
 from frostline.planning.forecast import CLOSING_S
-from frostline.session.clock import TimeUp
+from frostline.session.dispatch import Task, give_out
 from frostline.session.outlook import tell_remaining
 from frostline.session.ranking import mean_scores, tell_ranking
 from frostline.session.screening import Screened, deep_trial, settings_of
-from frostline.session.work import Work
+from frostline.session.work import Phase, Work
 from frostline.stats.decide import DecideSettings, choose_now
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import Line
@@ -42,13 +41,13 @@ def run_finals(work: Work, screened: list[Screened]) -> None:
     with work.phase("finalists", len(tuned) * len(work.splits), "trials") as phase:
         done = 0
         for place, split in enumerate(work.splits):  # after the first fold the cheap ones first: they may fit where others do not
-            for one in list(tuned):
-                if not _run(work, one, split, epochs):
-                    tuned.remove(one)
-                done += 1
-                phase.done(done)
-                tell_ranking(work)
-            tuned = sorted(_race(work, tuned), key=lambda one: refit_s(work, one.line, _epochs(one.line, epochs)))
+            fold = _Fold(work, phase, split, epochs, _waiting(work, tuned, split, epochs), done)
+            give_out(
+                work, [work.lane(name).bench for name in {one.line.backbone for one in tuned}], fold.ask, fold.tell, fold.finish
+            )
+            done = fold.done
+            going_on = _race(work, [one for one in tuned if one not in fold.dropped])
+            tuned = sorted(going_on, key=lambda one: refit_s(work, one.line, _epochs(one.line, epochs)))
             tell_remaining(work, _left_s(work, tuned, epochs, len(work.splits) - place - 1))
 
 
@@ -58,7 +57,8 @@ def _left_s(work: Work, entries: list[Screened], allotted: Finals, splits: int) 
     one_split = sum(model.training_s(line.recipe, len(work.common.train), _epochs(line, allotted)) for model, line in costs)
     handed = [line for _, line in costs if line.family not in CONTROLS or _only_controls(work)]
     dearest = max((refit_s(work, line, _epochs(line, allotted)) for line in handed), default=0.0)
-    return splits * one_split + dearest + CLOSING_S + _test_s(work)
+    together = max(1, min(work.backend.workers, len(entries)))
+    return splits * one_split / together + dearest + CLOSING_S + _test_s(work)
 
 
 def choose(work: Work, screened: list[Screened]) -> list[Screened]:
@@ -131,24 +131,96 @@ def refit_s(work: Work, line: Line, epochs: int) -> float:
     return costs_of(work, line).training_s(line.recipe, len(work.pool), epochs)
 
 
-def _run(work: Work, one: Screened, split: Split, allotted: Finals) -> bool:
-    """Whether the finalist was run on `split` and may go on."""
-    epochs = _epochs(one.line, allotted)
-    costs = costs_of(work, one.line)
-    needed = costs.training_s(one.line.recipe, len(split.train), epochs)
-    needed += costs.evaluation_s(one.line.recipe, len(split.validation))
-    reserve = CLOSING_S + _test_s(work) + _reserve(work, one, allotted)
-    must = not _something_to_hand_over(work)
-    if not must and not work.clock.allows(MARGIN * needed, reserve):
-        if split is work.common:
-            work.not_run.append(f"'{one.line.recipe}' was not run at full size: no time.")
-        return False
-    try:
-        result = _trial(work, one, split, epochs, None if must else reserve)
-    except TimeUp:
-        work.not_run.append(f"'{one.line.recipe}' was stopped on fold {split.name}: it took longer than expected.")
-        return False
-    return result.outcome is Outcome.DONE
+@dataclass
+class _Fold:
+    """The finalists on one split. They do not depend on each other, but scratch may be trained again and longer.
+
+    Attributes:
+        waiting: finalists with the epochs that they are trained for.
+        given: trial id -> the finalist that is under way.
+        before: the score of scratch with half the epochs.
+        dropped: did not finish, or were not begun: they do not go on to the next split.
+        done: finalists that are dealt with, those on earlier splits included.
+    """
+
+    work: Work
+    phase: Phase
+    split: Split
+    allotted: Finals
+    waiting: deque[tuple[Screened, int]]
+    done: int
+    given: dict[str, Screened] = field(default_factory=dict)
+    before: dict[Screened, float | None] = field(default_factory=dict)
+    dropped: list[Screened] = field(default_factory=list)
+
+    def ask(self) -> Task | None:
+        while self.waiting:
+            one, epochs = self.waiting.popleft()
+            reserve = CLOSING_S + _test_s(self.work) + _reserve(self.work, one, self.allotted)
+            must = not self.given and not _something_to_hand_over(self.work)
+            if must or self.work.clock.allows(MARGIN * _needed_s(self.work, one, self.split, epochs), reserve):
+                return self._task(one, epochs, None if must else reserve)
+            if self.split is self.work.common:
+                self.work.not_run.append(f"'{one.line.recipe}' was not run at full size: no time.")
+            self._end(one, dropped=True)
+        return None
+
+    def _task(self, one: Screened, epochs: int, reserve: float | None) -> Task:
+        trial = deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))
+        self.given[trial.id] = one
+        return Task(trial, self.split, one.line.backbone, self.work.clock.deadline(reserve))
+
+    def finish(self, task: Task, result: Result) -> Result:
+        """Whether scratch has reached its plateau, where that can be known."""
+        one = self.given[task.trial.id]
+        if one.line.family is not Family.SCRATCH:
+            return result
+        if not _free(self.work, one):
+            return replace(result, converged=False)
+        return _judge(self.work, self.before.get(one), result) if self.split is self.work.common else result
+
+    def tell(self, task: Task, result: Result | None) -> None:
+        one, epochs = self.given.pop(task.trial.id), task.trial.budget.epochs
+        if result is None:
+            self.work.not_run.append(f"'{one.line.recipe}' was stopped on fold {self.split.name}: it took longer than expected.")
+        if result is not None and self._goes_further(one, result, epochs):
+            self.before[one] = self.work.ledger.best(result)[0]
+            self.waiting.appendleft((one, 2 * epochs))
+        else:
+            self._end(one, dropped=result is None or result.outcome is not Outcome.DONE)
+
+    def _goes_further(self, one: Screened, result: Result, epochs: int) -> bool:
+        """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He
+        2018). The common fold finds how long that is."""
+        looking = _free(self.work, one) and self.split is self.work.common
+        return looking and result.outcome is Outcome.DONE and not result.converged and 2 * epochs <= MOST_SCRATCH_EPOCHS
+
+    def _end(self, one: Screened, dropped: bool) -> None:
+        if dropped:
+            self.dropped.append(one)
+        self.done += 1
+        self.phase.done(self.done)
+        tell_ranking(self.work)
+
+
+def _waiting(work: Work, entries: list[Screened], split: Split, allotted: Finals) -> deque[tuple[Screened, int]]:
+    """The finalists with their epochs: on other folds scratch trains as long as it took on the common one to gain no more."""
+    long = {one: _epochs(one.line, allotted) for one in entries}
+    if split is not work.common:
+        long |= {one: _plateau(work, one, epochs) for one, epochs in long.items() if _free(work, one)}
+    return deque(long.items())
+
+
+def _free(work: Work, one: Screened) -> bool:
+    """Scratch that may train until its plateau: nobody limited its time or its epochs."""
+    return one.line.family is Family.SCRATCH and work.clock.limit_s is None and one.line.recipe.option("epochs") is None
+
+
+def _needed_s(work: Work, one: Screened, split: Split, epochs: int) -> float:
+    """Seconds of one trial, where trials run: what was observed was observed there."""
+    costs, recipe = costs_of(work, one.line), one.line.recipe
+    seconds = costs.training_s(recipe, len(split.train), epochs) + costs.evaluation_s(recipe, len(split.validation))
+    return seconds if str(recipe) in costs.observed else work.pace * seconds
 
 
 def _reserve(work: Work, one: Screened, allotted: Finals) -> float:
@@ -177,36 +249,6 @@ def _unscreened(work: Work) -> list[Screened]:
 def _only_controls(work: Work) -> bool:
     """No transfer recipe was asked for, as when a source is trained: then scratch is what will be handed over."""
     return all(line.family.control for line in work.lines())
-
-
-def _trial(work: Work, one: Screened, split: Split, epochs: int, reserve: float | None) -> Result:
-    if one.line.family is Family.SCRATCH and work.clock.limit_s is None and one.line.recipe.option("epochs") is None:
-        return _to_plateau(work, one, split, epochs)
-    scratch = one.line.family is Family.SCRATCH
-    return _once(work, one, split, epochs, reserve, (lambda result: replace(result, converged=False)) if scratch else None)
-
-
-def _once(
-    work: Work, one: Screened, split: Split, epochs: int, reserve: float | None, finish: Callable[[Result], Result] | None = None
-) -> Result:
-    trial = deep_trial(work, one.line, split, one.setting, Budget("full", work.settings.size, None, epochs))
-    return work.ledger.run(trial, split, work.lane(one.line.backbone).bench, work.clock.watch(reserve), finish)
-
-
-def _to_plateau(work: Work, one: Screened, split: Split, epochs: int) -> Result:
-    """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He 2018).
-
-    The common fold finds how long that is; the other folds train just as long, as long as it took before nothing was gained.
-    """
-    if split is not work.common:
-        return _once(work, one, split, _plateau(work, one, epochs), 0.0)
-    before: float | None = None
-    while True:
-        result = _once(work, one, split, epochs, 0.0, partial(_judge, work, before))
-        score = work.ledger.best(result)[0]
-        if result.outcome is not Outcome.DONE or result.converged or 2 * epochs > MOST_SCRATCH_EPOCHS:
-            return result
-        before, epochs = score, 2 * epochs
 
 
 def _plateau(work: Work, one: Screened, least: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
@@ -12,14 +13,15 @@ from frostline.compute.frozen import MLP_RATES
 from frostline.compute.heads import STRENGTHS, TREES
 from frostline.compute.materialise import Taps, tapped_pass
 from frostline.planning.forecast import CLOSING_S
+from frostline.session.dispatch import Task, give_out
 from frostline.session.ranking import tell_ranking
 from frostline.session.work import Lane, Phase, Work, with_pass
 from frostline.strategy.families import Line
 from frostline.terms.activations import View
 from frostline.terms.data import Split
 from frostline.terms.quantities import plural
-from frostline.terms.recipe import Action, Family, HeadKind, Weights
-from frostline.terms.result import IntArray
+from frostline.terms.recipe import Action, Family, HeadKind, Recipe, Weights
+from frostline.terms.result import IntArray, Result
 from frostline.terms.trial import Budget
 
 DEEP_SHARE = 0.6  # of a time limit: kept for recipes that train the trunk
@@ -89,21 +91,55 @@ def _fit(work: Work, lines: list[Line], what: str, splits: list[Split], optional
     """Run `lines` on `splits`; the seconds that it took. `optional` ones only while there is time for one more trial."""
     if not lines:
         return 0.0
-    before, longest = work.clock.elapsed(), 0.0
+    before = work.clock.elapsed()
+    ordered = sorted(lines, key=lambda line: line.family is not Family.SOFTMAX_ONLY)
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
-        done = 0
-        for line in sorted(lines, key=lambda line: line.family is not Family.SOFTMAX_ONLY):
-            bench = work.lane(line.backbone).bench
-            for split in splits:
-                if optional and not work.clock.allows(longest, CLOSING_S):
-                    work.not_run.append(f"'{line.recipe}' was not run on every fold: no time.")
-                    break
-                trial = work.trial(line, split, configurations(line), Budget("full", work.settings.size))
-                longest = max(longest, work.ledger.run(trial, split, bench, work.clock.watch()).seconds)
-                done += 1
-                phase.done(done)
-            tell_ranking(work)
+        heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional)
+        give_out(work, [work.lane(name).bench for name in {line.backbone for line in lines}], heads.ask, heads.tell)
     return work.clock.elapsed() - before
+
+
+@dataclass
+class _Heads:
+    """Frozen-trunk lines on splits, a line after the other; each trial is a pair of both.
+
+    Attributes:
+        left: trials of each line that are not finished. longest: seconds of one so far.
+    """
+
+    work: Work
+    phase: Phase
+    waiting: deque[tuple[Line, Split]]
+    optional: bool
+    left: Counter[str] = field(default_factory=Counter)
+    longest: float = 0.0
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.left.update(_key(line.backbone, line.recipe) for line, _ in self.waiting)
+
+    def ask(self) -> Task | None:
+        while self.waiting:
+            line, split = self.waiting.popleft()
+            if not self.optional or self.work.clock.allows(self.longest, CLOSING_S):
+                trial = self.work.trial(line, split, configurations(line), Budget("full", self.work.settings.size))
+                return Task(trial, split, self.work.lane(line.backbone).name)
+            self.work.not_run.append(f"'{line.recipe}' was not run on every fold: no time.")
+            self.waiting = deque(pair for pair in self.waiting if pair[0] != line)
+        return None
+
+    def tell(self, task: Task, result: Result | None) -> None:
+        key = _key(task.trial.backbone, task.trial.recipe)
+        self.longest = max(self.longest, result.seconds if result else 0.0)
+        self.done += 1
+        self.left[key] -= 1
+        self.phase.done(self.done)
+        if not self.left[key]:
+            tell_ranking(self.work)
+
+
+def _key(backbone: str, recipe: Recipe) -> str:
+    return f"{backbone} {recipe}"
 
 
 def configurations(line: Line) -> tuple[str, ...]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from frostline.compute.bench import Bench
-from frostline.compute.trials import Watch, run_trial
 from frostline.stats.metrics import score
 from frostline.store.results import ResultStore
-from frostline.terms.data import Split
 from frostline.terms.progress import Event, Ranked, TrialFinished
 from frostline.terms.result import IntArray, Outcome, Result
 from frostline.terms.trial import Trial
@@ -35,6 +31,7 @@ class Ledger:
 
     Attributes:
         found: results that were in the run folder when the search started, or were added since.
+        asked: ids of the trials that this search asked for, in the order of asking.
         labels: (N,) of the data set.
     """
 
@@ -46,23 +43,21 @@ class Ledger:
     asked: list[str] = field(default_factory=list)
     _scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def run(
-        self,
-        trial: Trial,
-        split: Split,
-        bench: Bench,
-        watch: Watch | None = None,
-        finish: Callable[[Result], Result] | None = None,
-    ) -> Result:
-        """The result of `trial`: from the run folder if it is there, else carried out and saved before it is told."""
-        known = trial.id in self.found
-        if not known:
-            result = run_trial(bench, trial, split, watch)
-            self.keep(result if finish is None else finish(result))
+    def recall(self, trial: Trial) -> Result | None:
+        """The result of `trial` if it is there; either way the trial counts as asked for."""
         if trial.id not in self.asked:
             self.asked.append(trial.id)
-        self._tell(self.found[trial.id], 0.0 if known else self.found[trial.id].seconds)
-        return self.found[trial.id]
+        known = self.found.get(trial.id)
+        if known is not None:
+            self._tell(known, 0.0)
+        return known
+
+    def add(self, result: Result, keep: bool = True) -> None:
+        """A new result, saved before it is told; without `keep` the next start of the run carries it out again."""
+        if keep:
+            self.store.save(result)
+        self.found[result.trial.id] = result
+        self._tell(result, result.seconds)
 
     def keep(self, result: Result) -> None:
         """Save `result`, so that no later start of this run needs to find it again."""
@@ -71,8 +66,8 @@ class Ledger:
 
     @property
     def results(self) -> list[Result]:
-        """Of every trial that this search asked for, in that order."""
-        return [self.found[one] for one in self.asked]
+        """Of every trial that this search asked for and that is finished, in the order of asking: never of completion."""
+        return [self.found[one] for one in self.asked if one in self.found]
 
     def scores(self, result: Result) -> dict[str, float]:
         """Configuration -> its score on the result's split; computed once."""

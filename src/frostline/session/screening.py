@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections import defaultdict, deque
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,14 +12,15 @@ from frostline.compute.bench import Bench
 from frostline.compute.trials import subset
 from frostline.planning.allot import Load, Screening, screening, screening_size
 from frostline.planning.cost import CostModel
-from frostline.session.clock import TimeUp
+from frostline.session.dispatch import Task, give_out
 from frostline.session.frozen import boundaries, run_pass
 from frostline.session.prepare import kernels_for, resized
-from frostline.session.work import Lane, Work
+from frostline.session.work import Lane, Phase, Work
 from frostline.strategy.families import Line
 from frostline.strategy.halving import ETA, RANDOM, TRANSFER, Setting, beyond_edge, promote
 from frostline.terms.data import Split
 from frostline.terms.recipe import Action, Family, Weights
+from frostline.terms.result import Result
 from frostline.terms.trial import Budget, Trial
 
 MOST_SHARE = 0.5  # of the time left: what was planned to take less ends here
@@ -111,6 +112,7 @@ def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
     rows = np.sort(np.concatenate([train, np.asarray(work.inner.validation, np.int64)]))
     if not any(line.deep and line.recipe.weights is Weights.PRETRAINED for line in lane.lines):
         lane.screen = bench
+        bench.store.at_size(bench.backbone.spec.height)  # once, here, and not by each of several processes
         return
     name = f"pretrained pass at {bench.backbone.spec.height} px, {lane.name}"
     lane.screen = run_pass(work, lane, bench, Weights.PRETRAINED, rows, boundaries(lane), name)
@@ -150,38 +152,62 @@ def _families(scores: dict[Entry, float]) -> dict[tuple[str, Family], dict[Entry
 
 
 def _rung(work: Work, entries: list[Entry], allotted: Screening, rung: int, until: float, name: str) -> dict[Entry, float]:
-    epochs = allotted.epochs * (ETA if rung else 1)
-    scores: dict[Entry, float] = {}
+    """The scores of those that were finished, in the order of `entries`."""
     if not entries:
-        return scores
+        return {}
     with work.phase(name, len(entries), "trials") as phase:
-        for count, (line, setting) in enumerate(entries):
-            if work.clock.elapsed() > until:
-                phase.note = f"{len(entries) - count} of {len(entries)} screening trials did not fit into the time"
-                work.not_run.append(phase.note + ".")
-                break
-            budget = Budget(f"screen-{rung}", _size(work, line), allotted.images, epochs)
-            score = _screen_one(work, line, setting, budget, until)
-            if score is not None:
-                scores[line, setting] = score
-            phase.done(count + 1)
-    return scores
+        trials = _Rung(work, phase, deque(entries), allotted, rung, until)
+        give_out(work, [_screen(work, name) for name in {line.backbone for line, _ in entries}], trials.ask, trials.tell)
+    return {entry: trials.scores[entry] for entry in entries if entry in trials.scores}
 
 
-def _size(work: Work, line: Line) -> int:
-    bench = work.lane(line.backbone).screen
+@dataclass
+class _Rung:
+    """The screening trials of one rung; none is begun after `until`.
+
+    Attributes:
+        given: trial id -> the entry that it is of.
+    """
+
+    work: Work
+    phase: Phase
+    waiting: deque[Entry]
+    allotted: Screening
+    rung: int
+    until: float
+    given: dict[str, Entry] = field(default_factory=dict)
+    scores: dict[Entry, float] = field(default_factory=dict)
+    done: int = 0
+
+    def ask(self) -> Task | None:
+        if self.waiting and self.work.clock.elapsed() > self.until:
+            count = len(self.waiting) + len(self.given)
+            self.phase.note = f"{len(self.waiting)} of {count} screening trials did not fit into the time"
+            self.work.not_run.append(self.phase.note + ".")
+            self.waiting.clear()
+        return self._task(self.waiting.popleft()) if self.waiting else None
+
+    def _task(self, entry: Entry) -> Task:
+        line, setting = entry
+        size = _screen(self.work, line.backbone).backbone.spec.height
+        epochs = self.allotted.epochs * (ETA if self.rung else 1)
+        budget = Budget(f"screen-{self.rung}", size, self.allotted.images, epochs)
+        trial = deep_trial(self.work, line, self.work.inner, setting, budget)
+        self.given[trial.id] = entry
+        return Task(trial, self.work.inner, line.backbone, self.work.clock.deadline(_reserve(self.work, self.until)))
+
+    def tell(self, task: Task, result: Result | None) -> None:
+        score = self.work.ledger.best(result)[0] if result else None
+        if score is not None:
+            self.scores[self.given[task.trial.id]] = score
+        self.done += 1
+        self.phase.done(self.done)
+
+
+def _screen(work: Work, name: str) -> Bench:
+    bench = work.lane(name).screen
     assert bench is not None
-    return bench.backbone.spec.height
-
-
-def _screen_one(work: Work, line: Line, setting: Setting, budget: Budget, until: float) -> float | None:
-    bench = work.lane(line.backbone).screen
-    assert bench is not None
-    trial = deep_trial(work, line, work.inner, setting, budget)
-    try:
-        return work.ledger.best(work.ledger.run(trial, work.inner, bench, work.clock.watch(_reserve(work, until))))[0]
-    except TimeUp:
-        return None
+    return bench
 
 
 def _reserve(work: Work, until: float) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from frostline.backbones import LoadedBackbone
+from frostline.backends import Backend, Serial
 from frostline.compute.bench import Bench
 from frostline.compute.build import fitting
 from frostline.compute.frozen import shown_views
@@ -76,6 +77,7 @@ class Work:
     """The state of one search.
 
     Attributes:
+        backend: carries out the trials. pace: how many times longer one takes there at most than the kernels' seconds say.
         inner: part of the common fold's training images held out of them: screening never sees what the fold judges with.
         splits: the folds in use: a short time leaves out repeats of the plan's.
         opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
@@ -96,6 +98,8 @@ class Work:
     store: PixelStore
     splits: list[Split]
     inner: Split
+    backend: Backend = field(default_factory=Serial)
+    pace: float = 1.0
     opened_at: str | None = None
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)

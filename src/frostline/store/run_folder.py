@@ -22,7 +22,7 @@ from frostline.terms.identity import digest
 from frostline.terms.settings import Settings
 
 SCHEMA_VERSION = 1
-MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend")  # the fingerprint tells what is in the data
+MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend", "workers")  # the fingerprint tells what is in the data
 SECTIONS = ("kernels", "sizes", "opened")
 WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything in `config.yaml`. The rest is identity, but `data`, `time_s`, `cache_bytes` and `backend` may differ when
-    continued: images may have moved, as long as they are the same.
+    """Everything in `config.yaml`. The rest is identity, but `data`, `time_s`, `cache_bytes`, `backend` and `workers` may
+    differ when continued: images may have moved, as long as they are the same.
 
     Attributes:
         data: the folder as given; `fingerprint` of what is in it.
@@ -20,6 +20,7 @@ class Settings:
         flip: `auto`, `on` or `off`: whether mirrored views are allowed.
         limit: at most so many images (stratified), None for all.
         label, group: columns of the table that were named.
+        backend: `serial` or `process`; workers: trials at a time.
     """
 
     data: str
@@ -40,3 +41,4 @@ class Settings:
     time_s: float | None = None
     cache_bytes: int | None = None
     backend: str = "serial"
+    workers: int = 1

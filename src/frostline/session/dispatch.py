@@ -1,0 +1,98 @@
+"""Independent trials, given out together: asked for one by one, carried out by the backend, told as they are finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from frostline.backends import Lost, Watch
+from frostline.compute.bench import Bench
+from frostline.compute.trials import failed, run_trial
+from frostline.session.clock import TimeUp
+from frostline.terms.data import Split
+from frostline.terms.result import Outcome, Result
+from frostline.terms.trial import Trial
+
+if TYPE_CHECKING:
+    from frostline.session.work import Work
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial that is to be carried out.
+
+    Attributes:
+        lane: the backbone on whose bench; the first one's for pixels.
+        deadline: second of the monotonic clock, which all processes share, at which it must end; None for none.
+    """
+
+    trial: Trial
+    split: Split
+    lane: str
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CarryOut:
+    """What a backend calls: the result of a task, or None when its time was up."""
+
+    benches: Mapping[str, Bench]
+
+    def __call__(self, task: Task, watch: Watch) -> Result | None:
+        def check() -> None:
+            watch()
+            if task.deadline is not None and time.monotonic() > task.deadline:
+                raise TimeUp
+
+        try:
+            return run_trial(self.benches[task.lane], task.trial, task.split, check)
+        except TimeUp:
+            return None
+
+
+Ask = Callable[[], Task | None]
+Tell = Callable[[Task, Result | None], None]
+
+
+def give_out(
+    work: Work, benches: Iterable[Bench], ask: Ask, tell: Tell, finish: Callable[[Task, Result], Result] | None = None
+) -> None:
+    """Carry out what `ask` gives until there is no more; each result is saved, then told.
+
+    Results come in the order in which they are finished: `tell` may note them and ask for more, but what is decided among them
+    is decided after all of them.
+
+    Args:
+        benches: of the lanes that the tasks name.
+        ask: called when there is somebody to carry out a task, so that it may look at the time; None: nothing now.
+        tell: gets None for a task whose time was up.
+        finish: completes a new result before it is saved.
+    """
+    call = CarryOut({bench.backbone.name: bench for bench in benches})
+    with closing(work.backend.run(call, lambda: _next_new(work, ask, tell), work.check)) as run:
+        for task, found in run:
+            if isinstance(found, Lost):
+                message = f"its worker did not come back: {found.reason}"
+                found = failed(call.benches[task.lane], task.trial, task.split, Outcome.FAILED, message)
+                work.ledger.add(found, keep=False)
+            elif found is not None:
+                found = found if finish is None else finish(task, found)
+                work.ledger.add(found)
+            tell(task, found)
+
+
+def _next_new(work: Work, ask: Ask, tell: Tell) -> Task | None:
+    """The next task whose result is not in the run folder; those that are there are told meanwhile."""
+    while (task := ask()) is not None:
+        known = work.ledger.recall(task.trial)
+        if known is None:
+            return task
+        tell(task, known)
+    return None
+
+
+def get_ready() -> None:
+    """What a new worker does before its first task: with this module everything that a trial needs is imported."""

@@ -1,0 +1,114 @@
+"""How many trials at a time, and what becomes of those whose workers die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from joblib import cpu_count
+
+import frostline as fl
+from frostline.backends import Process
+from frostline.compute.machine import threads
+from frostline.errors import AllTrialsFailed, OptionError
+from frostline.session.workers import THREADS, Machine, Staff, choose_staff, hire, problems
+from tests.equivalence.test_backends import workers
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "machine", "expected"),
+    [
+        ("auto", None, Machine("cpu", 1), Staff("serial", 1, 1)),
+        ("auto", None, Machine("cpu", 7), Staff("serial", 1, 7)),
+        ("auto", None, Machine("cpu", 8), Staff("process", 2, 4, 2.0)),
+        ("auto", None, Machine("cpu", 64), Staff("process", 8, 8, 8.0)),
+        ("auto", 1, Machine("cpu", 64), Staff("serial", 1, 64)),
+        ("auto", 3, Machine("cpu", 6), Staff("process", 3, 2, 3.0)),
+        ("serial", None, Machine("cpu", 64), Staff("serial", 1, 64)),
+        ("process", None, Machine("cpu", 2), Staff("process", 2, 1, 2.0)),
+        ("process", 2, Machine("cpu", 1), Staff("process", 2, 1)),
+        ("auto", None, Machine("cuda", 16, 1), Staff("serial", 1, 16)),
+        ("auto", None, Machine("cuda", 16, 4), Staff("process", 4, 4)),
+        ("process", None, Machine("cuda", 16, 1), Staff("process", 1, 16)),
+        ("auto", None, Machine("mps", 12), Staff("serial", 1, 12)),
+    ],
+)
+def test_staff_suits_the_machine(backend: str, asked: int | None, machine: Machine, expected: Staff) -> None:
+    assert choose_staff(backend, asked, ("timm/a",), machine) == expected
+
+
+def test_a_short_search_is_serial_unless_it_was_asked_for_otherwise() -> None:
+    machine = Machine("cpu", 64)
+    found = [
+        choose_staff(*asked, ("timm/a",), machine, 60.0).workers for asked in (("auto", None), ("auto", 3), ("process", None))
+    ]
+    assert found == [1, 3, 8]
+    assert choose_staff("auto", None, ("timm/a",), machine, 600.0).workers == 8
+
+
+def test_a_network_of_the_running_script_is_carried_out_in_it() -> None:
+    assert choose_staff("auto", None, ("__main__:small",), Machine("cpu", 64)).backend == "serial"
+    assert "a module of its own" in problems("process", None, ("__main__:small",))[0]
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "words"),
+    [
+        ("proces", None, ("'proces'", "auto, serial, process", "Nearest: process")),
+        ("process", 0, ("workers 0", "between 1 and")),
+        ("process", 10_000, ("workers 10000", f"between 1 and {os.cpu_count()}")),
+        ("serial", 2, ("'serial'", "not 2")),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused(backend: str, asked: int | None, words: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(OptionError) as caught:
+        fl.search(tmp_path, "timm/test_resnet", out=tmp_path / "run", backend=backend, workers=asked)
+    assert all(word in str(caught.value) for word in words)
+
+
+def found_there(item: int, watch: object) -> tuple[int, int]:
+    """Threads of torch, and of forests."""
+    return threads(), cpu_count()
+
+
+def test_workers_have_their_share_of_the_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    backend = hire(Staff("process", 2, 1), Machine("cpu", 2))
+    items = [1, 2]
+    found = [result for _, result in backend.run(found_there, lambda: items.pop() if items else None, lambda: None)]
+    backend.close()
+    assert found == [(1, 1)] * 2
+
+
+def test_each_worker_has_a_gpu_of_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    backend = hire(Staff("process", 4, 1), Machine("cuda", 4, 2))
+    assert isinstance(backend, Process)
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in backend.environments] == ["3", "5", "3", "5"]
+
+
+def test_trials_whose_workers_always_die_have_failed_and_are_tried_again_by_the_next_start(
+    textures: Path, backbone_name: str, tmp_path: Path
+) -> None:
+    over = threading.Event()
+
+    def kill_all() -> None:
+        while not over.wait(0.05):
+            for pid in workers():
+                os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    options = {"out": tmp_path / "run", "recipe": "all: freeze | head: linear", "size": 64, "limit": 60}
+    try:
+        with pytest.raises(AllTrialsFailed, match=r"did not come back: 3 processes died.*SIGKILL"):
+            fl.search(textures, backbone_name, backend="process", workers=2, **options)
+    finally:
+        over.set()
+        killer.join()
+    assert not list((tmp_path / "run" / "results").glob("*.npz"))
+    assert fl.search(textures, backbone_name, backend="serial", **options).verdict.chosen.status == "chosen"
