@@ -14,10 +14,14 @@ from typing import Any
 
 import pytest
 
-from frostline.backends import Backend, Lost, Process, Serial, Watch
+from frostline.backends import Backend, Lost, Process, Serial, Threads, Watch
 from tests.backends import calls
 
-BACKENDS = {"serial": lambda: Serial(), "process": lambda: Process([{"WORKER": "a"}, {"WORKER": "b"}])}
+BACKENDS = {
+    "serial": lambda: Serial(),
+    "threads": lambda: Threads(2),
+    "process": lambda: Process([{"WORKER": "a"}, {"WORKER": "b"}]),
+}
 
 
 class Stop(Exception):

@@ -5,5 +5,6 @@ from __future__ import annotations
 from frostline.backends.backend import Backend, Lost, Watch
 from frostline.backends.process import Process
 from frostline.backends.serial import Serial
+from frostline.backends.threads import Threads
 
-__all__ = ["Backend", "Lost", "Process", "Serial", "Watch"]
+__all__ = ["Backend", "Lost", "Process", "Serial", "Threads", "Watch"]

@@ -5,7 +5,8 @@ All of them take features of a frozen trunk, computed once, and give probabiliti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -88,7 +89,7 @@ def logistic_path(
     start = np.zeros((rotated.shape[1] + 1, classes), np.float64)
     heads = []
     for l2 in strengths:
-        with _threads().limit(limits=1):  # products with so few columns only get slower with more
+        with one_thread():
             start = _solve(rotated, spectrum, targets, weight, l2, start)
         slopes = (axes @ start[:-1].astype(np.float32)) / scale[:, None]
         bias = start[-1].astype(np.float32) - mean @ slopes
@@ -131,8 +132,15 @@ def _mean_squares(values: FloatArray) -> FloatArray:
     return np.asarray(total / max(1, len(values)), np.float32)
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Products with a few columns only get slower with more threads; several solvers side by side do not."""
+    with _libraries().limit(limits=1):
+        yield
+
+
 @cache
-def _threads() -> ThreadpoolController:
+def _libraries() -> ThreadpoolController:
     """The linear algebra libraries of this process, looked for once."""
     return ThreadpoolController()
 

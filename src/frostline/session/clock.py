@@ -22,15 +22,21 @@ class Clock:
     Attributes:
         limit_s: for search, refit, test and report together; None for none.
         stopping: becomes true when the user asks to stop.
+        spent: seconds of each part so far.
     """
 
     limit_s: float | None = None
     now: Callable[[], float] = time.monotonic
     stopping: bool = False
     started: float = field(init=False)
+    spent: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started = self.now()
+
+    def spend(self, name: str, seconds: float) -> None:
+        """Note that a part took so long; of parts with one name the sum counts."""
+        self.spent[name] = self.spent.get(name, 0.0) + seconds
 
     def elapsed(self) -> float:
         return self.now() - self.started

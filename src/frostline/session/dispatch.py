@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frostline.backends import Lost, Watch
+from frostline.backends import Backend, Lost, Watch
 from frostline.compute.bench import Bench
 from frostline.compute.trials import failed, run_trial
 from frostline.session.clock import TimeUp
@@ -58,7 +58,12 @@ Tell = Callable[[Task, Result | None], None]
 
 
 def give_out(
-    work: Work, benches: Iterable[Bench], ask: Ask, tell: Tell, finish: Callable[[Task, Result], Result] | None = None
+    work: Work,
+    benches: Iterable[Bench],
+    ask: Ask,
+    tell: Tell,
+    finish: Callable[[Task, Result], Result] | None = None,
+    backend: Backend | None = None,
 ) -> None:
     """Carry out what `ask` gives until there is no more; each result is saved, then told.
 
@@ -70,9 +75,10 @@ def give_out(
         ask: called when there is somebody to carry out a task, so that it may look at the time; None: nothing now.
         tell: gets None for a task whose time was up.
         finish: completes a new result before it is saved.
+        backend: for these tasks; None for that of the search.
     """
     call = CarryOut({bench.backbone.name: bench for bench in benches})
-    with closing(work.backend.run(call, lambda: _next_new(work, ask, tell), work.check)) as run:
+    with closing((backend or work.backend).run(call, lambda: _next_new(work, ask, tell), work.check)) as run:
         for task, found in run:
             if isinstance(found, Lost):
                 message = f"its worker did not come back: {found.reason}"

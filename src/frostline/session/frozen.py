@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
+from frostline.backends import Threads
 from frostline.compute.bench import Bench
 from frostline.compute.frozen import MLP_RATES
-from frostline.compute.heads import STRENGTHS, TREES
+from frostline.compute.heads import STRENGTHS, TREES, one_thread
+from frostline.compute.machine import threads
 from frostline.compute.materialise import Taps, tapped_pass
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
@@ -42,7 +44,9 @@ def run_frozen(work: Work) -> None:
             count = len(repeats) - number
             work.not_run.append(f"{plural(count, 'further draw')} of the folds: not enough time; all recipes share {number + 1}.")
             return
-        _fit(work, lines, f"repeat {number + 2} of {len(repeats) + 1}", splits)
+        for solved in (True, False):
+            own = [line for line in lines if _solved(line) == solved]
+            _fit(work, own, f"repeat {number + 2} of {len(repeats) + 1}", splits)
         work.splits += splits
 
 
@@ -92,10 +96,15 @@ def _fit(work: Work, lines: list[Line], what: str, splits: list[Split], optional
     if not lines:
         return 0.0
     before = work.clock.elapsed()
-    ordered = sorted(lines, key=lambda line: line.family is not Family.SOFTMAX_ONLY)
+    ordered = sorted(lines, key=lambda line: (not _solved(line), line.family is not Family.SOFTMAX_ONLY))
+    benches = [work.lane(name).bench for name in {line.backbone for line in lines}]
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
         heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional)
-        give_out(work, [work.lane(name).bench for name in {line.backbone for line in lines}], heads.ask, heads.tell)
+        if all(_solved(line) for line in lines) and work.backend.workers == 1:
+            with one_thread():
+                give_out(work, benches, heads.ask, heads.tell, backend=Threads(threads()))
+        else:
+            give_out(work, benches, heads.ask, heads.tell)
     return work.clock.elapsed() - before
 
 

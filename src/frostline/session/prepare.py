@@ -304,6 +304,7 @@ def _pixels(
         progress=progress,
         allow_unreadable=request.allow_unreadable,
     )
+    clock.spend("decode", clock.elapsed() - before)
     listener.update(PhaseEnded("decode", clock.elapsed() - before))
     return found
 
@@ -339,6 +340,7 @@ def _timed(listener: Listener, clock: Clock, name: str, action: Callable[[], T])
     before = clock.elapsed()
     listener.update(PhaseStarted(name))
     found = action()
+    clock.spend(name, clock.elapsed() - before)
     listener.update(PhaseEnded(name, clock.elapsed() - before))
     return found
 

@@ -83,7 +83,6 @@ class Work:
         opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
         notes: sentences for the report; not_run: what time or memory did not allow.
         cache_told: that stored activations found no room was said.
-        phases: seconds spent in each.
     """
 
     folder: RunFolder
@@ -104,7 +103,6 @@ class Work:
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
     cache_told: bool = False
-    phases: dict[str, float] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -166,7 +164,7 @@ class Work:
             finished = True
         finally:
             seconds = self.clock.elapsed() - before
-            self.phases[name] = self.phases.get(name, 0.0) + seconds
+            self.clock.spend(name, seconds)
             self.ledger.listener.update(PhaseEnded(name, seconds, phase.note, finished))
 
     def say(self, sentence: str) -> None:
