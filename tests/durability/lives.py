@@ -106,14 +106,18 @@ def _text(path: Path) -> str:
 
 
 def unfinished(reference: Whole, out: Path, without: Callable[[str], bool] = lambda name: False) -> Path:
-    """The reference as if it had been killed before it closed; results whose name is `without` are not there yet."""
+    """The reference as if it had been killed before it closed; results whose name is `without` are not there yet.
+
+    Nor is what it saw of the test set.
+    """
     begun(reference, out)
     with RunFolder.create(out, RunFolder.open(out).settings, RunFolder.open(out).version) as run:
         run.write_section("sizes", RunFolder.open(reference.path).section("sizes"))
     for name in ("results", "cache"):
         shutil.copytree(reference.path / name, out / name, dirs_exist_ok=True)
+    seen = sealed(reference.path)
     for path in (out / "results").glob("*.npz"):
-        if without(path.stem):
+        if path.stem in seen or without(path.stem):
             path.unlink()
     return out
 
@@ -132,24 +136,31 @@ def decided(out: Path) -> dict[str, Any]:
     return document
 
 
+Finished = dict[str, tuple[int, int, str]]  # name -> (inode, time of writing, digest)
+
+
 @dataclass(frozen=True)
 class Kept:
-    """Finished results as they lie on the disk: name -> (inode, time of writing, digest); and the test set's mark."""
+    """Finished results as they lie on the disk, and the mark of the opened test set."""
 
-    results: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    results: Finished = field(default_factory=dict)
     opened: str | None = None
 
 
 def kept(out: Path) -> Kept:
-    """What is finished now.
+    return Kept(finished(out), opened_at(out))
+
+
+def finished(out: Path) -> Finished:
+    """The results that are there now.
 
     Raises:
-        AssertionError: a result is there and cannot be read.
+        AssertionError: one of them cannot be read.
     """
     results = {path.name: _identity(path) for path in sorted(out.glob("results/*.npz"))}
     store = ResultStore(out / "results")
     assert len(store.load_all()) == len(results), store.notes
-    return Kept(results, opened_at(out))
+    return results
 
 
 def opened_at(out: Path) -> str | None:
@@ -157,6 +168,11 @@ def opened_at(out: Path) -> str | None:
         return None
     at: str | None = yaml.safe_load((out / "config.yaml").read_text()).get("opened")
     return at
+
+
+def sealed(out: Path) -> set[str]:
+    """Trials that hold predictions of sealed images."""
+    return {name for name, found in ResultStore(out / "results").load_all().items() if found.trial.split == "sealed"}
 
 
 def _identity(path: Path) -> tuple[int, int, str]:

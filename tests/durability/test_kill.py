@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 import frostline as fl
-from frostline.store.results import ResultStore
 from frostline.store.run_folder import RunFolder
 from tests.durability.lives import (
     Kept,
@@ -23,6 +22,7 @@ from tests.durability.lives import (
     live,
     nothing_is_lost,
     opened_at,
+    sealed,
     temporary_files,
     unfinished,
 )
@@ -122,7 +122,7 @@ def test_kill_9_at_each_step_of_closing_is_continued(step: str, search: Search, 
 
     Whoever is killed while it looks has seen it: then the score is that of cross-validation, and all else is as it was.
     """
-    out = unfinished(reference, tmp_path / "run", without=lambda name: name in sealed(reference.path))
+    out = unfinished(reference, tmp_path / "run")
     before = kept(out)
     life = live(search.command(out), CLOSING[step](out), tmp_path / "log")
     assert life.code in (None, 0), life.said
@@ -139,7 +139,7 @@ def test_another_decision_than_the_one_that_opened_the_test_is_not_scored_on_it(
     search: Search, reference: Whole, tmp_path: Path
 ) -> None:
     """As when the process was killed while it looked: the mark is there, what it would have seen is not."""
-    out = unfinished(reference, tmp_path / "run", without=lambda name: name in sealed(reference.path))
+    out = unfinished(reference, tmp_path / "run")
     found = RunFolder.open(out)
     with RunFolder.create(out, found.settings, found.version) as run:
         run.write_section("opened", "2026-01-01T00:00:00+00:00")
@@ -150,8 +150,3 @@ def test_another_decision_than_the_one_that_opened_the_test_is_not_scored_on_it(
     assert verdict.score.how == "cross-validation" and not verdict.test
     assert any("had been opened before" in note for note in verdict.notes)
     assert not sealed(out)
-
-
-def sealed(out: Path) -> set[str]:
-    """Trials that hold predictions of sealed images."""
-    return {name for name, found in ResultStore(out / "results").load_all().items() if found.trial.split == "sealed"}
