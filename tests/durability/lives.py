@@ -76,7 +76,7 @@ def whole(search: Search, out: Path) -> Whole:
     """
     first = out.with_name("first")
     live(search.command(first), lambda elapsed: "kernels:" in _text(first / "config.yaml"), out.with_name("log"))
-    kernels = [entry | {"forward": FP32, "train": FP32} for entry in RunFolder.open(first).section("kernels")]
+    kernels = [entry | {"forward": FP32, "train": FP32, "threads": 1} for entry in RunFolder.open(first).section("kernels")]
     _begin(first, kernels, out)
     started, ready, said = time.time(), 0.0, []
     with subprocess.Popen(search.command(out), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:

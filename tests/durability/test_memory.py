@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.memory import CLASSES, GIB, KIB, Sample, Watched, command, make_images, resident, table, watch
 
+from benchmarks.memory import CLASSES, GIB, KIB, Sample, Watched, command, make_images, resident, table, watch
 from frostline.data import read
 from tests.durability.lives import SIZE, Search
 
