@@ -53,19 +53,22 @@ class Whole:
     """An uninterrupted run.
 
     Attributes:
-        start_s: until the process began to compute; trials_s: from then to its last result; closing_s: from there to its end.
+        import_s: until the process looked at its images; start_s: until it began to compute;
+        trials_s: from then to its last result; closing_s: from there to its end.
     """
 
     path: Path
+    import_s: float
     start_s: float
     trials_s: float
     closing_s: float
     decided: dict[str, Any]
 
-    def left_s(self, out: Path) -> float:
-        """Seconds that continuing `out` will take, its start included."""
-        share = len(list(out.glob("results/*.npz"))) / len(list(self.path.glob("results/*.npz")))
-        return self.start_s + (1 - share) * self.trials_s + self.closing_s
+    def moment(self, out: Path, share: float) -> float:
+        """Seconds after which a `share` of what is left of `out` is done; the imports do not count: they write nothing."""
+        done = len(list(out.glob("results/*.npz"))) / len(list(self.path.glob("results/*.npz")))
+        left = self.start_s - self.import_s + (1 - done) * self.trials_s + self.closing_s
+        return self.import_s + share * left
 
 
 def whole(search: Search, out: Path) -> Whole:
@@ -78,15 +81,16 @@ def whole(search: Search, out: Path) -> Whole:
     live(search.command(first), lambda elapsed: "kernels:" in _text(first / "config.yaml"), out.with_name("log"))
     kernels = [entry | {"forward": FP32, "train": FP32, "threads": 1} for entry in RunFolder.open(first).section("kernels")]
     _begin(first, kernels, out)
-    started, ready, said = time.time(), 0.0, []
+    started, first_said, ready, said = time.time(), 0.0, 0.0, []
     with subprocess.Popen(search.command(out), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
+            first_said = first_said or time.time()
             ready = ready or (time.time() if "probe kernels finished" in line else 0.0)
             said.append(line)
     assert process.returncode == 0, "".join(said)
     ended, last = time.time(), max(path.stat().st_mtime for path in out.glob("results/*.npz"))
-    return Whole(out, ready - started, last - ready, ended - last, decided(out))
+    return Whole(out, first_said - started, ready - started, last - ready, ended - last, decided(out))
 
 
 def begun(reference: Whole, out: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,6 @@ import yaml
 import frostline as fl
 from frostline.store.run_folder import RunFolder
 from tests.durability.lives import (
-    Kept,
     Search,
     Whole,
     begun,
@@ -27,7 +27,7 @@ from tests.durability.lives import (
     unfinished,
 )
 
-KILLS = 24
+KILLS, KILLS_A_RUN = 24, 6
 SEED = 20261124
 
 
@@ -58,32 +58,41 @@ def ends_like(out: Path, reference: Whole) -> None:
 
 @pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing(search: Search, reference: Whole, tmp_path: Path) -> None:
-    """Each life lasts some part of what is left to do, so that every part of a run is met.
+    """Each life lasts some part of what is left to do, so that every part of a run is met; each run is killed several times.
 
     A run that ends before its moment has come is checked, and the next life begins a new one.
     """
     hit: Counter[str] = Counter()
-    finished = 0
-    out, before = begun(reference, tmp_path / "run0"), Kept()
-    for share in moments(KILLS, SEED):
-        while True:
-            limit = share * reference.left_s(out)
-            life = live(search.command(out), lambda elapsed, limit=limit: elapsed > limit, tmp_path / "log")  # type: ignore[misc]
-            after = kept(out)
-            nothing_is_lost(before, after)
-            if life.code is None:
-                break
-            assert life.code == 0, life.said
-            ends_like(out, reference)
-            finished += 1
-            out, before = begun(reference, tmp_path / f"run{finished}"), Kept()
-        hit[life.phase] += 1
-        before = after
-    last = live(search.command(out), lambda elapsed: False, tmp_path / "log")
+    drawn = moments(KILLS, SEED)
+    for number in range(0, KILLS, KILLS_A_RUN):
+        out = tmp_path / f"run{number}"
+        for share in drawn[number : number + KILLS_A_RUN]:
+            hit[_killed(search, reference, out, share, tmp_path / "log")] += 1
+        _continued(search, reference, out, tmp_path / "log")
+    assert hit.total() == KILLS
+    print(f"killed after: {dict(hit)}")
+
+
+def _killed(search: Search, reference: Whole, out: Path, share: float, log: Path) -> str:
+    """Kill the run in `out` when a `share` of the rest is done; the last phase that it had finished."""
+    while True:
+        before = kept(begun(reference, out) if not out.exists() else out)
+        limit = reference.moment(out, share)
+        life = live(search.command(out), lambda elapsed: elapsed > limit, log)
+        nothing_is_lost(before, kept(out))
+        if life.code is None:
+            return life.phase
+        assert life.code == 0, life.said
+        ends_like(out, reference)
+        shutil.rmtree(out)
+
+
+def _continued(search: Search, reference: Whole, out: Path, log: Path) -> None:
+    before = kept(out)
+    last = live(search.command(out), lambda elapsed: False, log)
     assert last.code == 0, last.said
     nothing_is_lost(before, kept(out))
     ends_like(out, reference)
-    print(f"{hit.total()} kills in {finished + 1} runs, after: {dict(hit)}")
 
 
 def changed(path: Path) -> Callable[[float], bool]:
