@@ -77,8 +77,7 @@ def _killed(search: Search, reference: Whole, out: Path, share: float, log: Path
     """Kill the run in `out` when a `share` of the rest is done; the last phase that it had finished."""
     while True:
         before = kept(begun(reference, out) if not out.exists() else out)
-        limit = reference.moment(out, share)
-        life = live(search.command(out), lambda elapsed: elapsed > limit, log)
+        life = live(search.command(out), after(reference.moment(out, share)), log)
         nothing_is_lost(before, kept(out))
         if life.code is None:
             return life.phase
@@ -89,10 +88,18 @@ def _killed(search: Search, reference: Whole, out: Path, share: float, log: Path
 
 def _continued(search: Search, reference: Whole, out: Path, log: Path) -> None:
     before = kept(out)
-    last = live(search.command(out), lambda elapsed: False, log)
+    last = live(search.command(out), never, log)
     assert last.code == 0, last.said
     nothing_is_lost(before, kept(out))
     ends_like(out, reference)
+
+
+def after(seconds: float) -> Callable[[float], bool]:
+    return lambda elapsed: elapsed > seconds
+
+
+def never(elapsed: float) -> bool:
+    return False
 
 
 def changed(path: Path) -> Callable[[float], bool]:
@@ -137,7 +144,7 @@ def test_kill_9_at_each_step_of_closing_is_continued(step: str, search: Search, 
     assert life.code in (None, 0), life.said
     killed = kept(out)
     nothing_is_lost(before, killed)
-    again = live(search.command(out), lambda elapsed: False, tmp_path / "log")
+    again = live(search.command(out), never, tmp_path / "log")
     assert again.code == 0, again.said
     nothing_is_lost(killed, kept(out))
     ends_like(out, reference)
@@ -152,7 +159,7 @@ def test_another_decision_than_the_one_that_opened_the_test_is_not_scored_on_it(
     found = RunFolder.open(out)
     with RunFolder.create(out, found.settings, found.version) as run:
         run.write_section("opened", "2026-01-01T00:00:00+00:00")
-    life = live(search.command(out), lambda elapsed: False, tmp_path / "log")
+    life = live(search.command(out), never, tmp_path / "log")
     assert life.code == 0, life.said
     verdict = fl.Run(out).verdict
     assert verdict.test_opened_at == "2026-01-01T00:00:00+00:00"
