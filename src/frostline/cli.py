@@ -381,7 +381,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit code of `frostline ARGUMENTS`: 0 done, 2 refused input, 3 every trial failed, 130 interrupted, 1 our fault."""
+    """The exit code of `frostline ARGUMENTS`.
+
+    0 done, 2 refused input or a full disk, 3 every trial failed, 130 interrupted, 1 our fault.
+    """
     try:
         code = int(app(hyphenated(arguments), prog_name="frostline", standalone_mode=False) or 0)
     except FrostlineError as error:

@@ -53,19 +53,22 @@ class Whole:
     """An uninterrupted run.
 
     Attributes:
-        start_s: until the process began to compute; trials_s: from then to its last result; closing_s: from there to its end.
+        import_s: until the process looked at its images; start_s: until it began to compute;
+        trials_s: from then to its last result; closing_s: from there to its end.
     """
 
     path: Path
+    import_s: float
     start_s: float
     trials_s: float
     closing_s: float
     decided: dict[str, Any]
 
-    def left_s(self, out: Path) -> float:
-        """Seconds that continuing `out` will take, its start included."""
-        share = len(list(out.glob("results/*.npz"))) / len(list(self.path.glob("results/*.npz")))
-        return self.start_s + (1 - share) * self.trials_s + self.closing_s
+    def moment(self, out: Path, share: float) -> float:
+        """Seconds after which a `share` of what is left of `out` is done; the imports do not count: they write nothing."""
+        done = len(list(out.glob("results/*.npz"))) / len(list(self.path.glob("results/*.npz")))
+        left = self.start_s - self.import_s + (1 - done) * self.trials_s + self.closing_s
+        return self.import_s + share * left
 
 
 def whole(search: Search, out: Path) -> Whole:
@@ -76,17 +79,18 @@ def whole(search: Search, out: Path) -> Whole:
     """
     first = out.with_name("first")
     live(search.command(first), lambda elapsed: "kernels:" in _text(first / "config.yaml"), out.with_name("log"))
-    kernels = [entry | {"forward": FP32, "train": FP32} for entry in RunFolder.open(first).section("kernels")]
+    kernels = [entry | {"forward": FP32, "train": FP32, "threads": 1} for entry in RunFolder.open(first).section("kernels")]
     _begin(first, kernels, out)
-    started, ready, said = time.time(), 0.0, []
+    started, first_said, ready, said = time.time(), 0.0, 0.0, []
     with subprocess.Popen(search.command(out), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
+            first_said = first_said or time.time()
             ready = ready or (time.time() if "probe kernels finished" in line else 0.0)
             said.append(line)
     assert process.returncode == 0, "".join(said)
     ended, last = time.time(), max(path.stat().st_mtime for path in out.glob("results/*.npz"))
-    return Whole(out, ready - started, last - ready, ended - last, decided(out))
+    return Whole(out, first_said - started, ready - started, last - ready, ended - last, decided(out))
 
 
 def begun(reference: Whole, out: Path) -> Path:
@@ -106,14 +110,18 @@ def _text(path: Path) -> str:
 
 
 def unfinished(reference: Whole, out: Path, without: Callable[[str], bool] = lambda name: False) -> Path:
-    """The reference as if it had been killed before it closed; results whose name is `without` are not there yet."""
+    """The reference as if it had been killed before it closed; results whose name is `without` are not there yet.
+
+    Nor is what it saw of the test set.
+    """
     begun(reference, out)
     with RunFolder.create(out, RunFolder.open(out).settings, RunFolder.open(out).version) as run:
         run.write_section("sizes", RunFolder.open(reference.path).section("sizes"))
     for name in ("results", "cache"):
         shutil.copytree(reference.path / name, out / name, dirs_exist_ok=True)
+    seen = sealed(reference.path)
     for path in (out / "results").glob("*.npz"):
-        if without(path.stem):
+        if path.stem in seen or without(path.stem):
             path.unlink()
     return out
 
@@ -132,24 +140,31 @@ def decided(out: Path) -> dict[str, Any]:
     return document
 
 
+Finished = dict[str, tuple[int, int, str]]  # name -> (inode, time of writing, digest)
+
+
 @dataclass(frozen=True)
 class Kept:
-    """Finished results as they lie on the disk: name -> (inode, time of writing, digest); and the test set's mark."""
+    """Finished results as they lie on the disk, and the mark of the opened test set."""
 
-    results: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    results: Finished = field(default_factory=dict)
     opened: str | None = None
 
 
 def kept(out: Path) -> Kept:
-    """What is finished now.
+    return Kept(finished(out), opened_at(out))
+
+
+def finished(out: Path) -> Finished:
+    """The results that are there now.
 
     Raises:
-        AssertionError: a result is there and cannot be read.
+        AssertionError: one of them cannot be read.
     """
     results = {path.name: _identity(path) for path in sorted(out.glob("results/*.npz"))}
     store = ResultStore(out / "results")
     assert len(store.load_all()) == len(results), store.notes
-    return Kept(results, opened_at(out))
+    return results
 
 
 def opened_at(out: Path) -> str | None:
@@ -157,6 +172,11 @@ def opened_at(out: Path) -> str | None:
         return None
     at: str | None = yaml.safe_load((out / "config.yaml").read_text()).get("opened")
     return at
+
+
+def sealed(out: Path) -> set[str]:
+    """Trials that hold predictions of sealed images."""
+    return {name for name, found in ResultStore(out / "results").load_all().items() if found.trial.split == "sealed"}
 
 
 def _identity(path: Path) -> tuple[int, int, str]:

@@ -18,7 +18,7 @@ from frostline.store import records
 from frostline.store.activations import ActivationStore
 from frostline.store.results import ResultStore
 from frostline.store.run_folder import RunFolder
-from tests.durability.lives import Search, Whole, decided, kept, temporary_files, unfinished
+from tests.durability.lives import Finished, Search, Whole, decided, finished, temporary_files, unfinished
 from tests.pictures import make_folder
 from tests.store.values import SETTINGS, key, result, verdict
 
@@ -152,7 +152,7 @@ def test_a_run_whose_files_were_all_damaged_comes_to_the_same_verdict(
     code, said = continued(search, out, capsys)
     assert code == 0, said
     assert decided(out) == reference.decided
-    assert whole.items() <= kept(out).results.items()
+    assert whole.items() <= finished(out).items()
     notes = fl.Run(out).verdict.notes
     for path in (*results, out / "verdict.json"):
         assert any(path.name in note and "damaged" in note for note in notes), path
@@ -161,14 +161,14 @@ def test_a_run_whose_files_were_all_damaged_comes_to_the_same_verdict(
     assert temporary_files(out) == []
 
 
-def kept_but(out: Path, damaged: list[Path]) -> dict[str, tuple[int, int, str]]:
+def kept_but(out: Path, damaged: list[Path]) -> Finished:
     """The results that are still whole, as they lie on the disk."""
     names = {path.name for path in damaged}
     aside = out.with_name("aside")
     aside.mkdir()
     for path in damaged:
         path.rename(aside / path.name)
-    found = kept(out).results
+    found = finished(out)
     for path in damaged:
         (aside / path.name).rename(path)
     assert not names & set(found)
@@ -194,13 +194,13 @@ def test_a_run_whose_configuration_was_damaged_is_one_clear_message(
     damage: Damage, search: Search, reference: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = unfinished(reference, tmp_path / "run")
-    whole, before = (out / "config.yaml").read_bytes(), kept(out)
+    whole, before = (out / "config.yaml").read_bytes(), finished(out)
     damage(out / "config.yaml")
     code, said = continued(search, out, capsys)
     assert code == 2, said
     last = said.strip().splitlines()[-1]
     assert last.startswith("frostline: ") and str(out / "config.yaml") in last and "another folder with -o" in last
-    assert kept(out).results == before.results
+    assert finished(out) == before
     (out / "config.yaml").write_bytes(whole)
     code, said = continued(search, out, capsys)
     assert code == 0, said
@@ -221,4 +221,4 @@ def test_a_finished_run_makes_a_damaged_document_again(
     assert code == 0, said
     assert decided(out) == reference.decided
     assert fl.Run(out).verdict.test_opened_at == opened
-    assert kept(out).results.keys() == kept(reference.path).results.keys()
+    assert finished(out).keys() == finished(reference.path).keys()

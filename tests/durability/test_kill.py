@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,8 @@ import pytest
 import yaml
 
 import frostline as fl
-from frostline.store.results import ResultStore
 from frostline.store.run_folder import RunFolder
 from tests.durability.lives import (
-    Kept,
     Search,
     Whole,
     begun,
@@ -23,11 +22,12 @@ from tests.durability.lives import (
     live,
     nothing_is_lost,
     opened_at,
+    sealed,
     temporary_files,
     unfinished,
 )
 
-KILLS = 24
+KILLS, KILLS_A_RUN = 24, 6
 SEED = 20261124
 
 
@@ -58,32 +58,48 @@ def ends_like(out: Path, reference: Whole) -> None:
 
 @pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing(search: Search, reference: Whole, tmp_path: Path) -> None:
-    """Each life lasts some part of what is left to do, so that every part of a run is met.
+    """Each life lasts some part of what is left to do, so that every part of a run is met; each run is killed several times.
 
     A run that ends before its moment has come is checked, and the next life begins a new one.
     """
     hit: Counter[str] = Counter()
-    finished = 0
-    out, before = begun(reference, tmp_path / "run0"), Kept()
-    for share in moments(KILLS, SEED):
-        while True:
-            limit = share * reference.left_s(out)
-            life = live(search.command(out), lambda elapsed, limit=limit: elapsed > limit, tmp_path / "log")  # type: ignore[misc]
-            after = kept(out)
-            nothing_is_lost(before, after)
-            if life.code is None:
-                break
-            assert life.code == 0, life.said
-            ends_like(out, reference)
-            finished += 1
-            out, before = begun(reference, tmp_path / f"run{finished}"), Kept()
-        hit[life.phase] += 1
-        before = after
-    last = live(search.command(out), lambda elapsed: False, tmp_path / "log")
+    drawn = moments(KILLS, SEED)
+    for number in range(0, KILLS, KILLS_A_RUN):
+        out = tmp_path / f"run{number}"
+        for share in drawn[number : number + KILLS_A_RUN]:
+            hit[_killed(search, reference, out, share, tmp_path / "log")] += 1
+        _continued(search, reference, out, tmp_path / "log")
+    assert hit.total() == KILLS
+    print(f"killed after: {dict(hit)}")
+
+
+def _killed(search: Search, reference: Whole, out: Path, share: float, log: Path) -> str:
+    """Kill the run in `out` when a `share` of the rest is done; the last phase that it had finished."""
+    while True:
+        before = kept(begun(reference, out) if not out.exists() else out)
+        life = live(search.command(out), after(reference.moment(out, share)), log)
+        nothing_is_lost(before, kept(out))
+        if life.code is None:
+            return life.phase
+        assert life.code == 0, life.said
+        ends_like(out, reference)
+        shutil.rmtree(out)
+
+
+def _continued(search: Search, reference: Whole, out: Path, log: Path) -> None:
+    before = kept(out)
+    last = live(search.command(out), never, log)
     assert last.code == 0, last.said
     nothing_is_lost(before, kept(out))
     ends_like(out, reference)
-    print(f"{hit.total()} kills in {finished + 1} runs, after: {dict(hit)}")
+
+
+def after(seconds: float) -> Callable[[float], bool]:
+    return lambda elapsed: elapsed > seconds
+
+
+def never(elapsed: float) -> bool:
+    return False
 
 
 def changed(path: Path) -> Callable[[float], bool]:
@@ -122,13 +138,13 @@ def test_kill_9_at_each_step_of_closing_is_continued(step: str, search: Search, 
 
     Whoever is killed while it looks has seen it: then the score is that of cross-validation, and all else is as it was.
     """
-    out = unfinished(reference, tmp_path / "run", without=lambda name: name in sealed(reference.path))
+    out = unfinished(reference, tmp_path / "run")
     before = kept(out)
     life = live(search.command(out), CLOSING[step](out), tmp_path / "log")
     assert life.code in (None, 0), life.said
     killed = kept(out)
     nothing_is_lost(before, killed)
-    again = live(search.command(out), lambda elapsed: False, tmp_path / "log")
+    again = live(search.command(out), never, tmp_path / "log")
     assert again.code == 0, again.said
     nothing_is_lost(killed, kept(out))
     ends_like(out, reference)
@@ -139,19 +155,14 @@ def test_another_decision_than_the_one_that_opened_the_test_is_not_scored_on_it(
     search: Search, reference: Whole, tmp_path: Path
 ) -> None:
     """As when the process was killed while it looked: the mark is there, what it would have seen is not."""
-    out = unfinished(reference, tmp_path / "run", without=lambda name: name in sealed(reference.path))
+    out = unfinished(reference, tmp_path / "run")
     found = RunFolder.open(out)
     with RunFolder.create(out, found.settings, found.version) as run:
         run.write_section("opened", "2026-01-01T00:00:00+00:00")
-    life = live(search.command(out), lambda elapsed: False, tmp_path / "log")
+    life = live(search.command(out), never, tmp_path / "log")
     assert life.code == 0, life.said
     verdict = fl.Run(out).verdict
     assert verdict.test_opened_at == "2026-01-01T00:00:00+00:00"
     assert verdict.score.how == "cross-validation" and not verdict.test
     assert any("had been opened before" in note for note in verdict.notes)
     assert not sealed(out)
-
-
-def sealed(out: Path) -> set[str]:
-    """Trials that hold predictions of sealed images."""
-    return {name for name, found in ResultStore(out / "results").load_all().items() if found.trial.split == "sealed"}

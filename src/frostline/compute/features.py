@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,6 +13,7 @@ from threading import RLock
 
 import numpy as np
 
+from frostline.store.activations import RESERVE_BYTES
 from frostline.terms.result import FloatArray, IntArray
 
 PIECE = 4096  # rows that are in memory at a time
@@ -78,11 +82,16 @@ class Sample:
 
 
 def work_array(shape: tuple[int, int], folder: Path | None) -> FloatArray:
-    """An fp32 array to be filled: in memory, or where it is large in a file of `folder` that goes when the array does."""
-    if folder is None or 4 * shape[0] * shape[1] < MAPPED_ABOVE:
-        return np.empty(shape, np.float32)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype=np.float32, shape=shape, mode="w+")
+    """An fp32 array to be filled: in memory, or where it is large in a file of `folder` that goes when the array does.
+
+    In memory too where the disk has no room for it: filling a hole in a file of a full disk would kill the process.
+    """
+    needed = 4 * shape[0] * shape[1]
+    if folder is not None and needed >= MAPPED_ABOVE and shutil.disk_usage(folder).free >= needed + RESERVE_BYTES:
+        with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, needed)
+            return np.memmap(file, dtype=np.float32, shape=shape, mode="w+")
+    return np.empty(shape, np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from frostline.stats.weighted import mean_of_defined, weighted_scores
 
 Array = npt.NDArray[Any]
 
-WEIGHTS_AT_ONCE = 8_000_000  # numbers: bounds the memory of one batch of replicates
+WEIGHTS_AT_ONCE = 4_000_000  # numbers: bounds the memory of one batch of replicates
 
 
 @dataclass(frozen=True, eq=False)
