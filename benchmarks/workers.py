@@ -1,9 +1,9 @@
 """Wall time of independent trials, one after the other with all threads against several processes that share the threads.
 
-    python benchmarks/workers.py DATA -b NAME=FILE [--workers 2] [--size 96] [--limit 400] [--repeats 3] [--trials 24]
+    python -m benchmarks.workers DATA -b NAME=FILE [--workers 2] [--size 96] [--limit 400] [--repeats 3] [--trials 24]
 
-Prints medians and ratios for heads on frozen features (each on every fold) and for a screening rung; starting the workers, which
-a search does beside its first pass, is told apart.
+Prints medians and ratios for heads on frozen features (each on every fold) and for a screening rung, also with one worker alone;
+starting the workers, which a search does beside its first pass, is told apart.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def main() -> None:
         print(
             f"{machine.threads} threads against {staff.workers} workers x {staff.threads}; {bench.backbone.name}, {asked.size} px"
         )
-        process = hire(staff, machine)
+        backends = {"serial": Serial(), "one worker": hire(replace(staff, workers=1), machine), "process": hire(staff, machine)}
         try:
             for name, tasks in (("heads", list(_heads(bench, splits))), ("screening", list(_rung(bench, splits, asked.trials)))):
-                _compare(name, tasks, bench, {"serial": Serial(), "process": process}, asked.repeats)
+                _compare(name, tasks, bench, backends, asked.repeats)
         finally:
-            process.close()
+            for backend in backends.values():
+                backend.close()
 
 
 def _arguments() -> argparse.Namespace:
@@ -109,17 +110,18 @@ def _lines(bench: Bench) -> list:  # type: ignore[type-arg]
 
 def _compare(name: str, tasks: list[Task], bench: Bench, backends: dict[str, Backend], repeats: int) -> None:
     taken: dict[str, list[float]] = {key: [] for key in backends}
-    first = _seconds(lambda: _carry_out(backends["process"], bench, tasks[: backends["process"].workers]))
+    first = {key: _seconds(lambda one=one: _carry_out(one, bench, tasks[: one.workers])) for key, one in backends.items()}
     for _ in range(repeats):
         for key, backend in backends.items():  # in turn, so that a busy minute meets both
             taken[key].append(_seconds(lambda backend=backend: _carry_out(backend, bench, tasks)))
-    serial, process = (median(taken[key]) for key in ("serial", "process"))
-    print(f"{name}: {len(tasks)} trials; the first task of each worker {first:.1f} s")
-    print(f"  serial {serial:.2f} s, process {process:.2f} s; serial / process = {serial / process:.2f}", flush=True)
+    print(f"{name}: {len(tasks)} trials; the first task of each worker {first['process']:.1f} s")
+    for key, seconds in taken.items():
+        ratio = median(seconds) / median(taken["process"])
+        print(f"  {key:10} {median(seconds):6.2f} s, {ratio:.2f} times the processes'", flush=True)
 
 
 def _carry_out(backend: Backend, bench: Bench, tasks: list[Task]) -> None:
-    fresh = replace(bench, starts={}, identity=uuid4().hex)  # what recipes start from is fitted again
+    fresh = replace(bench, starts={}, kin=uuid4().hex)  # what recipes start from is fitted again
     left = iter(tasks)
     for task, result in backend.run(CarryOut({bench.backbone.name: fresh}), lambda: next(left, None), lambda: None):
         assert getattr(result, "outcome", "") == "finished", (task, result)
