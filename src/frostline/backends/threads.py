@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Event
 from typing import TypeVar
 
 from frostline.backends.backend import Lost, Watch
@@ -27,22 +28,31 @@ class Threads:
     def run(
         self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch
     ) -> Generator[tuple[I, R | Lost], None, None]:
-        """See `Backend.run`; what is under way when the run ends is waited for."""
+        """See `Backend.run`; what is under way when the run ends early is waited for: until it looks at its `watch`."""
         under_way: dict[Future[R], I] = {}
+        over = Event()
+
+        def check() -> None:
+            if over.is_set():
+                raise _Over
+
         with ThreadPoolExecutor(self.workers) as pool:
-            while True:
-                watch()
-                while len(under_way) < self.workers and (item := ask()) is not None:
-                    under_way[pool.submit(call, item, _nothing)] = item
-                if not under_way:
-                    return
-                finished, _ = wait(under_way, POLL_S, FIRST_COMPLETED)
-                for future in finished:
-                    yield under_way.pop(future), future.result()
+            try:
+                while True:
+                    watch()
+                    while len(under_way) < self.workers and (item := ask()) is not None:
+                        under_way[pool.submit(call, item, check)] = item
+                    if not under_way:
+                        return
+                    finished, _ = wait(under_way, POLL_S, FIRST_COMPLETED)
+                    for future in finished:
+                        yield under_way.pop(future), future.result()
+            finally:
+                over.set()
 
     def close(self) -> None:
         """Nothing is running."""
 
 
-def _nothing() -> None:
-    """The `watch` of an item: they are short."""
+class _Over(Exception):
+    """Ends a call whose run has ended; nobody is there to see it."""
