@@ -25,10 +25,11 @@ from frostline.terms.data import Split
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
-from frostline.terms.trial import Budget, Trial
+from frostline.terms.trial import Budget
 from frostline.terms.verdict import Row, Verdict
 
 REPORT_S = 8.0  # writing the page and the model
+SEALED = "sealed"  # the rung of what was seen of the test set
 ROOM_TO_CLOSE = 2**20  # bytes: what is seen of the test set must not be lost to a full disk
 
 
@@ -135,18 +136,16 @@ def _tested(work: Work, verdict: Verdict, handover: Handover) -> Verdict:
     """`verdict` scored on the sealed images: looked at now, or by an earlier start of this run that decided the same."""
     if work.opened_at is None:
         _open_test(work, verdict, handover)
-    seen = {name: found for name, row in _tested_rows(verdict).items() if (found := _seen(work, row)) is not None}
+    seen = _seen(work, verdict)
     if "chosen" not in seen or work.opened_at is None:
         return _opened_before(work, verdict)
-    truth = work.truth
-    tested = {
-        name: (truth.labels[found.indices], found.probabilities[0], truth.groups[found.indices]) for name, found in seen.items()
-    }
+    rows, truth = np.asarray(work.plan.sealed, np.int64), work.truth
+    tested = {name: (truth.labels[rows], probabilities, truth.groups[rows]) for name, probabilities in seen.items()}
     return with_test(verdict, tested, work.opened_at)
 
 
 def _open_test(work: Work, verdict: Verdict, handover: Handover) -> None:
-    """Look at the sealed images, once: by the chosen model and its rivals, whose predictions are kept as finished trials."""
+    """Look at the sealed images, once: by the chosen model and its rivals, whose predictions are kept as one finished trial."""
     rivals, rows = _rivals(work, verdict, handover), np.asarray(work.plan.sealed, np.int64)
     require_room(work.folder.path, ROOM_TO_CLOSE + 8 * len(rivals) * len(rows) * (1 + work.classes))
     work.opened_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -154,9 +153,11 @@ def _open_test(work: Work, verdict: Verdict, handover: Handover) -> None:
     write_verdict(work.folder.verdict_path, replace(verdict, interim=True, test_opened_at=work.opened_at))
     with work.phase("open the test set", len(rows), "images"):
         predictions = {name: make(rows) for name, make in rivals.items()}
-    for name, probabilities in reversed(predictions.items()):  # the chosen one's last: where it is there, all are
-        trial = _sealed_trial(work, _tested_rows(verdict)[name])
-        work.ledger.keep(Result(trial, Outcome.DONE, rows, probabilities[None]))
+    named = _tested_rows(verdict)
+    titles = tuple(_title(name, named[name]) for name in predictions)
+    sealed = Split("sealed", 0, 0, work.settings.seed, work.plan.pool, work.plan.sealed)
+    trial = work.trial(_line_of(work, verdict.chosen), sealed, titles, Budget(SEALED, work.settings.size, None, 0))
+    work.ledger.keep(Result(trial, Outcome.DONE, rows, np.stack(list(predictions.values()))))
 
 
 def _tested_rows(verdict: Verdict) -> dict[str, Row]:
@@ -166,14 +167,20 @@ def _tested_rows(verdict: Verdict) -> dict[str, Row]:
     return {name: row for name, row in rows.items() if row is not None}
 
 
-def _seen(work: Work, row: Row) -> Result | None:
-    return work.ledger.found.get(_sealed_trial(work, row).id)
+def _title(name: str, row: Row) -> str:
+    return f"{name}: {row.backbone} {row.recipe} {row.configuration}"
 
 
-def _sealed_trial(work: Work, row: Row) -> Trial:
-    """Another recipe or configuration is another trial: predictions of another decision are never taken for this one's."""
-    sealed = Split("sealed", 0, 0, work.settings.seed, work.plan.pool, work.plan.sealed)
-    return work.trial(_line_of(work, row), sealed, (row.configuration,), Budget("sealed", work.settings.size, None, 0))
+def _seen(work: Work, verdict: Verdict) -> dict[str, FloatArray]:
+    """Name -> (sealed images, classes): what was kept of a look at them, of the very models that `verdict` names."""
+    names = {_title(name, row): name for name, row in _tested_rows(verdict).items()}
+    for found in work.ledger.found.values():
+        if found.trial.budget.rung == SEALED:
+            kept = zip(found.trial.configurations, found.probabilities, strict=True)
+            seen = {names[title]: probabilities for title, probabilities in kept if title in names}
+            if "chosen" in seen:
+                return seen
+    return {}
 
 
 def _opened_before(work: Work, verdict: Verdict) -> Verdict:
