@@ -179,10 +179,12 @@ def test_a_plan_writes_nothing_and_names_what_the_search_would_run(
     textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = fl.plan(textures, backbone_name, size=SIZE)
+    found = fl.plan(textures, backbone_name, size=SIZE, time="10m", flip="on", delta=0.02)
     assert not list(tmp_path.iterdir())
     assert (found.pool, found.sealed, found.folds, found.size) == (224, 56, 5, SIZE)
     families = {family for _, _, family in found.lines}
     assert {"pixels", "random-features", "softmax-only", "truncated", "whole", "scratch", "random-matched"} <= families
     assert found.seconds < found.alone_s and 0 < found.detectable < 1
+    assert found.fit is not None and 0 < found.fit.least_s < found.fit.time_s == 600
+    assert found.fit.images > 0 and found.fit.final_epochs > 0
     assert [value for _, value in found.detectable_at] == sorted((v for _, v in found.detectable_at), reverse=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, TRIAL_OVERHEAD_S, Load, Screening, screening
+from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, TRIAL_OVERHEAD_S, Load, Screening, finals, screening
 from frostline.planning.cost import CostModel
+from frostline.terms.plan import Fit
 from frostline.terms.recipe import Recipe, Weights
 from frostline.terms.schedule import common_epochs
 
@@ -86,6 +87,32 @@ def least_s(panels: Sequence[Panel], scale: Scale) -> float:
     """Seconds that the smallest verdict takes: both passes, the heads on one draw of the folds, and closing."""
     passes = sum(2 * panel.full.pass_s(scale.pool) for panel in panels)
     return passes + scale.folds * heads_s(panels, scale) + CLOSING_S
+
+
+def fit(panels: Sequence[Panel], scale: Scale, decode_s: float, time_s: float, rates: int = 3) -> Fit:
+    """What a time limit leaves room for, as the search itself will divide it; the dearest tuned recipe is planned for.
+
+    Args:
+        decode_s: for all images.
+        rates: learning rates that a line is screened with.
+    """
+    least = decode_s + least_s(panels, scale)
+    left = time_s - least + CLOSING_S
+    deep = [(panel, recipe) for panel in panels for recipe in panel.deep]
+    if left <= CLOSING_S or not deep:
+        return Fit(time_s, least)
+    allotted = screening([Load(panel.screen, panel.deep) for panel in panels], rates, scale.train, scale.validation, left)
+    left -= min(left / 2, sum(screening_s(panel, scale, allotted, rates) for panel in panels))
+    tuned = [pair for pair in deep if pair[1].weights is Weights.PRETRAINED]
+    scratch = [pair for pair in deep if pair[1].weights is Weights.RANDOM]
+    tuned.sort(key=lambda pair: -pair[0].full.image_s(pair[1]))
+    best, control = (_load(pairs or deep, pairs[:1]) for pairs in (tuned, scratch))
+    found = finals(best, control, scale.train, scale.pool, left - CLOSING_S)
+    return Fit(time_s, least, allotted.images, allotted.epochs, allotted.second_rung, found.epochs, found.scratch_epochs)
+
+
+def _load(pairs: Sequence[tuple[Panel, Recipe]], chosen: Sequence[tuple[Panel, Recipe]]) -> Load:
+    return Load(pairs[0][0].full, tuple(recipe for _, recipe in chosen))
 
 
 def heads_s(panels: Sequence[Panel], scale: Scale) -> float:
