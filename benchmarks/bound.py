@@ -73,7 +73,7 @@ def bound(record: Record, backbone: LoadedBackbone, limits: Mapping[int, Limits]
 
 def _trained(costs: Mapping[int, CostModel], result: Result, train: int) -> float:
     budget = result.trial.budget
-    return train_s(costs[budget.size], result.trial.recipe, min(budget.images or train, train), budget.epochs)
+    return train_s(costs[budget.size], result.trial.recipe, min(budget.images or train, train), budget.epochs - result.forked)
 
 
 def _predicted(costs: Mapping[int, CostModel], result: Result) -> float:

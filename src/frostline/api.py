@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from frostline.export.bundle import Classifier
     from frostline.export.predict import Prediction
     from frostline.report.facts import RunFacts
-    from frostline.session import Handover, Listener, Work
+    from frostline.session import Handover, Listener, Request, Work
     from frostline.store.run_folder import RunFolder
     from frostline.terms.kernels import Kernels
     from frostline.terms.recipe import Recipe
@@ -143,27 +143,11 @@ def search(
     """
     from frostline import session
 
-    request = session.Request(
-        data=Path(data),
-        out=Path(out) if out is not None else Path(f"frostline-{Path(data).resolve().name}"),
-        backbones=_names(backbone),
-        recipes=(recipe,) if isinstance(recipe, str) else tuple(recipe),
-        time_s=seconds(time) if isinstance(time, str) else time,
-        metric=metric,
-        delta=delta,
-        seed=seed,
-        size=size,
-        device=device,
-        flip=flip,
-        pool_val=pool_val,
-        cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
-        allow_unreadable=allow_unreadable,
-        label=label,
-        group=group,
-        limit=limit,
-        backend=backend,
+    request = _request(
+        data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
+        pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit, backend=backend,
         workers=workers,
-    )
+    )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
     except session.AlreadyFinished:
@@ -180,42 +164,57 @@ def plan(
     data: str | Path,
     backbone: str | Sequence[str] | None = None,
     *,
+    time: str | float | None = None,
     recipe: str | Sequence[str] = (),
     metric: str | None = None,
+    delta: float | None = None,
     seed: int = 0,
     size: int | None = None,
     device: str = "auto",
+    flip: str = "auto",
     pool_val: bool = False,
     cache_size: str | int | None = None,
-    limit: int | None = None,
+    allow_unreadable: bool = False,
     label: str | None = None,
     group: str | None = None,
+    limit: int | None = None,
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
-    Nothing is trained or written; the arguments mean what they mean there.
+    Nothing is trained or written; the arguments mean what they mean there. With `time` the plan also says what fits into it.
 
     Raises:
         InputError: something given cannot be used.
     """
     from frostline import session
 
-    return session.plan(
-        session.Request(
-            data=Path(data),
-            out=Path(f"frostline-{Path(data).resolve().name}"),
-            backbones=_names(backbone),
-            recipes=(recipe,) if isinstance(recipe, str) else tuple(recipe),
-            metric=metric,
-            seed=seed,
-            size=size,
-            device=device,
-            pool_val=pool_val,
-            cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
-            limit=limit,
-            label=label,
-            group=group,
-        )
+    request = _request(
+        data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
+        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+    )  # fmt: skip
+    return session.plan(request)
+
+
+def _request(
+    data: str | Path,
+    out: str | Path | None,
+    backbone: str | Sequence[str] | None,
+    recipe: str | Sequence[str],
+    time: str | float | None,
+    cache_size: str | int | None,
+    **others: Any,
+) -> Request:
+    """What was asked, as values; `others` are named and meant as the request's own fields."""
+    from frostline import session
+
+    return session.Request(
+        data=Path(data),
+        out=Path(out) if out is not None else Path(f"frostline-{Path(data).resolve().name}"),
+        backbones=_names(backbone),
+        recipes=(recipe,) if isinstance(recipe, str) else tuple(recipe),
+        time_s=seconds(time) if isinstance(time, str) else time,
+        cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
+        **others,
     )
 
 

@@ -119,25 +119,28 @@ def search(
     workers: Workers = None,
 ) -> None:
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
-    options = {
-        "backbone": backbone or None,
-        "recipe": tuple(recipe or ()),
-        "metric": None if metric is None else _one_of("--metric", metric, METRICS),
-        "delta": _at_least("--delta", delta, 0),
-        "seed": _at_least("--seed", seed, 0),
-        "size": _at_least("--size", size, 8),
-        "device": device,
-        "flip": _one_of("--flip", flip, FLIPS),
-        "pool_val": pool_val,
-        "cache_size": None if cache_size is None else byte_count(cache_size),
-        "allow_unreadable": allow_unreadable,
-        "label": label,
-        "group": group,
-        "limit": _at_least("--limit", limit, 1),
-        "backend": _one_of("--backend", backend, BACKENDS),
-        "workers": _at_least("--workers", workers, 1),
-    }
+    options = _checked(
+        backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        backend=backend, workers=workers,
+    )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
+
+
+def _checked(**given: Any) -> dict[str, Any]:
+    """The options that `search` and `plan` have in common, as `frostline.api` takes them.
+
+    Raises:
+        OptionError: one of them is out of range.
+    """
+    choices = {"metric": METRICS, "flip": FLIPS, "backend": BACKENDS}
+    least = {"delta": 0, "seed": 0, "size": 8, "limit": 1, "workers": 1}
+    found = dict(given, backbone=given["backbone"] or None, recipe=tuple(given["recipe"] or ()))
+    found |= {name: _one_of(f"--{name}", given[name], choices[name]) for name in choices if given.get(name) is not None}
+    found |= {name: _at_least(f"--{name}", given[name], least[name]) for name in least if name in given}
+    if given["cache_size"] is not None:
+        found["cache_size"] = byte_count(given["cache_size"])
+    return found
 
 
 def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) -> None:
@@ -159,36 +162,31 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
 def plan(
     data: Data,
     backbone: Backbones = None,
+    time: Time = None,
     recipe: Recipes = None,
     metric: MetricName = None,
+    delta: Delta = None,
     seed: Seed = 0,
     size: Size = None,
     device: Device = "auto",
+    flip: Flip = "auto",
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
-    limit: Limit = None,
+    allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     group: Group = None,
+    limit: Limit = None,
 ) -> None:
-    """A dry run of `search`: recipes, shared work, cost, and the smallest difference that it can detect."""
+    """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
+    options = _checked(
+        backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+    )  # fmt: skip
+    time_s = None if time is None else seconds(time)
     from frostline import api
     from frostline.report.terminal import plan_table
 
-    found = api.plan(
-        data,
-        backbone or None,
-        recipe=tuple(recipe or ()),
-        metric=None if metric is None else _one_of("--metric", metric, METRICS),
-        seed=seed,
-        size=size,
-        device=device,
-        pool_val=pool_val,
-        cache_size=cache_size,
-        limit=limit,
-        label=label,
-        group=group,
-    )
-    _console().print(plan_table(found))
+    _console().print(plan_table(api.plan(data, time=time_s, **options)))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from frostline import cli
+from frostline import api, cli
 from frostline.errors import AllTrialsFailed, DataError
 
 HEAVY = ("torch", "timm", "torchvision", "numpy", "pandas", "matplotlib", "sklearn", "scipy", "PIL", "pyarrow")
@@ -90,6 +91,13 @@ def test_options_arrive_as_values(monkeypatch: pytest.MonkeyPatch) -> None:
     assert options["backbone"] == ["a", "b=f?size=96"]
     assert options["recipe"] == ("all: tune | head: linear",)
     assert (options["pool_val"], options["cache_size"], options["limit"], options["delta"]) == (True, 2 * 10**9, 9, 0.02)
+
+
+def test_a_search_becomes_its_plan_by_changing_one_word() -> None:
+    searched, planned = (set(inspect.signature(one).parameters) for one in (cli.search, cli.plan))
+    assert searched - planned == {"out", "backend", "workers"} and planned <= searched
+    searched, planned = (set(inspect.signature(one).parameters) for one in (api.search, api.plan))
+    assert searched - planned == {"out", "backend", "workers", "listener"} and planned <= searched
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,9 @@ import dataclasses
 
 import pytest
 
-from frostline.planning.forecast import CLOSING_S, Panel, Scale, forecast, least_s
+from frostline.planning.allot import Screening
+from frostline.planning.forecast import CLOSING_S, Panel, Scale, fit, forecast, least_s, scratch_epochs, screening_epochs
+from frostline.terms.schedule import common_epochs
 from tests.planning.test_allot import COSTS, LAST, SCRATCH, WHOLE, Recipe
 
 SCALE = Scale(pool=1920, train=1536, validation=384, folds=5, repeats=1, sealed=480, classes=2)
@@ -37,6 +39,32 @@ def test_repeats_cost_heads_and_finalists_but_no_pass() -> None:
     once = forecast([PANEL], SCALE)
     assert thrice.passes == once.passes and thrice.heads == pytest.approx(3 * once.heads)
     assert thrice.finalists > 2 * once.finalists
+
+
+def test_epochs_that_trials_have_in_common_are_counted_once() -> None:
+    two, alone = Screening(200, 3, second_rung=True), Screening(200, 3, second_rung=False)
+    assert screening_epochs(two, shared=False) == pytest.approx(3 + 9 / 3)
+    assert screening_epochs(two, shared=True) == pytest.approx(3 + 7 / 3)
+    assert screening_epochs(alone, shared=True) == 3
+    assert scratch_epochs(5, shared=False) - scratch_epochs(5) == common_epochs(20) == 13
+    assert scratch_epochs(1, shared=False) == 20 + 40
+
+
+def test_more_time_leaves_room_for_more_and_never_for_more_than_there_is() -> None:
+    found = [fit([PANEL], SCALE, 10.0, seconds) for seconds in (30.0, 400.0, 2000.0, 10_000.0)]
+    assert found[0].least_s > 30.0 and (found[0].images, found[0].final_epochs) == (0, 0)
+    work = [one.images * one.epochs for one in found]
+    assert work == sorted(work) and work[1] > 0
+    epochs = [one.final_epochs for one in found]
+    assert epochs == sorted(epochs) and epochs[-1] > epochs[0] == 0
+    for one in found[1:]:
+        refitted = COSTS.training_s(WHOLE, SCALE.train + SCALE.pool, one.final_epochs)
+        assert one.least_s + refitted + COSTS.training_s(SCRATCH, SCALE.train, one.scratch_epochs) <= one.time_s
+
+
+def test_where_nothing_is_tuned_only_the_least_counts() -> None:
+    found = fit([Panel(COSTS, COSTS, FROZEN, ())], SCALE, 10.0, 1000.0)
+    assert (found.images, found.final_epochs, found.scratch_epochs) == (0, 0, 0) and found.least_s < 1000.0
 
 
 def test_recipes_without_training_need_no_finalists() -> None:

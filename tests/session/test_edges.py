@@ -146,11 +146,16 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     line = "weights: random | all: tune | head: linear | train: lr=0.001"
     run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120)
     epochs: dict[str, set[int]] = {}
-    for result in run._folder.results.load_all().values():
+    results = run._folder.results.load_all().values()
+    for result in results:
         if result.trial.family == "scratch" and result.trial.budget.rung == "full":
             epochs.setdefault(result.trial.split, set()).add(result.trial.budget.epochs)
     common, *others = (epochs[name] for name in sorted(epochs))
     assert len(common) > 1 and all(len(one) == 1 and one <= common for one in others)
+    forked = {(result.trial.budget.rung, result.trial.budget.epochs): result.forked for result in results}
+    assert forked["screen-0", 3] == 0 and forked["screen-1", 9] == 2
+    assert forked["full", 2] == 0 and forked.get(("full", 4), 1) == 1
+    assert not list((run.path / "cache/checkpoints").iterdir())  # no trial follows any more
 
 
 def test_a_stop_while_decoding_ends_at_once(
@@ -174,10 +179,12 @@ def test_a_plan_writes_nothing_and_names_what_the_search_would_run(
     textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = fl.plan(textures, backbone_name, size=SIZE)
+    found = fl.plan(textures, backbone_name, size=SIZE, time="10m", flip="on", delta=0.02)
     assert not list(tmp_path.iterdir())
     assert (found.pool, found.sealed, found.folds, found.size) == (224, 56, 5, SIZE)
     families = {family for _, _, family in found.lines}
     assert {"pixels", "random-features", "softmax-only", "truncated", "whole", "scratch", "random-matched"} <= families
     assert found.seconds < found.alone_s and 0 < found.detectable < 1
+    assert found.fit is not None and 0 < found.fit.least_s < found.fit.time_s == 600
+    assert found.fit.images > 0 and found.fit.final_epochs > 0
     assert [value for _, value in found.detectable_at] == sorted((v for _, v in found.detectable_at), reverse=True)

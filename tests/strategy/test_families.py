@@ -1,9 +1,11 @@
 """The default panel and its halving."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from frostline.strategy.families import panel, pixel_lines
-from frostline.strategy.halving import TRANSFER, Setting, beyond_edge, promote
+from frostline.strategy.halving import TRANSFER, Setting, beyond_edge, hopeless, promote
 from frostline.strategy.racing import clearly_worse, finalists
 from frostline.terms.recipe import Family
 
@@ -57,6 +59,16 @@ def test_without_a_feature_map_there_is_no_conv_head() -> None:
 def test_promote_keeps_the_best_third_and_never_nothing() -> None:
     assert promote({"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.4, "e": 0.3, "f": 0.2}) == ["b", "c"]
     assert promote({"a": 0.1}) == ["a"]
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(0, 3))
+def test_whoever_is_promoted_in_the_end_was_never_hopeless(scores: list[int], more: int) -> None:
+    tried = dict(enumerate(map(float, scores)))
+    promoted = set(promote(tried))
+    for count in range(1, len(scores) + 1):
+        so_far = {name: tried[name] for name in range(count)}
+        assert not promoted & set(hopeless(so_far, len(scores) + more))
+    assert not hopeless({"a": 0.1}, 1) and hopeless({"a": 0.1, "b": 0.2, "c": 0.3}, 3) == ["b", "a"]
 
 
 @pytest.mark.parametrize(("best", "expected"), [(2, Setting(3e-3)), (0, Setting(3e-5, "frozen")), (1, None)])

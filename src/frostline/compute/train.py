@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from frostline.backbones import folded
 from frostline.compute.build import TransferNetwork, parameter_groups
 from frostline.compute.sources import Source
+from frostline.compute.state import restore, state_of
+from frostline.store.checkpoints import Checkpoint
 from frostline.terms.kernels import Mode
 from frostline.terms.result import FloatArray, IntArray
+from frostline.terms.schedule import common_epochs, rate_share
 
-WARM_UP = 0.1  # share of the steps
 CLIP = 1.0  # gradient norm: one bad batch must not undo the transferred weights
 SETTLED_ON = 256  # images: every channel of a map has many positions an image
 
@@ -30,10 +33,11 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train: warm-up, then cosine to zero (BiT, He 2018).
+    """How to train.
 
     Attributes:
         opt: `adamw`, or `sgd` with momentum 0.9.
+        share: (step, steps an epoch, epochs) -> share of the peak rate.
     """
 
     lr: float
@@ -42,6 +46,17 @@ class Schedule:
     opt: str = "adamw"
     wd: float = 0.01
     rates: str = "flat"
+    share: Callable[[int, int, int], float] = rate_share
+
+
+class Memory(Protocol):
+    """Where a training's state is kept at the end of the epochs that it has in common with longer ones."""
+
+    def load(self) -> Checkpoint | None:
+        """The latest state of the same training that is there."""
+
+    def save(self, state: Checkpoint) -> None:
+        """Keep `state`, if a longer training may follow."""
 
 
 def train(
@@ -54,8 +69,12 @@ def train(
     seed: int,
     class_weights: FloatArray | None = None,
     watch: Callable[[], None] | None = None,
-) -> list[float]:
-    """Train `model` in place; the mean loss of each epoch.
+    memory: Memory | None = None,
+) -> tuple[list[float], int]:
+    """Train `model` in place; the mean loss of each epoch, and how many epochs were taken over from `memory`.
+
+    An epoch's order of images and its random numbers depend on the seed and on its own number alone, so that a training goes on
+    from another's state exactly as if it had begun at the beginning.
 
     Args:
         rows: data set indices to train on; labels: for all data set indices.
@@ -65,27 +84,46 @@ def train(
     Raises:
         Diverged: the loss is not finite.
     """
-    torch.manual_seed(seed)
     optimizer = _optimizer(model, schedule)
-    order = np.random.default_rng(seed)
-    steps = max(1, math.ceil(len(rows) / schedule.batch)) * schedule.epochs
-    plan = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _factor(step, steps))
+    peaks = [float(group["lr"]) for group in optimizer.param_groups]
+    per_epoch = len(list(_batches(rows, schedule.batch)))
     device = next(model.parameters()).device
     weight = None if class_weights is None else torch.from_numpy(np.asarray(class_weights, np.float32)).to(device)
     criterion = nn.CrossEntropyLoss(weight=weight)
+    common = common_epochs(schedule.epochs)
+    losses = _resume(model, optimizer, memory, common)
+    taken_over = len(losses)
     model.train()
-    losses = []
-    for epoch in range(schedule.epochs):
-        total = 0.0
-        for batch in _batches(order.permutation(rows), schedule.batch):
+    for epoch in range(taken_over, schedule.epochs):
+        if memory is not None and epoch == common > taken_over:
+            memory.save(state_of(model, optimizer, losses))
+        order, total = _begin(seed, epoch), 0.0
+        for number, batch in enumerate(_batches(order.permutation(rows), schedule.batch)):
             if watch is not None:
                 watch()
+            share = schedule.share(epoch * per_epoch + number, per_epoch, schedule.epochs)
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = share * peak
             targets = torch.from_numpy(labels[batch]).to(device)
             loss = _step(model, source.batch(batch, epoch), source.first, targets, criterion, optimizer, mode)
-            plan.step()
             total += loss * len(batch)
         losses.append(total / max(len(rows), 1))
-    return losses
+    return losses, taken_over
+
+
+def _begin(seed: int, epoch: int) -> np.random.Generator:
+    """Set torch's random numbers for an epoch; the generator of its order."""
+    own = np.random.SeedSequence([seed, epoch])
+    torch.manual_seed(int(own.generate_state(1)[0]))
+    return np.random.default_rng(own)
+
+
+def _resume(model: TransferNetwork, optimizer: torch.optim.Optimizer, memory: Memory | None, latest: int) -> list[float]:
+    """The losses of the epochs that need not run again; `model` and `optimizer` are then as they were after these."""
+    state = None if memory is None else memory.load()
+    if state is None or state.epochs > latest or not restore(model, optimizer, state):
+        return []
+    return list(state.losses)
 
 
 @torch.no_grad()
@@ -124,14 +162,6 @@ def _optimizer(model: TransferNetwork, schedule: Schedule) -> torch.optim.Optimi
     if schedule.opt == "sgd":
         return torch.optim.SGD(groups, lr=schedule.lr, momentum=0.9)
     return torch.optim.AdamW(groups, lr=schedule.lr)
-
-
-def _factor(step: int, steps: int) -> float:
-    """Share of the peak rate at `step`."""
-    warm = max(1, int(WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 def _batches(rows: IntArray, size: int) -> Iterator[IntArray]:

@@ -13,6 +13,7 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute import heads
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, build, count_trained, fitting
+from frostline.compute.forks import Branch, Forks, trajectory
 from frostline.compute.frozen import frozen_sample, linear_path, shown_views, small_networks, start_head, strengths
 from frostline.compute.sources import ActivationSource, Source, positions
 from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
@@ -32,18 +33,20 @@ class Fitted:
 
     Attributes:
         source: what its validation images can be predicted from without running the frozen prefix again.
+        forked: epochs that were taken over from an earlier training.
     """
 
     network: TransferNetwork
     source: Source
     losses: list[float] = field(default_factory=list)
+    forked: int = 0
 
 
-def run_trial(bench: Bench, trial: Trial, split: Split, watch: Watch | None = None) -> Result:
+def run_trial(bench: Bench, trial: Trial, split: Split, watch: Watch | None = None, forks: Forks | None = None) -> Result:
     """The result of `trial`; a trial that fails has an outcome that says so and spoils nothing else."""
     start = time.monotonic()
     try:
-        result = _dispatch(bench, trial, split, watch)
+        result = _dispatch(bench, trial, split, watch, forks)
     except Diverged as error:
         result = failed(bench, trial, split, Outcome.DIVERGED, str(error))
     except (MemoryError, RuntimeError, ValueError, ArithmeticError) as error:
@@ -66,7 +69,7 @@ def failed(bench: Bench, trial: Trial, split: Split, outcome: Outcome, message: 
     return Result(trial, outcome, validation, nothing, message=message)
 
 
-def _dispatch(bench: Bench, trial: Trial, split: Split, watch: Watch | None) -> Result:
+def _dispatch(bench: Bench, trial: Trial, split: Split, watch: Watch | None, forks: Forks | None) -> Result:
     rows = subset(np.asarray(split.train, np.int64), bench.labels, trial.budget.images, trial.seed)
     validation = np.asarray(split.validation, np.int64)
     if trial.recipe.pixels is not None:
@@ -75,10 +78,12 @@ def _dispatch(bench: Bench, trial: Trial, split: Split, watch: Watch | None) -> 
     assert trial.recipe.head is not None
     if trial.recipe.trunk_frozen(backbone.stage_names) and trial.recipe.head.kind is not HeadKind.CONV:
         return _frozen(bench, trial, rows, validation)
-    fitted = fit_network(bench, trial.recipe, dict(trial.options), trial.budget.epochs, rows, trial.seed, watch)
+    branch = None if forks is None else forks.branch(trial)
+    fitted = fit_network(bench, trial.recipe, dict(trial.options), trial.budget.epochs, rows, trial.seed, watch, branch)
     probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward)
     curve = tuple((float(epoch + 1), loss) for epoch, loss in enumerate(fitted.losses))
-    return Result(trial, Outcome.DONE, validation, probabilities[None], curve, trained_parameters=count_trained(fitted.network))
+    trained = count_trained(fitted.network)
+    return Result(trial, Outcome.DONE, validation, probabilities[None], curve, trained_parameters=trained, forked=fitted.forked)
 
 
 def subset(rows: IntArray, labels: IntArray, count: int | None, seed: int) -> IntArray:
@@ -136,6 +141,7 @@ def fit_network(
     rows: IntArray,
     seed: int,
     watch: Watch | None = None,
+    branch: Branch | None = None,
 ) -> Fitted:
     """The network of `recipe`, fitted on `rows`: by a solver where only a linear head is new, else by gradient descent.
 
@@ -143,12 +149,13 @@ def fit_network(
 
     Args:
         options: what the recipe does not say itself: `lr`, `l2`, `batch`, `norm`, ...; the recipe wins where both speak.
+        branch: where epochs are found that an earlier training had in common with this one.
     """
     options = options | dict(recipe.train)
     batch = int(options.get("batch", bench.kernels.batch))
     while True:
         try:
-            return _fit(bench, recipe, options | {"batch": str(batch)}, epochs, rows, seed, watch)
+            return _fit(bench, recipe, options | {"batch": str(batch)}, epochs, rows, seed, watch, branch)
         except (MemoryError, RuntimeError) as error:
             batch //= 2
             if batch < SMALLEST_BATCH or not out_of_memory(error):
@@ -163,6 +170,7 @@ def _fit(
     rows: IntArray,
     seed: int,
     watch: Watch | None,
+    branch: Branch | None,
 ) -> Fitted:
     told = replace(recipe, train=tuple(options.items()))
     network = build(told, bench.backbone, bench.classes, seed)
@@ -181,9 +189,11 @@ def _fit(
         wd=float(options.get("wd", 0.01)),
         rates=options.get("rates", "flat"),
     )
-    losses = train(network, source, rows, bench.labels, schedule, bench.kernels.train, seed, bench.class_weights(rows), watch)
-    settle_statistics(network, source, rows, bench.kernels.train, seed, schedule.batch)
-    return Fitted(network, source, losses)
+    weights, mode = bench.class_weights(rows), bench.kernels.train
+    memory = None if branch is None else branch.memory(trajectory(bench, told, source, rows, seed))
+    losses, forked = train(network, source, rows, bench.labels, schedule, mode, seed, weights, watch, memory)
+    settle_statistics(network, source, rows, mode, seed, schedule.batch)
+    return Fitted(network, source, losses, forked)
 
 
 def source_for(bench: Bench, recipe: Recipe, network: TransferNetwork, backbone: LoadedBackbone) -> Source:

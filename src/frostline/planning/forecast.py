@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, TRIAL_OVERHEAD_S, Load, Screening, screening
+from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, TRIAL_OVERHEAD_S, Load, Screening, finals, screening
 from frostline.planning.cost import CostModel
+from frostline.terms.plan import Fit
 from frostline.terms.recipe import Recipe, Weights
+from frostline.terms.schedule import common_epochs
 
 CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
 FINALISTS = 4
 PLATEAU = 3 * FREE_SCRATCH_EPOCHS  # epochs of scratch on the common fold: once, and twice as long to see that nothing is gained
+SECOND_RUNG = 3  # times the epochs of the first, for a third of the trials
 
 
 @dataclass(frozen=True)
@@ -86,21 +89,60 @@ def least_s(panels: Sequence[Panel], scale: Scale) -> float:
     return passes + scale.folds * heads_s(panels, scale) + CLOSING_S
 
 
+def fit(panels: Sequence[Panel], scale: Scale, decode_s: float, time_s: float, rates: int = 3) -> Fit:
+    """What a time limit leaves room for, as the search itself will divide it; the dearest tuned recipe is planned for.
+
+    Args:
+        decode_s: for all images.
+        rates: learning rates that a line is screened with.
+    """
+    least = decode_s + least_s(panels, scale)
+    left = time_s - least + CLOSING_S
+    deep = [(panel, recipe) for panel in panels for recipe in panel.deep]
+    if left <= CLOSING_S or not deep:
+        return Fit(time_s, least)
+    allotted = screening([Load(panel.screen, panel.deep) for panel in panels], rates, scale.train, scale.validation, left)
+    left -= min(left / 2, sum(screening_s(panel, scale, allotted, rates) for panel in panels))
+    tuned = [pair for pair in deep if pair[1].weights is Weights.PRETRAINED]
+    scratch = [pair for pair in deep if pair[1].weights is Weights.RANDOM]
+    tuned.sort(key=lambda pair: -pair[0].full.image_s(pair[1]))
+    best, control = (_load(pairs or deep, pairs[:1]) for pairs in (tuned, scratch))
+    found = finals(best, control, scale.train, scale.pool, left - CLOSING_S)
+    return Fit(time_s, least, allotted.images, allotted.epochs, allotted.second_rung, found.epochs, found.scratch_epochs)
+
+
+def _load(pairs: Sequence[tuple[Panel, Recipe]], chosen: Sequence[tuple[Panel, Recipe]]) -> Load:
+    return Load(pairs[0][0].full, tuple(recipe for _, recipe in chosen))
+
+
 def heads_s(panels: Sequence[Panel], scale: Scale) -> float:
     """All heads on frozen trunks, on one fold."""
     return sum(panel.full.head_s(recipe, scale.train, scale.classes) for panel in panels for recipe in panel.frozen)
 
 
-def screening_s(panel: Panel, scale: Scale, allotted: Screening, rates: int, cached: bool = True) -> float:
-    """All screening trials of one backbone; `cached`: from the stored output of their frozen prefixes."""
+def screening_s(panel: Panel, scale: Scale, allotted: Screening, rates: int, shared: bool = True) -> float:
+    """All screening trials of one backbone.
+
+    Args:
+        shared: from the stored output of their frozen prefixes, and the second rung from the states that the first one left.
+    """
     if not panel.deep:
         return 0.0
-    images, total = allotted.images, 0.0
+    images, epochs = allotted.images, screening_epochs(allotted, shared)
+    trials = 1 + (1 / SECOND_RUNG if allotted.second_rung else 0)
+    total = 0.0
     for recipe in panel.deep:
-        one = panel.screen.training_s(recipe, images, allotted.epochs, cached) + TRIAL_OVERHEAD_S
-        total += rates * (one + panel.screen.evaluation_s(recipe, scale.validation, cached))
-    shared = panel.screen.pass_s(images + scale.validation) if cached else 0.0
-    return total * (2 if allotted.second_rung else 1) + shared
+        around = TRIAL_OVERHEAD_S + panel.screen.evaluation_s(recipe, scale.validation, shared)
+        total += rates * (panel.screen.training_s(recipe, images, 1, shared) * epochs + trials * around)
+    return total + (panel.screen.pass_s(images + scale.validation) if shared else 0.0)
+
+
+def screening_epochs(allotted: Screening, shared: bool) -> float:
+    """Of each recipe and rate, on average over those that go on and those that do not."""
+    if not allotted.second_rung:
+        return allotted.epochs
+    again = SECOND_RUNG * allotted.epochs - (common_epochs(allotted.epochs) if shared else 0)
+    return allotted.epochs + again / SECOND_RUNG
 
 
 def finalists_s(panel: Panel, scale: Scale) -> float:
@@ -117,9 +159,14 @@ def finalists_s(panel: Panel, scale: Scale) -> float:
     return total
 
 
-def scratch_epochs(splits: int) -> int:
-    """Over all splits: to the plateau on the first, as long as that took on the others."""
-    return PLATEAU + (splits - 1) * FREE_SCRATCH_EPOCHS
+def scratch_epochs(splits: int, shared: bool = True) -> int:
+    """Over all splits: to the plateau on the first, as long as that took on the others.
+
+    Args:
+        shared: epochs that the trials on the first have in common run once.
+    """
+    first = PLATEAU - (common_epochs(FREE_SCRATCH_EPOCHS) if shared else 0)
+    return first + (splits - 1) * FREE_SCRATCH_EPOCHS
 
 
 def closing_s(panel: Panel, scale: Scale) -> float:

@@ -48,7 +48,7 @@ def _of_backbone(panel: Panel, scale: Scale, allotted: Screening, room: int, rat
             yield _heads(panel, scale, f"{name}: heads on {what} features", f"{name}: {what} pass", heads)
     if panel.deep:
         source = (PIXELS, f"{name}: pre-trained pass") if any(r.weights is Weights.PRETRAINED for r in panel.deep) else (PIXELS,)
-        shared, alone = (screening_s(panel, scale, allotted, rates, cached) for cached in (True, False))
+        shared, alone = (screening_s(panel, scale, allotted, rates, both) for both in (True, False))
         yield Task(f"{name}: screening", source, len(panel.deep), shared, alone)
         finalists = (f"{name}: screening", *source)
         yield Task(f"{name}: finalists", finalists, len(panel.deep), finalists_s(panel, scale), _exhaustive_s(panel, scale))
@@ -93,4 +93,4 @@ def _epochs(recipe: Recipe, folds: int) -> int:
     """Over all folds."""
     if recipe.weights is Weights.PRETRAINED:
         return folds * FREE_EPOCHS
-    return scratch_epochs(folds) if recipe.weights is Weights.RANDOM else folds * FREE_SCRATCH_EPOCHS
+    return scratch_epochs(folds, shared=False) if recipe.weights is Weights.RANDOM else folds * FREE_SCRATCH_EPOCHS

@@ -18,7 +18,7 @@ from frostline.report.ranking import MARKS, is_control, mark, ranked
 from frostline.report.short import middle, short_backbones, short_recipe
 from frostline.report.words import summary
 from frostline.terms.backbone import Backbone, Cut
-from frostline.terms.plan import Plan
+from frostline.terms.plan import Fit, Plan
 from frostline.terms.quantities import duration, plural
 from frostline.terms.verdict import Interval, Row, Verdict
 
@@ -168,7 +168,26 @@ def plan_table(plan: Plan) -> RenderableType:
         Text(""),
         (Text(n, style="dim") for n in plan.notes),
     )
-    return Group(recipes, lines, gap, Text(splits), gap, _tasks(plan), gap, Text(saved), Text(said), *notes)
+    fits = [] if plan.fit is None else [Text(_fit(plan.fit))]
+    return Group(recipes, lines, gap, Text(splits), gap, _tasks(plan), gap, Text(saved), *fits, Text(said), *notes)
+
+
+def _fit(fit: Fit) -> str:
+    """What a time limit leaves room for, in one sentence."""
+    limit, least = duration(fit.time_s), duration(fit.least_s)
+    if fit.least_s > fit.time_s:
+        return f"{limit} is less than a verdict needs here, about {least}; that much is run all the same."
+    if not fit.images:
+        return f"Within {limit} all of this is run; it needs about {least}."
+    again = ", the best third again three times as long" if fit.second_rung else ""
+    screened = f"each tuned recipe is screened on {plural(fit.images, 'image')} for {plural(fit.epochs, 'epoch')}{again}"
+    full = (
+        f"the best is trained at full size for about {plural(fit.final_epochs, 'epoch')}"
+        if fit.final_epochs
+        else "none is trained at full size"
+    )
+    scratch = f", from scratch for {fit.scratch_epochs}" if fit.scratch_epochs else ""
+    return f"Within {limit}: heads on frozen features (about {least} with closing); then {screened}; then {full}{scratch}."
 
 
 def _tasks(plan: Plan) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from frostline.backends import Backend, Lost, Watch
 from frostline.compute.bench import Bench
+from frostline.compute.forks import Forks
 from frostline.compute.trials import failed, run_trial
 from frostline.session.clock import TimeUp
 from frostline.terms.data import Split
@@ -27,12 +28,14 @@ class Task:
     Attributes:
         lane: the backbone on whose bench; the first one's for pixels.
         deadline: second of the monotonic clock, which all processes share, at which it must end; None for none.
+        forks: where epochs are found that a shorter trial had in common with it; None where there is no such.
     """
 
     trial: Trial
     split: Split
     lane: str
     deadline: float | None = None
+    forks: Forks | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ class CarryOut:
                 raise TimeUp
 
         try:
-            return run_trial(self.benches[task.lane], task.trial, task.split, check)
+            return run_trial(self.benches[task.lane], task.trial, task.split, check, task.forks)
         except TimeUp:
             return None
 

@@ -12,6 +12,7 @@ import numpy as np
 from frostline import backbones, data
 from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import choose_device, settings_restored
+from frostline.planning.forecast import fit
 from frostline.planning.planner import tasks
 from frostline.session.outlook import detectable, panel_of, scale_of
 from frostline.session.prepare import MOST_CACHE_BYTES, at_size, check, lines_of, read, size_of, told_apart
@@ -28,7 +29,7 @@ MORE = (2, 4)  # times as many images: what they would buy
 
 
 def plan(request: Request) -> Plan:
-    """The plan of `frostline search` with the same request and no time limit.
+    """The plan of `frostline search` with the same request and no time limit, and what fits into one that was given.
 
     Raises:
         InputError: as the search itself would.
@@ -49,8 +50,9 @@ def plan(request: Request) -> Plan:
     truth = truth_of(dataset)
     cache = request.cache_bytes if request.cache_bytes is not None else _cache(request.out)
     every = [*([] if request.recipes else pixel_lines()), *(line for own in lines for line in own)]
+    decode_s = _decode_s(dataset, sized[0].spec)
     return Plan(
-        tasks=tasks(panels, scale, _decode_s(dataset, sized[0].spec), cache),
+        tasks=tasks(panels, scale, decode_s, cache),
         lines=tuple((line.backbone, str(line.recipe), line.family.value) for line in every),
         size=size,
         pool=scale.pool,
@@ -61,6 +63,7 @@ def plan(request: Request) -> Plan:
         detectable=detectable(splits, truth, metric),
         detectable_at=tuple((more * scale.pool, detectable(splits, truth, metric, more)) for more in MORE),
         notes=(*dataset.notes, *splits.notes),
+        fit=None if request.time_s is None else fit(panels, scale, decode_s * len(dataset.samples), request.time_s),
     )
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from statistics import mean
 
+from frostline.compute.forks import Forks
 from frostline.planning.allot import Finals, Load, finals
 from frostline.planning.cost import CostModel
 from frostline.planning.forecast import CLOSING_S
@@ -78,7 +79,7 @@ def costs_of(work: Work, line: Line) -> CostModel:
     """At full size, corrected by what trials of the same recipes took."""
     lane = work.lane(line.backbone)
     observed = {
-        str(result.trial.recipe): result.seconds / (len(work.common.train) * result.trial.budget.epochs)
+        str(result.trial.recipe): result.seconds / (len(work.common.train) * (result.trial.budget.epochs - result.forked))
         for result in work.ledger.results
         if result.trial.budget.rung == "full" and result.trial.budget.epochs and result.trial.backbone == line.backbone
     }
@@ -168,7 +169,8 @@ class _Fold:
     def _task(self, one: Screened, epochs: int, reserve: float | None) -> Task:
         trial = deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))
         self.given[trial.id] = one
-        return Task(trial, self.split, one.line.backbone, self.work.clock.deadline(reserve))
+        forks = Forks(self.work.checkpoints, followed=2 * epochs <= MOST_SCRATCH_EPOCHS) if self._looking(one) else None
+        return Task(trial, self.split, one.line.backbone, self.work.clock.deadline(reserve), forks)
 
     def finish(self, task: Task, result: Result) -> Result:
         """Whether scratch has reached its plateau, where that can be known."""
@@ -177,7 +179,7 @@ class _Fold:
             return result
         if not _free(self.work, one):
             return replace(result, converged=False)
-        return _judge(self.work, self.before.get(one), result) if self.split is self.work.common else result
+        return _judge(self.work, self.before.get(one), result) if self._looking(one) else result
 
     def tell(self, task: Task, result: Result | None) -> None:
         one, epochs = self.given.pop(task.trial.id), task.trial.budget.epochs
@@ -187,13 +189,19 @@ class _Fold:
             self.before[one] = self.work.ledger.best(result)[0]
             self.waiting.appendleft((one, 2 * epochs))
         else:
+            self.work.checkpoints.remove(task.trial.lineage)
             self._end(one, dropped=result is None or result.outcome is not Outcome.DONE)
 
     def _goes_further(self, one: Screened, result: Result, epochs: int) -> bool:
         """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He
-        2018). The common fold finds how long that is."""
-        looking = _free(self.work, one) and self.split is self.work.common
-        return looking and result.outcome is Outcome.DONE and not result.converged and 2 * epochs <= MOST_SCRATCH_EPOCHS
+        2018). Epochs that two of these have in common run once."""
+        return (
+            self._looking(one) and result.outcome is Outcome.DONE and not result.converged and 2 * epochs <= MOST_SCRATCH_EPOCHS
+        )
+
+    def _looking(self, one: Screened) -> bool:
+        """The common fold finds how long scratch takes to its plateau."""
+        return _free(self.work, one) and self.split is self.work.common
 
     def _end(self, one: Screened, dropped: bool) -> None:
         if dropped:

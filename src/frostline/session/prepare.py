@@ -25,6 +25,7 @@ from frostline.session.work import Lane, Work
 from frostline.session.workers import Machine, Staff, choose_staff, hire, problems
 from frostline.stats.metrics import METRICS, default_metric
 from frostline.store.activations import ActivationStore
+from frostline.store.checkpoints import CheckpointStore
 from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
 from frostline.store.values import build, read_document
@@ -144,8 +145,10 @@ def _assemble(
         )
         lanes.append(Lane(backbone, order, own, bench))
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
+    activations = ActivationStore(folder.activations_path, budget)
+    checkpoints = CheckpointStore(folder.checkpoints_path, budget, beside=(folder.activations_path,))
     work = Work(
-        folder, settings, dataset, plan, clock, ledger, ActivationStore(folder.activations_path, budget), lanes,
+        folder, settings, dataset, plan, clock, ledger, activations, checkpoints, lanes,
         pixels, stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
     )  # fmt: skip
     shift = data.appearance_notes(dataset, stores[0])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from frostline.compute.bench import Bench
+from frostline.compute.forks import Forks
 from frostline.compute.trials import subset
 from frostline.planning.allot import Load, Screening, screening, screening_size
 from frostline.planning.cost import CostModel
@@ -17,7 +18,7 @@ from frostline.session.frozen import boundaries, run_pass
 from frostline.session.prepare import kernels_for, resized
 from frostline.session.work import Lane, Phase, Work
 from frostline.strategy.families import Line
-from frostline.strategy.halving import ETA, RANDOM, TRANSFER, Setting, beyond_edge, promote
+from frostline.strategy.halving import ETA, RANDOM, TRANSFER, Setting, beyond_edge, hopeless, promote
 from frostline.terms.data import Split
 from frostline.terms.recipe import Action, Family, Weights
 from frostline.terms.result import Result
@@ -55,6 +56,7 @@ def screen(work: Work) -> list[Screened]:
     rung0 = _rung(work, _first_entries(work, deep), allotted, 0, until, "screening")
     rung0 |= _rung(work, _beyond(rung0), allotted, 0, until, "screening, rates beyond the edge")
     rung1 = _rung(work, _promoted(rung0), allotted, 1, until, "screening, longer") if allotted.second_rung else {}
+    work.checkpoints.clear()  # no trial follows
     return _summary(rung0, rung1)
 
 
@@ -166,7 +168,7 @@ class _Rung:
     """The screening trials of one rung; none is begun after `until`.
 
     Attributes:
-        given: trial id -> the entry that it is of.
+        given: trial id -> the entry that it is of. lineages: of their trials.
     """
 
     work: Work
@@ -177,6 +179,7 @@ class _Rung:
     until: float
     given: dict[str, Entry] = field(default_factory=dict)
     scores: dict[Entry, float] = field(default_factory=dict)
+    lineages: dict[Entry, str] = field(default_factory=dict)
     done: int = 0
 
     def ask(self) -> Task | None:
@@ -193,15 +196,26 @@ class _Rung:
         epochs = self.allotted.epochs * (ETA if self.rung else 1)
         budget = Budget(f"screen-{self.rung}", size, self.allotted.images, epochs)
         trial = deep_trial(self.work, line, self.work.inner, setting, budget)
-        self.given[trial.id] = entry
-        return Task(trial, self.work.inner, line.backbone, self.work.clock.deadline(_reserve(self.work, self.until)))
+        self.given[trial.id], self.lineages[entry] = entry, trial.lineage
+        forks = Forks(self.work.checkpoints, followed=not self.rung) if self.allotted.second_rung else None
+        return Task(trial, self.work.inner, line.backbone, self.work.clock.deadline(_reserve(self.work, self.until)), forks)
 
     def tell(self, task: Task, result: Result | None) -> None:
         score = self.work.ledger.best(result)[0] if result else None
         if score is not None:
             self.scores[self.given[task.trial.id]] = score
+        if not self.rung:
+            self._forget()
         self.done += 1
         self.phase.done(self.done)
+
+    def _forget(self) -> None:
+        """Remove the states of trials that cannot be promoted any more, one entry beyond the edge counted."""
+        entries = [*self.waiting, *self.given.values()]
+        for key, own in _families(self.scores).items():
+            most = 1 + sum((line.backbone, line.family) == key for line, _ in entries)
+            for entry in hopeless(own, most):
+                self.work.checkpoints.remove(self.lineages[entry])
 
 
 def _screen(work: Work, name: str) -> Bench:

@@ -19,6 +19,7 @@ from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger
 from frostline.stats.decide import Truth
 from frostline.store.activations import ActivationStore
+from frostline.store.checkpoints import CheckpointStore
 from frostline.store.run_folder import RunFolder
 from frostline.strategy.families import Line
 from frostline.terms.candidate import Candidate
@@ -79,6 +80,7 @@ class Work:
     Attributes:
         backend: carries out the trials. pace: how many times longer one takes there at most than the kernels' seconds say.
         inner: part of the common fold's training images held out of them: screening never sees what the fold judges with.
+        checkpoints: of trials that a longer one may go on from; kept no longer than that.
         splits: the folds in use: a short time leaves out repeats of the plan's.
         opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
         notes: sentences for the report; not_run: what time or memory did not allow.
@@ -92,6 +94,7 @@ class Work:
     clock: Clock
     ledger: Ledger
     activations: ActivationStore
+    checkpoints: CheckpointStore
     lanes: list[Lane]
     pixel_lines: list[Line]
     store: PixelStore

@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.errors import NO_ROOM, DiskFull, StoreFull
-from frostline.store.files import TEMPORARY, publish, remove_abandoned, temporary_beside, write_text
+from frostline.store.files import TEMPORARY, crc32, publish, remove_abandoned, temporary_beside, write_text
 from frostline.store.values import build, plain
 from frostline.terms.activations import ActivationKey
 
 RESERVE_BYTES = 256 * 2**20  # left free on the disk for results and for everybody else
-_CHUNK_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class ActivationStore:
             return False
         seen = (status.st_mtime_ns, status.st_ino)
         if self._verified.get(key.id) != seen:
-            if _crc32(self._path(key)) != label.crc32:
+            if crc32(self._path(key)) != label.crc32:
                 return False
             self._verified[key.id] = seen
         return True
@@ -158,7 +156,7 @@ class ActivationWriter:
         try:
             with _telling_full(self._path.parent, self._refusals):
                 self.array.flush()
-                label = _Label(self._key, _size(self._temporary), _crc32(self._temporary))
+                label = _Label(self._key, _size(self._temporary), crc32(self._temporary))
                 self._label_path.unlink(missing_ok=True)
                 publish(self._temporary, self._path)
                 write_text(self._label_path, json.dumps(plain(label)))
@@ -196,12 +194,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _crc32(path: Path) -> int:
-    """Of the whole file: accidents (truncation, flipped bits) are what it guards against, not an adversary."""
-    value = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            value = zlib.crc32(chunk, value)
-    return value

@@ -6,12 +6,14 @@ import contextlib
 import os
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from frostline.errors import no_room, room_in
 
 TEMPORARY = ".tmp"
+_CHUNK_BYTES = 4 * 2**20
 
 
 @contextlib.contextmanager
@@ -75,6 +77,15 @@ def remove_temporary(folder: Path) -> None:
     """
     for path in folder.glob(f".*{TEMPORARY}"):
         path.unlink(missing_ok=True)
+
+
+def crc32(path: Path) -> int:
+    """Of the whole file: accidents (truncation, flipped bits) are what it guards against, not an adversary."""
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            value = zlib.crc32(chunk, value)
+    return value
 
 
 def _sync(path: Path) -> None:

@@ -33,6 +33,7 @@ class _Document:
     trained_parameters: int
     converged: bool | None
     message: str
+    forked: int = 0
 
 
 class ResultStore:
@@ -80,6 +81,7 @@ def _arrays(result: Result) -> dict[str, Any]:
         result.trained_parameters,
         result.converged,
         result.message,
+        result.forked,
     )
     text = json.dumps(plain(document), allow_nan=False, sort_keys=True)
     return {
@@ -109,6 +111,7 @@ def _read(path: Path) -> Result:
         document.trained_parameters,
         document.converged,
         document.message,
+        document.forked,
     )
 
 

@@ -70,7 +70,7 @@ class RunFolder:
         if continued:
             _refuse_different(path, _read_settings(path, _read_config(path)), settings)
         run = cls(path, settings, version, lock, new=not continued)
-        for folder in (path, run.results.folder, run.model_path, run.cache_path, run.activations_path):
+        for folder in (path, run.results.folder, run.model_path, run.cache_path, run.activations_path, run.checkpoints_path):
             remove_temporary(folder)  # whoever holds the lock is the only writer
         run._write_config(run.sections() if continued else {})
         with room_in(path):
@@ -153,6 +153,10 @@ class RunFolder:
     @property
     def activations_path(self) -> Path:
         return self.cache_path / "activations"
+
+    @property
+    def checkpoints_path(self) -> Path:
+        return self.cache_path / "checkpoints"
 
     def discard_if_new(self) -> None:
         """Release the lock, and leave an empty folder if this run was only just begun: its search was refused."""

@@ -36,6 +36,12 @@ def promote(scores: Mapping[K, float], eta: int = ETA) -> list[K]:
     return ranked[: max(1, round(len(ranked) / eta))]
 
 
+def hopeless(scores: Mapping[K, float], most: int, eta: int = ETA) -> list[K]:
+    """Those of `scores` that `promote` cannot choose any more when there are at most `most` scores in the end."""
+    ranked = sorted(scores, key=lambda key: -scores[key])
+    return ranked[max(1, round(most / eta)) :]
+
+
 def beyond_edge(tried: Sequence[Setting], best: Setting) -> Setting | None:
     """The best setting with the next rate outside those tried, where its own is the lowest or the highest; else None."""
     rates = [setting.rate for setting in tried]

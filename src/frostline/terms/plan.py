@@ -25,6 +25,25 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """What a time limit leaves room for, the parts of a search in their order.
+
+    Attributes:
+        time_s: the limit; least_s: what the smallest verdict takes, which is carried out in any case.
+        images, epochs: of a screening trial; second_rung: the best third is tried again with three times the epochs.
+        final_epochs: of a tuned network at full size, with its refit; scratch_epochs: of training from scratch. 0: none.
+    """
+
+    time_s: float
+    least_s: float
+    images: int = 0
+    epochs: int = 0
+    second_rung: bool = False
+    final_epochs: int = 0
+    scratch_epochs: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """What `frostline plan` shows.
 
@@ -35,6 +54,7 @@ class Plan:
         metric: what is compared; detectable: the true difference that is found in at least 80 % of runs, in its own unit.
         detectable_at: (images, difference) for more images than there are.
         notes: what the user should know of the data.
+        fit: what a time limit leaves room for, where one was given.
     """
 
     tasks: tuple[Task, ...]
@@ -48,6 +68,7 @@ class Plan:
     detectable: float
     detectable_at: tuple[tuple[int, float], ...] = ()
     notes: tuple[str, ...] = ()
+    fit: Fit | None = None
 
     @property
     def seconds(self) -> float:

@@ -36,6 +36,7 @@ class Result:
         seconds: monotonic time that this trial alone took.
         trained_parameters: numbers that training changed.
         converged: the validation score had reached its plateau; None where that has no meaning.
+        forked: epochs that did not run in it, because an earlier trial had run them.
     """
 
     trial: Trial
@@ -47,3 +48,4 @@ class Result:
     trained_parameters: int = 0
     converged: bool | None = None
     message: str = ""
+    forked: int = 0

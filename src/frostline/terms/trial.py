@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from frostline.terms.identity import digest
@@ -50,3 +50,8 @@ class Trial:
     @cached_property
     def id(self) -> str:
         return digest(self)
+
+    @cached_property
+    def lineage(self) -> str:
+        """The same for trials that differ in nothing but how long they train."""
+        return digest(replace(self, budget=replace(self.budget, rung="", epochs=0), configurations=()))
