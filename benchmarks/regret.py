@@ -23,6 +23,7 @@ from benchmarks import searches
 from frostline import session
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS
 from frostline.session.clock import Clock
+from frostline.session.dispatch import Task, give_out
 from frostline.session.frozen import draws, run_frozen
 from frostline.session.prepare import prepare
 from frostline.session.ranking import mean_scores
@@ -62,13 +63,12 @@ def exhaustive(data: Path, backbone: str, limit: int, size: int, out: Path) -> d
 
 
 def _run(work: Work, line: Line) -> None:
-    """Every setting of one deep line on every fold; told as it goes, kept by the run folder."""
-    bench = work.lane(line.backbone).bench
+    """Every setting of one deep line on every fold; kept by the run folder, told when all are finished."""
     epochs = FREE_SCRATCH_EPOCHS if line.recipe.weights is not Weights.PRETRAINED else FREE_EPOCHS
-    for setting in settings_of(line):
-        for split in work.plan.splits:
-            trial = deep_trial(work, line, split, setting, Budget("full", work.settings.size, None, epochs))
-            work.ledger.run(trial, split, bench)
+    budget = Budget("full", work.settings.size, None, epochs)
+    pairs = [(setting, split) for setting in settings_of(line) for split in work.plan.splits]
+    tasks = iter([Task(deep_trial(work, line, split, setting, budget), split, line.backbone) for setting, split in pairs])
+    give_out(work, [work.lane(line.backbone).bench], lambda: next(tasks, None), lambda task, result: None)
     print(f"{work.dataset.root}: {line.recipe} at {work.clock.elapsed():.0f} s", flush=True)
 
 

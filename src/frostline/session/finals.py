@@ -18,14 +18,16 @@ from frostline.session.work import Phase, Work
 from frostline.stats.decide import DecideSettings, choose_now
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import Line
-from frostline.strategy.racing import MOST_FINALISTS, clearly_worse, finalists
+from frostline.strategy.racing import MOST_FINALISTS, agree, clearly_worse, finalists
 from frostline.terms.data import Split
+from frostline.terms.quantities import plural
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Budget
 
 MOST_SCRATCH_EPOCHS = 80
 MARGIN = 1.15  # a trial is begun only where so many times its expected seconds are left: stopped half-way it is wasted
+SETTLED = "their ranking there is the one that fewer folds had given, so further draws were left out."
 CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
 
 
@@ -49,7 +51,31 @@ def run_finals(work: Work, screened: list[Screened]) -> None:
             done = fold.done
             going_on = _race(work, [one for one in tuned if one not in fold.dropped])
             tuned = sorted(going_on, key=lambda one: refit_s(work, one.line, _epochs(one.line, epochs)))
+            if _settled(work, tuned, split):
+                phase.note = f"the ranking has settled after {plural(place + 1, 'fold')}"
+                work.notes.append(f"Recipes that train the trunk were run on {plural(place + 1, 'fold')}: {SETTLED}")
+                break
             tell_remaining(work, _left_s(work, tuned, epochs, len(work.splits) - place - 1))
+
+
+def _settled(work: Work, entries: list[Screened], split: Split) -> bool:
+    """A draw of the folds is complete, and the finalists rank on it as they did on what was known before."""
+    later = work.splits[work.splits.index(split) + 1 :]
+    if not later or later[0].repeat == split.repeat or all(one.line.family in CONTROLS for one in entries):
+        return False
+    known = [one.name for one in work.splits if one.repeat < split.repeat] or [work.common.name]
+    now = [one.name for one in work.splits if one.repeat <= split.repeat]
+    return agree(_ranking(work, entries, known), _ranking(work, entries, now), (work.settings.delta or LARGEST_DELTA) / 2)
+
+
+def _ranking(work: Work, entries: list[Screened], splits: list[str]) -> dict[str, float]:
+    """The mean over `splits` of the finalists that ran on all of them, and of the best recipe with a frozen trunk."""
+    scores = {key: [of[name] for name in splits if name in of] for key, of in mean_scores(work).items()}
+    means = {f"{backbone} {recipe}": mean(of) for (backbone, recipe), of in scores.items() if len(of) == len(splits)}
+    finalist = {f"{one.line.backbone} {one.line.recipe}" for one in entries}
+    frozen = [f"{line.backbone} {line.recipe}" for line in work.lines() if not line.deep and not line.family.control]
+    best = max((name for name in frozen if name in means), key=lambda name: means[name], default="")
+    return {name: value for name, value in means.items() if name in finalist or name == best}
 
 
 def _left_s(work: Work, entries: list[Screened], allotted: Finals, splits: int) -> float:

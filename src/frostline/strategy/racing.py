@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from statistics import mean, stdev
 
 MOST_FINALISTS = 4
@@ -33,3 +34,17 @@ def clearly_worse(scores: Sequence[float], best: Sequence[float], delta: float) 
     if len(deficits) == 1:
         return deficits[0] > 5 * delta
     return mean(deficits) - CLEARLY * stdev(deficits) / math.sqrt(len(deficits)) > delta
+
+
+def agree(before: Mapping[str, float], now: Mapping[str, float], tolerance: float) -> bool:
+    """Two rungs rank their common entries alike: then a further rung would only confirm it (PASHA, Bohdal 2023).
+
+    Args:
+        tolerance: a pair that is no further apart than this on one of the rungs may stand either way.
+    """
+    pairs = combinations([name for name in before if name in now], 2)
+    return all(_same_way(before[a] - before[b], now[a] - now[b], tolerance) for a, b in pairs)
+
+
+def _same_way(before: float, now: float, tolerance: float) -> bool:
+    return before * now >= 0 or min(abs(before), abs(now)) <= tolerance
