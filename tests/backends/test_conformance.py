@@ -200,7 +200,8 @@ def _raise_if(holds: bool) -> None:
 
 
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
 from pathlib import Path
 from frostline.backends import Process
 from tests.backends import calls

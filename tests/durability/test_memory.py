@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,21 @@ def test_synthetic_images_are_many_files_of_two_classes_and_no_two_are_the_same(
     assert max(len(list(folder.iterdir())) for folder in tmp_path.glob("*/*")) == 1000
 
 
+HOLDING = "import sys, numpy; held = numpy.ones(int(sys.argv[1]), numpy.uint8); print(flush=True); input()"
+
+
+def held_by(held_bytes: int) -> int:
+    """Anonymous memory of a new process that holds an array of that size."""
+    words = [sys.executable, "-c", HOLDING, str(held_bytes)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"\n"
+        ((anonymous, _),) = resident(process.pid)
+        process.communicate(b"\n")
+    return anonymous
+
+
 def test_resident_memory_grows_by_what_is_held() -> None:
-    (before, _), held = next(resident(os.getpid())), np.ones(64 * 2**20, np.uint8)
-    (after, _) = next(resident(os.getpid()))
-    assert after - before > 0.9 * held.nbytes
+    assert held_by(64 * 2**20) - held_by(1) > 0.9 * 64 * 2**20
     assert list(resident(2**22 + 1)) == []  # no such process
 
 
