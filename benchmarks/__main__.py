@@ -62,16 +62,21 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     options = ["--time", given.time, *(["--size", str(given.size)] if given.size else [])]
     options += ["--limit", str(given.limit)] if given.limit else []
-    record = searches.search(given.data, given.backbone, given.out / "run", options, given.avx2)
+    there = (given.out / "run" / "report.html").exists()  # measured before: the command may be given again
+    record = searches.read(given.out / "run") if there else _searched(given, options)
     found = measure(given, record)
     print(table(found))
     (given.out / "goals.json").write_text(json.dumps([asdict(goal) for goal in found], indent=1), encoding="utf-8")
 
 
+def _searched(given: Given, options: Sequence[str]) -> Record:
+    return searches.search(given.data, given.backbone, given.out / "run", options, given.avx2)
+
+
 def measure(given: Given, record: Record) -> list[Goal]:
     """The goals that one search on one data set shows."""
     dataset = read(given.data, limit=given.limit)
-    scale = scale_of(plan_splits(dataset), len(dataset.classes))
+    scale = scale_of(plan_splits(dataset, 0), len(dataset.classes))
     sizes = sorted({result.trial.budget.size for result in record.results} | {int(record.config["settings"]["size"])})
     bests = _limits(given, sizes)
     backbone = backbones.load(given.backbone)
@@ -161,7 +166,7 @@ def _naive(given: Given, record: Record, backbone: LoadedBackbone, size: int, sc
     ]
     for kernels in ("plain", "best"):
         ends = tuple(stage_ends(backbone))
-        setup = Setup(given.network, given.weights, size, ends, kernels, flip=False, steps=6 if given.quick else 10)
+        setup = Setup(given.network, given.weights, size, ends, kernels, flip=False, steps=6)
         for name, job in jobs:
             kept[f"{name} {kernels}"] = job(setup)
             (given.out / "naive.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
