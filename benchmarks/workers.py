@@ -22,8 +22,8 @@ import numpy as np
 from frostline import backbones, data
 from frostline.backends import Backend, Serial
 from frostline.compute.bench import Bench
-from frostline.compute.kernels import choose_device, probe_kernels
-from frostline.compute.machine import gpus, threads
+from frostline.compute.kernels import probe_kernels
+from frostline.compute.machine import choose_device, gpus, threads
 from frostline.compute.materialise import tapped_pass
 from frostline.session.dispatch import CarryOut, Task
 from frostline.session.frozen import configurations

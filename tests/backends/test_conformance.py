@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -210,29 +210,33 @@ list(Process([{}, {}]).run(calls.for_ever, lambda: items.pop() if items else Non
 """
 
 
-def _with_workers(folder: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
+@contextmanager
+def _with_workers(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
     """A process whose two workers are busy, in a group of its own as a terminal's would be."""
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(folder)], stderr=subprocess.DEVNULL, process_group=0)
-    assert wait_until(lambda: len(list(folder.iterdir())) == 2)
-    return parent, [int(path.name) for path in folder.iterdir()]
+    try:
+        assert wait_until(lambda: len(list(folder.iterdir())) == 2)
+        yield parent, [int(path.name) for path in folder.iterdir()]
+    finally:
+        parent.kill()
+        parent.wait()
 
 
 def test_no_worker_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
-    parent, workers = _with_workers(tmp_path)
-    parent.kill()
-    parent.wait()
-    assert wait_until(lambda: not any(alive(pid) for pid in workers))
+    with _with_workers(tmp_path) as (parent, workers):
+        parent.kill()
+        assert wait_until(lambda: not any(alive(pid) for pid in workers))
 
 
 def test_an_interrupt_from_the_terminal_is_the_asking_process_s_alone(tmp_path: Path) -> None:
-    parent, workers = _with_workers(tmp_path)
-    for pid in workers:
-        os.kill(pid, signal.SIGINT)
-    time.sleep(0.3)
-    assert all(alive(pid) for pid in workers)
-    os.killpg(parent.pid, signal.SIGINT)
-    assert parent.wait(60) == -signal.SIGINT
-    assert wait_until(lambda: not any(alive(pid) for pid in workers))
+    with _with_workers(tmp_path) as (parent, workers):
+        for pid in workers:
+            os.kill(pid, signal.SIGINT)
+        time.sleep(0.3)
+        assert all(alive(pid) for pid in workers)
+        os.killpg(parent.pid, signal.SIGINT)
+        assert parent.wait(60) == -signal.SIGINT
+        assert wait_until(lambda: not any(alive(pid) for pid in workers))
 
 
 UNGUARDED = """

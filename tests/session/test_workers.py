@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 from joblib import cpu_count
 
 import frostline as fl
@@ -69,9 +70,9 @@ def test_a_choice_that_cannot_be_is_refused(backend: str, asked: int | None, wor
     assert all(word in str(caught.value) for word in words)
 
 
-def found_there(item: int, watch: object) -> tuple[int, int]:
-    """Threads of torch, and of forests."""
-    return threads(), cpu_count()
+def found_there(item: int, watch: object) -> tuple[int, int, bool]:
+    """Threads of torch, and of forests; whether a GPU may round fp32."""
+    return threads(), cpu_count(), torch.backends.cudnn.allow_tf32
 
 
 def test_workers_have_their_share_of_the_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +82,7 @@ def test_workers_have_their_share_of_the_threads_alone(monkeypatch: pytest.Monke
     items = [1, 2]
     found = [result for _, result in backend.run(found_there, lambda: items.pop() if items else None, lambda: None)]
     backend.close()
-    assert found == [(1, 1)] * 2
+    assert found == [(1, 1, False)] * 2
 
 
 def test_each_worker_has_a_gpu_of_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

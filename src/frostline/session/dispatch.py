@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from frostline.backends import Backend, Lost, Watch
 from frostline.compute.bench import Bench
 from frostline.compute.forks import Forks
+from frostline.compute.machine import settle, threads
 from frostline.compute.trials import failed, run_trial
 from frostline.session.clock import TimeUp
 from frostline.terms.data import Split
@@ -104,4 +105,5 @@ def _next_new(work: Work, ask: Ask, tell: Tell) -> Task | None:
 
 
 def get_ready() -> None:
-    """What a new worker does before its first task: with this module everything that a trial needs is imported."""
+    """What a new worker does before its first task; with this module everything that a trial needs is imported."""
+    settle("cuda", threads())  # numbers are computed there as they are here
