@@ -31,7 +31,6 @@ from frostline.backbones import LoadedBackbone
 from frostline.data import plan_splits, read
 from frostline.planning.forecast import Scale
 from frostline.session.outlook import scale_of
-from frostline.terms.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def measure(given: Given, record: Record) -> list[Goal]:
         first_verdict(record, bests[size], images, scale.pool),
         *whole_search(record, naive),
         *panels(record, naive, backbone.at(size), bests[size], scale),
-        against_bound(record, bound.bound(record, backbone, bests, images, scale.pool, scale.train)),
+        against_bound(record, bound.bound(record, bests, images, scale.pool, scale.train)),
     ]
 
 
@@ -145,9 +144,8 @@ def panels(record: Record, naive: dict[str, Any], backbone: LoadedBackbone, best
 
 
 def _exhaustive(backbone: LoadedBackbone, best: Limits, scale: Scale) -> float:
-    deep = [item for item in items(backbone) if item.epochs is not None]
-    recipes = [(Recipe.parse(item.recipe), item.settings, item.epochs or 0) for item in deep]
-    return bound.exhaustive_s(bound.model_of(backbone, best), recipes, scale.folds * scale.repeats, scale.train, scale.validation)
+    deep = [(item.recipe, item.settings, item.epochs) for item in items(backbone) if item.epochs is not None]
+    return bound.exhaustive_s(best, deep, scale.folds * scale.repeats, scale.train)
 
 
 def against_bound(record: Record, limit: bound.Bound) -> Goal:
@@ -158,7 +156,8 @@ def against_bound(record: Record, limit: bound.Bound) -> Goal:
 
 def _naive(given: Given, record: Record, backbone: LoadedBackbone, size: int, scale: Scale) -> dict[str, Any]:
     rows, panel = from_run(record.folder), items(backbone)
-    kept: dict[str, Any] = {}
+    there = given.out / "naive.json"
+    kept: dict[str, Any] = json.loads(there.read_text(encoding="utf-8")) if there.exists() else {}  # measured before
     jobs: list[tuple[str, Callable[[Setup], dict[str, Any]]]] = [
         ("fine-tune", lambda setup: fine_tune(setup, rows, project=True)),
         ("heads", lambda setup: heads_loop(setup, rows, panel, scale)),
@@ -168,8 +167,9 @@ def _naive(given: Given, record: Record, backbone: LoadedBackbone, size: int, sc
         ends = tuple(stage_ends(backbone))
         setup = Setup(given.network, given.weights, size, ends, kernels, flip=False, steps=6)
         for name, job in jobs:
-            kept[f"{name} {kernels}"] = job(setup)
-            (given.out / "naive.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+            if f"{name} {kernels}" not in kept:
+                kept[f"{name} {kernels}"] = job(setup)
+                there.write_text(json.dumps(kept, indent=1), encoding="utf-8")
     return kept
 
 

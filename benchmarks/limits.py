@@ -24,12 +24,14 @@ from frostline.compute.kernels import probe_kernels
 from frostline.compute.sources import PixelSource
 from frostline.compute.train import place, precision
 from frostline.data import PixelStore
+from frostline.strategy.families import panel
+from frostline.terms.backbone import Layout
 from frostline.terms.data import Dataset
 from frostline.terms.kernels import Mode
 from frostline.terms.recipe import Recipe, Weights
 
 BATCH = 32
-TIMED, REPEATS = 12, 3  # batches in a row, and how often: the median counts
+TIMED, STEPS, REPEATS = 12, 4, 3  # batches of forward passes and of steps in a row, and how often: the median counts
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,14 @@ class Limits:
     Attributes:
         decode_s: with all cores, into the store, of all images once.
         forward_s: of the plain network in the fastest mode; folded_s: with its normalisation folded into convolutions.
-        train_s: of one step of the whole network in the fastest mode.
+        steps_s: recipe line -> of one bare training step above the recipe's frozen prefix, in the fastest mode.
     """
 
     size: int
     decode_s: float
     forward_s: float
     folded_s: float
-    train_s: float
+    steps_s: dict[str, float]
     forward_mode: str
     train_mode: str
 
@@ -61,8 +63,14 @@ def limits(dataset: Dataset, backbone: LoadedBackbone) -> Limits:
         plain = backbone.network(Weights.PRETRAINED).eval()
         forward = _forward_s(backbone, store, plain, kernels.forward)
         quick = _forward_s(backbone, store, folded(plain), kernels.forward)
-        train = _train_s(backbone, store, len(dataset.classes), kernels.train)
-    return Limits(backbone.spec.height, decode, forward, quick, train, str(kernels.forward), str(kernels.train))
+    steps = {str(line): _step_s(backbone, line, len(dataset.classes), kernels.train) for line in deep_recipes(backbone)}
+    return Limits(backbone.spec.height, decode, forward, quick, steps, str(kernels.forward), str(kernels.train))
+
+
+def deep_recipes(backbone: LoadedBackbone) -> list[Recipe]:
+    """The lines of the panel that train feature maps."""
+    maps = [stage.name for stage in backbone.stages if stage.cut.layout is not Layout.FLAT]
+    return [line.recipe for line in panel(backbone.name, backbone.stage_names, maps) if line.deep]
 
 
 def _batches(backbone: LoadedBackbone, store: PixelStore, mode: Mode) -> list[torch.Tensor]:
@@ -82,20 +90,26 @@ def _forward_s(backbone: LoadedBackbone, store: PixelStore, network: torch.nn.Mo
     return _median_s(step, _batches(backbone, store, mode))
 
 
-def _train_s(backbone: LoadedBackbone, store: PixelStore, classes: int, mode: Mode) -> float:
-    model = build(Recipe.parse("all: tune | head: linear"), backbone, classes)
+def _step_s(backbone: LoadedBackbone, recipe: Recipe, classes: int, mode: Mode) -> float:
+    """From the output of the frozen prefix, as if it lay in memory: forward, backward and the optimizer."""
+    model = build(recipe, backbone, classes)
     place(model, mode, "cpu")
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
+    first = model.frozen_prefix
+    optimizer = torch.optim.AdamW([parameter for _, parameter in model.trained()], lr=1e-6, fused=True)
+    targets = torch.zeros(BATCH, dtype=torch.long)
 
-    def step(images: torch.Tensor) -> None:
+    def step(inputs: torch.Tensor) -> None:
         with precision(mode, "cpu"):
-            loss = torch.nn.functional.cross_entropy(model(images).float(), torch.zeros(len(images), dtype=torch.long))
+            loss = torch.nn.functional.cross_entropy(model.resume(inputs, first).float(), targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
 
-    return _median_s(step, _batches(backbone, store, mode))
+    shape = backbone.stages[first - 1].cut.shape if first else backbone.input_size
+    inputs = torch.randn(BATCH, *shape)
+    last = inputs.ndim == 4 and mode.channels_last
+    return _median_s(step, [inputs.contiguous(memory_format=torch.channels_last) if last else inputs] * STEPS)
 
 
 def _median_s(step: Callable[[torch.Tensor], None], batches: list[torch.Tensor]) -> float:

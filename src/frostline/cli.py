@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 
 from frostline.errors import FrostlineError, OptionError, nearest
 from frostline.terms.quantities import byte_count, seconds
+from frostline.terms.settings import BACKENDS, FLIPS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     from frostline.export.predict import Prediction
 
 METRICS = ("auroc", "balanced-accuracy", "accuracy", "log-loss")
-FLIPS = ("auto", "on", "off")
 FORMATS = ("csv", "jsonl")
-BACKENDS = ("auto", "serial", "process")
 INTERRUPTED = 130
 DEMO_TIME = "4m"
 DEMO_OPTIONS: dict[str, Any] = {"size": 96, "limit": 240, "recipe": ()}

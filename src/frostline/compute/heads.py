@@ -83,7 +83,7 @@ def logistic_path(
     """
     mean, scale = sample.moments()
     rotated, axes = rotate(sample, mean, scale)
-    spectrum = np.maximum(_mean_squares(rotated), 1e-12)
+    spectrum = np.maximum(mean_squares(rotated), 1e-12)
     targets = np.tile(np.eye(classes, dtype=np.float32)[labels], (len(sample.views), 1))
     weight = np.ones(len(sample), np.float32) if weights is None else np.tile(weights, len(sample.views))
     start = np.zeros((rotated.shape[1] + 1, classes), np.float64)
@@ -124,7 +124,7 @@ def _few(sample: Sample, mean: FloatArray, scale: FloatArray, most: int | None) 
     return standard @ axes, axes
 
 
-def _mean_squares(values: FloatArray) -> FloatArray:
+def mean_squares(values: FloatArray) -> FloatArray:
     """(columns,) of (n, columns), without a second array of that size."""
     total = np.zeros(values.shape[1])
     for start in range(0, len(values), PIECE):

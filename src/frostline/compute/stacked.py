@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from frostline.compute.features import Sample
-from frostline.compute.heads import rotate
+from frostline.compute.heads import mean_squares, rotate
 from frostline.compute.new_layers import DROPOUT, PooledHead
 from frostline.terms.result import FloatArray, IntArray
 
@@ -80,7 +80,7 @@ def _inputs(sample: Sample) -> tuple[Tensor, Tensor, FloatArray]:
     mean, scale = sample.moments()
     if sample.channels > MOST_COMPONENTS:
         seen, axes = rotate(sample, mean, scale, MOST_COMPONENTS)
-        unit = max(float(np.sqrt(np.mean([np.square(row).mean() for row in seen]))), 1e-6)
+        unit = max(float(np.sqrt(mean_squares(seen).mean())), 1e-6)
         seen /= unit
         first = axes / scale[:, None] / unit
     else:

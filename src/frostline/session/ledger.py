@@ -55,12 +55,12 @@ class Ledger:
     def add(self, result: Result, keep: bool = True) -> None:
         """A new result, saved before it is told; without `keep` the next start of the run carries it out again."""
         if keep:
-            self.store.save(result)
+            self.keep(result)
         self.found[result.trial.id] = result
         self._tell(result, result.seconds)
 
     def keep(self, result: Result) -> None:
-        """Save `result`, so that no later start of this run needs to find it again."""
+        """Save `result`, so that no later start of this run needs to find it again; nobody is told."""
         self.store.save(result)
         self.found[result.trial.id] = result
 

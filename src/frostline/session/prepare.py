@@ -37,7 +37,7 @@ from frostline.terms.kernels import Kernels
 from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Shared
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, family
-from frostline.terms.settings import Settings
+from frostline.terms.settings import FLIPS, Settings
 from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
@@ -131,19 +131,12 @@ def _assemble(
     classes, pool = len(dataset.classes), len(plan.pool)
     kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, classes, settings, pool))
     flip, reason = _flip(request, dataset)
-    lanes = []
-    for order, (backbone, store, own) in enumerate(zip(sized, stores, lines, strict=True)):
-        bench = Bench(
-            backbone,
-            kernels[order],
-            store,
-            labels,
-            len(dataset.classes),
-            settings.metric == "balanced-accuracy",
-            settings.seed,
-            views=tuple(View(number, flip and number % 2 == 1) for number in range(VIEWS)),
-        )
-        lanes.append(Lane(backbone, order, own, bench))
+    views = tuple(View(number, flip and number % 2 == 1) for number in range(VIEWS))
+    balanced = settings.metric == "balanced-accuracy"
+    lanes = [
+        Lane(backbone, order, own, Bench(backbone, found, store, labels, classes, balanced, settings.seed, views=views))
+        for order, (backbone, found, store, own) in enumerate(zip(sized, kernels, stores, lines, strict=True))
+    ]
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
     activations = ActivationStore(folder.activations_path, budget)
     checkpoints = CheckpointStore(folder.checkpoints_path, budget, beside=(folder.activations_path,))
@@ -204,8 +197,8 @@ def check(request: Request) -> None:
         found.append(
             f"device {request.device!r} is not there; this machine has {', '.join(known)}.{nearest(request.device, known)}"
         )
-    if request.flip not in ("auto", "on", "off"):
-        found.append(f"flip {request.flip!r} is not one of auto, on, off.{nearest(request.flip, ['auto', 'on', 'off'])}")
+    if request.flip not in FLIPS:
+        found.append(f"flip {request.flip!r} is not one of {', '.join(FLIPS)}.{nearest(request.flip, FLIPS)}")
     for line in request.recipes:
         Recipe.parse(line)
     if found:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from frostline.backends import Backend, Process, Serial
 from frostline.errors import nearest
 from frostline.session.dispatch import get_ready
+from frostline.terms.settings import BACKENDS
 
-BACKENDS = ("auto", "serial", "process")
 CORES_A_WORKER = 4  # a trial's steps are small: threads beyond that hardly help it, a second trial does
 MOST_WORKERS = 8  # of one's own choice: each has a copy of the network, and of what training it takes
 LEAST_CORES = 8  # with fewer there is nothing to share

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FLIPS = ("auto", "on", "off")
+BACKENDS = ("auto", "serial", "process")
+
 
 @dataclass(frozen=True)
 class Settings:
