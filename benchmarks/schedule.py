@@ -54,7 +54,7 @@ SHAPES = {
     "cosine": cosine,
     "frostline": rate_share,
     "linear 1/3": partial(cooldown, "linear", 1 / 3),
-    "sqrt 1/2": partial(cooldown, "sqrt", 1 / 2),
+    "sqrt 1/3": partial(cooldown, "sqrt", 1 / 3),
     "linear 1/2": partial(cooldown, "linear", 1 / 2),
 }
 

@@ -26,6 +26,6 @@ def test_the_rate_climbs_stays_and_falls_to_nearly_nothing(epochs: int, per_epoc
     assert len(shares) < 30 or shares[-1] < 0.2
 
 
-def test_the_cooldown_takes_a_third_of_the_epochs_and_at_least_one() -> None:
-    assert [cooldown_epochs(epochs) for epochs in (1, 2, 3, 9, 20)] == [1, 1, 1, 3, 7]
+def test_the_cooldown_takes_half_of_the_epochs_and_at_least_one() -> None:
+    assert [cooldown_epochs(epochs) for epochs in (1, 2, 3, 9, 20)] == [1, 1, 2, 4, 10]
     assert common_epochs(1) == 0

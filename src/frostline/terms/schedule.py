@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 WARM_STEPS = 50  # at most half an epoch
-COOLDOWN = 1 / 3  # of the epochs, at least one
+COOLDOWN = 1 / 2  # of the epochs, at least one (docs/decisions/schedule.md)
 
 
 def cooldown_epochs(epochs: int) -> int:
