@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import frostline as fl
+from frostline.compute.machine import settings_restored
 from frostline.session import finals
 from frostline.store.run_folder import RunFolder
 from frostline.terms.progress import Event, TrialFinished
@@ -20,6 +23,15 @@ from tests.session.conftest import RECIPES
 
 SIZE = 64
 CLOSE = 1e-5
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As many as each of two workers has: with another number of threads sums are taken in another order."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # no more are tried
+    with settings_restored():
+        torch.set_num_threads(1)
+        yield
 
 
 def workers() -> list[int]:
