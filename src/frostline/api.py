@@ -80,6 +80,15 @@ class Run:
         return (self._folder.model_path / "model.json").exists()
 
     @property
+    def methods(self) -> str:
+        """A methods paragraph for a paper, made from this run's own values."""
+        from frostline.report.facts import RunFacts
+        from frostline.report.methods import methods
+        from frostline.store.values import read_value
+
+        return methods(self.verdict, self._folder.settings, read_value(self._folder.facts_path, RunFacts))
+
+    @property
     def model(self) -> Classifier:
         """The chosen model, preprocessing included: uint8 pixels (n, channels, size, size) -> probabilities (n, classes)."""
         return load(self.path)
@@ -391,6 +400,7 @@ def _facts(work: Work) -> RunFacts:
         kernels=(*kernels, *(note for lane in work.lanes for note in _kernel_notes(lane.bench.kernels))),
         cores=os.cpu_count() or 1,
         stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
+        registered=tuple((work.folder.section("registered") or {}).values()),
     )
 
 

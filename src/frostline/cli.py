@@ -218,11 +218,17 @@ def backbones(pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Pa
 
 
 @app.command()
-def show(run: RunPath) -> None:
+def show(
+    run: RunPath,
+    methods: Annotated[bool, typer.Option("--methods", help="Only a methods paragraph, ready to paste into a paper.")] = False,
+) -> None:
     """The table and the verdict again."""
     from frostline import api
 
     found = api.open_run(run)
+    if methods:
+        _echo(found.methods)
+        return
     _print_run(found)
     _note(f"Report:  {found.report_path}")
 

@@ -106,6 +106,7 @@ def test_four_questions_come_in_order_before_the_tables() -> None:
         "Sealed test set",
         "What was run, and what was not",
         "Data and splits",
+        "Methods, ready to paste",
         "To repeat it",
     ]
 

@@ -54,7 +54,7 @@ def test_a_run_comes_back_with_its_settings_and_sections(tmp_path: Path) -> None
 
 
 def test_an_unknown_section_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
-    with create(tmp_path) as run, pytest.raises(ValueError, match="kernels, sizes, opened"):
+    with create(tmp_path) as run, pytest.raises(ValueError, match="kernels, sizes, registered, opened"):
         run.write_section("kernel", 1)
 
 

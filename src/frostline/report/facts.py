@@ -45,6 +45,7 @@ class RunFacts:
         kernels: (what, choice) pairs: dtype, memory format, threads.
         cores: of the host.
         stages: (backbone, its stage names) pairs.
+        registered: (SHA-256 of plan.json, when it was written, before the first result); empty in runs of old.
     """
 
     parts: tuple[str, ...]
@@ -62,6 +63,7 @@ class RunFacts:
     kernels: tuple[tuple[str, str], ...]
     cores: int
     stages: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    registered: tuple[str, ...] = ()
 
     @property
     def images(self) -> int:
@@ -78,6 +80,7 @@ def run_facts(
     kernels: tuple[tuple[str, str], ...],
     cores: int,
     stages: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    registered: tuple[str, ...] = (),
 ) -> RunFacts:
     """The facts of a run on `dataset`, split by `plan`; the rest is passed through."""
     parts, counts = class_counts(dataset, plan)
@@ -99,6 +102,7 @@ def run_facts(
         kernels=kernels,
         cores=cores,
         stages=stages,
+        registered=registered,
     )
 
 

@@ -9,6 +9,7 @@ from frostline.errors import RecipeError
 from frostline.report import answers
 from frostline.report.facts import RunFacts
 from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_picture, probe_picture, ranked_picture
+from frostline.report.methods import methods
 from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
 from frostline.report.ranking import is_control, ranked
 from frostline.report.short import short_backbones, short_recipe
@@ -84,6 +85,7 @@ class Page:
     split_pairs: tuple[tuple[str, str], ...]
     asked: tuple[tuple[str, str], ...]
     machine: tuple[tuple[str, str], ...]
+    methods: str
 
 
 QUESTIONS = (
@@ -118,6 +120,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         split_pairs=split_pairs(facts),
         asked=asked(settings),
         machine=(*facts.kernels, ("host cores", str(facts.cores)), *facts.versions),
+        methods=methods(verdict, settings, facts),
     )
 
 

@@ -20,6 +20,7 @@ from frostline.compute.machine import available_devices, choose_device, gpus, se
 from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolderError, nearest
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
+from frostline.session.registration import register
 from frostline.session.request import Request
 from frostline.session.work import Lane, Work
 from frostline.session.workers import Machine, Staff, choose_staff, hire, problems
@@ -76,6 +77,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         if before is not None and not before.interim and not damaged:
             raise AlreadyFinished
         work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
+        register(work)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.notes += damaged
         work.backend, work.pace = hire(staff, machine), staff.pace

@@ -138,12 +138,13 @@ class Work:
     def candidate(self, line: Line) -> Candidate:
         """The line as the decision sees it, before its trials are looked at."""
         if not line.backbone:
-            return Candidate(str(line.recipe), line.family)
+            return Candidate(str(line.recipe), line.family, transferred=())
         lane = self.lane(line.backbone)
         stages = lane.backbone.description.stages_with(line.recipe.named)
-        kept = line.recipe.kept([stage.name for stage in stages])
-        flops = sum(stage.flops for stage in stages if stage.name in kept)
-        return Candidate(str(line.recipe), line.family, line.backbone, lane.order, flops=flops)
+        names = tuple(stage.name for stage in stages)
+        flops = sum(stage.flops for stage in stages if stage.name in line.recipe.kept(names))
+        transferred = line.recipe.transferred(names) if names == lane.backbone.stage_names else None
+        return Candidate(str(line.recipe), line.family, line.backbone, lane.order, flops=flops, transferred=transferred)
 
     def trial(
         self, line: Line, split: Split, configurations: tuple[str, ...], budget: Budget, options: dict[str, str] | None = None

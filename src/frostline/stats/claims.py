@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.stats.compare import SURE, needed_images, word
-from frostline.stats.contest import Arena, comparison, contest
+from frostline.stats.compare import SURE, needed_images, step_down, word
+from frostline.stats.contest import Arena, Contest, comparison, contest
 from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
@@ -22,13 +23,14 @@ Array = npt.NDArray[Any]
 def claims(arena: Arena, results: Sequence[Result]) -> tuple[Claim, ...]:
     """Every claim of the closed list that this run can speak of."""
     found = [pretraining_helps(arena, results), tuning_beats_freezing(arena)]
-    return (*found, *sources(arena))
+    return (*found, *stages(arena, results), *sources(arena))
 
 
 def pretraining_helps(arena: Arena, results: Sequence[Result]) -> Claim:
     """Best transfer recipe minus best control, both chosen inside the bootstrap."""
     transfer, controls = _recipes(arena, lambda c: c.transfer), _recipes(arena, lambda c: not c.transfer)
-    claim = _claim(arena, "pretraining-helps", transfer, controls, "no transfer recipe", "no control")
+    question = Question("pretraining-helps", transfer, controls, "no transfer recipe", "no control")
+    claim = _claim(arena, question.name, _hold(arena, question))
     return _with_reason(claim, scratch_caveat(results)) if claim.comparison is not None else claim
 
 
@@ -36,41 +38,108 @@ def tuning_beats_freezing(arena: Arena) -> Claim:
     """Best recipe that trains some stage of the trunk minus best one that trains none, transfer recipes both."""
     tuned = _recipes(arena, lambda c: c.tuned)
     frozen = _recipes(arena, lambda c: c.transfer and not c.tuned)
-    return _claim(arena, "tuning-beats-freezing", tuned, frozen, "no recipe with a tuned stage", "no frozen-trunk recipe")
+    question = Question("tuning-beats-freezing", tuned, frozen, "no recipe with a tuned stage", "no frozen-trunk recipe")
+    return _claim(arena, question.name, _hold(arena, question))
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A claim that is to be decided: the best of `first` against the best of `second`, recipes as indices into the pool.
+
+    Attributes:
+        no_first, no_second: what is missing where a side has no recipe.
+    """
+
+    name: str
+    first: Array
+    second: Array
+    no_first: str
+    no_second: str
+
+
+def stages(arena: Arena, results: Sequence[Result]) -> list[Claim]:
+    """For each stage the best recipe that transfers it minus the best that does not: it drops it, or starts it at random.
+
+    Both are recipes of that backbone; those that transfer nothing (and pixels) are among the second. One family (Holm).
+    """
+    deepest: dict[str, Candidate] = {}
+    for one in arena.pool.candidates:
+        known = deepest.get(one.backbone)
+        if one.transferred and (known is None or len(one.transferred) > len(known.transferred or ())):
+            deepest[one.backbone] = one
+    several = len(deepest) > 1
+    questions = [
+        _stage(arena, backbone, name, f"{backbone}:{name}" if several else name)
+        for backbone, one in deepest.items()
+        for name in one.transferred or ()
+    ]
+    caveat = scratch_caveat(results)
+    return [_with_reason(claim, caveat) if _against_controls(arena, claim) else claim for claim in _family(arena, questions)]
+
+
+def _stage(arena: Arena, backbone: str, name: str, shown: str) -> Question:
+    own = _recipes(arena, lambda c: c.backbone in (backbone, "") and c.transferred is not None)
+    has = np.array([name in (arena.pool.candidates[one].transferred or ()) for one in own], dtype=bool)
+    transfers, without = f"no recipe that transfers {name}", f"no recipe without {name}"
+    return Question(f"stage-{shown}-worth-transferring", own[has], own[~has], transfers, without)
+
+
+def _against_controls(arena: Arena, claim: Claim) -> bool:
+    """The other side is a control, so that the claim depends on how well scratch was trained."""
+    controls = {arena.name(n) for n, candidate in enumerate(arena.pool.candidates) if not candidate.transfer}
+    return claim.comparison is not None and claim.comparison.second in controls
 
 
 def sources(arena: Arena) -> list[Claim]:
-    """Each backbone against each later one; with more than one pair the error is shared out (Bonferroni)."""
+    """Each backbone against each later one; several pairs are one family (Holm)."""
     order = {c.backbone: c.order for c in arena.pool.candidates if c.transfer}
-    pairs = list(combinations(sorted(order, key=lambda name: order[name]), 2))
-    sure = 1 - (1 - SURE) / max(1, len(pairs))
-    return [_source(arena, first, second, sure) for first, second in pairs]
+    pairs = combinations(sorted(order, key=lambda name: order[name]), 2)
+    return _family(arena, [_source(arena, first, second) for first, second in pairs])
 
 
-def _source(arena: Arena, first: str, second: str, sure: float) -> Claim:
-    sides = [_recipes(arena, lambda c, name=name: c.transfer and c.backbone == name) for name in (first, second)]  # type: ignore[misc]
+def _source(arena: Arena, first: str, second: str) -> Question:
+    ours, theirs = (_recipes(arena, lambda c, name=name: c.transfer and c.backbone == name) for name in (first, second))  # type: ignore[misc]
     nothing = "no transfer recipe of {}"
-    name = f"source-{first}-beats-{second}"
-    return _claim(arena, name, sides[0], sides[1], nothing.format(first), nothing.format(second), sure)
+    return Question(f"source-{first}-beats-{second}", ours, theirs, nothing.format(first), nothing.format(second))
 
 
 def _recipes(arena: Arena, wanted: Callable[[Candidate], bool]) -> Array:
     return np.array([n for n, candidate in enumerate(arena.pool.candidates) if wanted(candidate)], dtype=int)
 
 
-def _claim(arena: Arena, name: str, first: Array, second: Array, no_first: str, no_second: str, sure: float = SURE) -> Claim:
-    missing = [text for text, recipes in ((no_first, first), (no_second, second)) if not len(recipes)]
+def _family(arena: Arena, questions: Sequence[Question]) -> list[Claim]:
+    """Claims that share their risk of error, each asked for as much certainty as Holm's procedure wants of it."""
+    contests = [_hold(arena, question) for question in questions]
+    held = [one for one, found in enumerate(contests) if isinstance(found, Contest)]
+    needed = step_down([found.difference.certainty(arena.delta) for found in contests if isinstance(found, Contest)])
+    sure = dict(zip(held, needed, strict=True))
+    return [
+        _claim(arena, question.name, found, sure.get(one, SURE), len(held))
+        for one, (question, found) in enumerate(zip(questions, contests, strict=True))
+    ]
+
+
+def _hold(arena: Arena, question: Question) -> Contest | str:
+    """The contest, or why there is none."""
+    sides = ((question.no_first, question.first), (question.no_second, question.second))
+    missing = [text for text, recipes in sides if not len(recipes)]
     if missing:
-        return Claim(name, Word.UNDETERMINED, None, reason=f"{' and '.join(missing)} has finished at full size")
-    found = contest(arena, first, second)
-    if found is None:
-        return Claim(name, Word.UNDETERMINED, None, reason="the two sides were not run on the same images")
+        return f"{' and '.join(missing)} has finished at full size"
+    return contest(arena, question.first, question.second) or "the two sides were not run on the same images"
+
+
+def _claim(arena: Arena, name: str, found: Contest | str, sure: float = SURE, family: int = 1) -> Claim:
+    if isinstance(found, str):
+        return Claim(name, Word.UNDETERMINED, None, reason=found)
     verdict = word(found.difference, arena.delta, sure)
     evidence = comparison(arena, found)
+    if family > 1:
+        said = f"one of {family} claims of a family: by Holm's procedure this one needs a probability of {sure:.3g}"
+        evidence = replace(evidence, assumptions=(*evidence.assumptions, said))
     if verdict is not Word.UNDETERMINED:
         return Claim(name, verdict, evidence)
     images = len(arena.units_on(found.folds).images)
-    needed, reason = needed_images(found.difference, arena.delta, images)
+    needed, reason = needed_images(found.difference, arena.delta, images, sure)
     return Claim(name, verdict, evidence, needed, reason)
 
 
@@ -102,4 +171,4 @@ def _with_reason(claim: Claim, caveat: str) -> Claim:
     if not caveat:
         return claim
     reason = f"{claim.reason}; {caveat}" if claim.reason else caveat
-    return Claim(claim.claim, claim.verdict, claim.comparison, claim.needed_images, reason)
+    return replace(claim, reason=reason)

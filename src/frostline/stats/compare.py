@@ -20,11 +20,13 @@ training size. Not guaranteed: coverage when a class has only a handful of units
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
 from frostline.stats.bootstrap import Units
 from frostline.stats.metrics import METRICS
@@ -33,7 +35,6 @@ from frostline.terms.verdict import Interval, Word
 Array = npt.NDArray[Any]
 
 SURE = 0.95
-ONE_SIDED, TWO_SIDED = 1.645, 1.960  # standard normal quantiles .95 and .975
 MOST_IMAGES = 1_000_000
 ENOUGH_REPLICATES = 20  # fewer defined ones and nothing is said
 
@@ -73,6 +74,10 @@ class Distribution:
 
     def within(self, delta: float) -> float:
         return float((np.abs(self.values) <= delta).mean()) if len(self.values) else 0.0
+
+    def certainty(self, delta: float) -> float:
+        """The probability of the likeliest of the three words."""
+        return max(self.above, self.below, self.within(delta))
 
 
 def distribution(plain: float, chosen: Array, fixed: Array, noise: Array, left_out: float, variance: float) -> Distribution:
@@ -125,8 +130,29 @@ def word(found: Distribution, delta: float, sure: float = SURE) -> Word:
     return Word.HARMS if found.below >= sure else Word.UNDETERMINED
 
 
-def needed_images(found: Distribution, delta: float, images: int) -> tuple[int | None, str]:
+def step_down(certainties: Sequence[float], sure: float = SURE) -> list[float]:
+    """What probability each claim of one family must reach, so that all of them hold together with probability `sure`.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure": the surest of m claims must reach 1 - a/m, the next
+    1 - a/(m-1), and so on; from the first that does not, the same is asked of all that are less sure.
+
+    Args:
+        certainties: of each claim's likeliest word.
+    """
+    order = sorted(range(len(certainties)), key=lambda one: -certainties[one])
+    needed, failed = [sure] * len(certainties), None
+    for place, one in enumerate(order):
+        level = failed if failed is not None else 1 - (1 - sure) / (len(order) - place)
+        needed[one] = level
+        failed = level if certainties[one] < level else failed
+    return needed
+
+
+def needed_images(found: Distribution, delta: float, images: int, sure: float = SURE) -> tuple[int | None, str]:
     """How many images would decide, if the difference stayed as observed and its spread shrank as 1/sqrt(n).
+
+    Args:
+        sure: the probability that the claim must reach.
 
     Returns:
         (images, "") or (None, why that cannot be said). It is a guess from the same noisy difference: no promise.
@@ -134,8 +160,9 @@ def needed_images(found: Distribution, delta: float, images: int) -> tuple[int |
     if not math.isfinite(found.spread):
         return None, "too few images of the rarest class for any estimate"
     size = abs(found.centre)
-    for_sign = (ONE_SIDED * found.spread / size) ** 2 if size > 0 else math.inf
-    for_equality = (TWO_SIDED * found.spread / (delta - size)) ** 2 if size < delta else math.inf
+    one_sided, two_sided = norm.ppf(sure), norm.ppf((1 + sure) / 2)
+    for_sign = (one_sided * found.spread / size) ** 2 if size > 0 else math.inf
+    for_equality = (two_sided * found.spread / (delta - size)) ** 2 if size < delta else math.inf
     needed = images * min(for_sign, for_equality)
     if needed > MOST_IMAGES:
         return None, "the difference is so close to the boundary of delta that no realistic number of images would decide"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.stats.bootstrap import Draws, Units, units_of
-from frostline.stats.classic import correlated_t
+from frostline.stats.classic import corrected_t, correlated_t
 from frostline.stats.compare import Distribution, between_repeats, distribution, limits, pseudo_variance
 from frostline.stats.metrics import METRICS
 from frostline.stats.pool import Pool, Truth
@@ -142,14 +142,19 @@ def _assumptions(arena: Arena, found: Contest, units: Units) -> tuple[str, ...]:
 
 
 def _cross_check(arena: Arena, found: Contest) -> tuple[str, ...]:
-    """The Bayesian correlated t-test of the two recipes, where there are enough folds; never decides a claim."""
+    """Two classical tests of the two recipes, where there are enough folds; they never decide a claim."""
     scores = arena.pool.recipe_scores
     differences = (scores[found.first.recipe] - scores[found.second.recipe])[found.folds]
     if np.isnan(differences).any() or len(differences) < FOLDS_FOR_T_TEST:
         return ()
-    share = 1 / _folds_a_repeat(arena.pool, found.folds)
-    check = correlated_t(differences, share, arena.delta)
-    return (f"cross-check, Bayesian correlated t-test over {len(differences)} folds: P(above 0) = {check.above:.2f}",)
+    folds = _folds_a_repeat(arena.pool, found.folds)
+    if folds < 2:
+        return ()
+    bayes, frequentist = correlated_t(differences, 1 / folds, arena.delta), corrected_t(differences, 1 / (folds - 1))
+    return (
+        f"cross-check over {len(differences)} folds, recipes taken as fixed: Bayesian correlated t-test, P(above 0) ="
+        f" {bayes.above:.2f}; Nadeau and Bengio's corrected t-test, two-sided p = {frequentist.two_sided:.2g}",
+    )
 
 
 def _folds_a_repeat(pool: Pool, folds: Array) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import uuid
@@ -77,6 +78,12 @@ def remove_temporary(folder: Path) -> None:
     """
     for path in folder.glob(f".*{TEMPORARY}"):
         path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Of the whole file, 64 hexadecimal digits: what `sha256sum` prints."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def crc32(path: Path) -> int:

@@ -23,7 +23,7 @@ from frostline.terms.settings import Settings
 
 SCHEMA_VERSION = 1
 MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend", "workers")  # the fingerprint tells what is in the data
-SECTIONS = ("kernels", "sizes", "opened")
+SECTIONS = ("kernels", "sizes", "registered", "opened")
 WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")
 
 
@@ -119,6 +119,10 @@ class RunFolder:
         return self.path / "splits.csv"
 
     @property
+    def plan_path(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
     def table_path(self) -> Path:
         return self.path / "results.csv"
 
@@ -162,7 +166,7 @@ class RunFolder:
         """Release the lock, and leave an empty folder if this run was only just begun: its search was refused."""
         if self._new:
             (self.path / "config.yaml").unlink(missing_ok=True)
-            for name in ("results", "cache", "splits.csv", ".lock"):
+            for name in ("results", "cache", "splits.csv", "plan.json", ".lock"):
                 _remove(self.path / name)
         self.close()
 

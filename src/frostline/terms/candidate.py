@@ -15,6 +15,8 @@ class Candidate:
         recipe: the line, as `str(Recipe)` prints it.
         backbone: its name, empty for `pixels`; `order` its place on the command line.
         trained_parameters, flops: what the rule for simplicity compares (inference FLOPs of one image).
+        transferred: the backbone's stages that start from pre-trained weights, frozen or tuned; None where that is not
+            known, or the recipe names finer cuts and so speaks of other stages.
     """
 
     recipe: str
@@ -23,6 +25,7 @@ class Candidate:
     order: int = 0
     trained_parameters: int = 0
     flops: int = 0
+    transferred: tuple[str, ...] | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -194,6 +194,13 @@ class Recipe:
         actions = self.actions(stages)
         return tuple(name for name, action in zip(stages, actions, strict=True) if action is not Action.DROP)
 
+    def transferred(self, stages: Sequence[str]) -> tuple[str, ...]:
+        """The names of the stages that start from pre-trained weights, frozen or tuned."""
+        if self.weights is not Weights.PRETRAINED:
+            return ()
+        actions = zip(stages, self.actions(stages), strict=False)
+        return tuple(name for name, action in actions if action in (Action.FREEZE, Action.TUNE))
+
     def frozen_prefix(self, stages: Sequence[str]) -> int:
         """How many leading stages are frozen: their output is the same in every epoch and can be stored."""
         count = 0

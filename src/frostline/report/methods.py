@@ -1,0 +1,132 @@
+"""The methods paragraph of a paper, ready to paste: what this run did, in the past tense, with its own numbers."""
+
+from __future__ import annotations
+
+from frostline.report.facts import RunFacts
+from frostline.report.numbers import listed, metric_name, points
+from frostline.report.words import CONTROLS, score_words
+from frostline.terms.quantities import count, plural
+from frostline.terms.settings import Settings
+from frostline.terms.verdict import Row, Verdict
+
+KINDS = {
+    "folds": "stratified cross-validation in {0} folds",
+    "repeated-folds": "stratified cross-validation, {0} folds in all from repeats with new seeds",
+    "hold-outs": "{0} stratified hold-outs of a fifth each, with different seeds",
+    "own-validation": "the given validation set, {1} images",
+}
+
+
+def methods(verdict: Verdict, settings: Settings, facts: RunFacts) -> str:
+    """One paragraph: data and splits, what was compared, how it was decided, and what was not done."""
+    said = [
+        _data(facts),
+        _splits(facts),
+        _compared(verdict, settings),
+        _controls(verdict),
+        _training(),
+        _decided(verdict),
+        _claims(verdict, facts),
+        _registered(facts),
+        _tested(verdict, facts),
+        _left_out(verdict),
+        _software(facts, settings),
+    ]
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def _data(facts: RunFacts) -> str:
+    classes = listed([f"{item.name} ({count(item.total)})" for item in facts.classes])
+    groups = f" from {plural(facts.groups, 'group')} (such as patients), none of which was split" if facts.groups else ""
+    return f"We used {plural(facts.images, 'image')}{groups}: {classes}."
+
+
+def _splits(facts: RunFacts) -> str:
+    sealed = {
+        "rule": f"A stratified fifth ({plural(facts.sealed, 'image')}) was set aside by rule as a test set before the search;",
+        "user": f"The given test set ({plural(facts.sealed, 'image')}) was not looked at until the decision had been made;",
+    }.get(facts.sealed_by, "The data were too few to set a test set aside;")
+    held = facts.folds[0].validation if facts.folds else 0
+    kind = KINDS.get(facts.split_kind, "{0} splits").format(len(facts.folds), count(held))
+    return f"{sealed} recipes were compared by {kind}, the same for all of them, so that every difference is paired."
+
+
+def _compared(verdict: Verdict, settings: Settings) -> str:
+    ran = [row for row in verdict.rows if row.score is not None]
+    names = listed(list(dict.fromkeys(row.backbone for row in verdict.rows if row.backbone)))
+    screened = sum(row.status == "screened" for row in verdict.rows)
+    also = (
+        f"; {plural(screened, 'further one')} {'was' if screened == 1 else 'were'} dropped by successive halving"
+        if screened
+        else ""
+    )
+    return (
+        f"{plural(len(ran), 'recipe')} for {names or 'no network'} at {settings.size} x {settings.size} pixels ran at full size"
+        f" on at least one split{also}."
+    )
+
+
+def _controls(verdict: Verdict) -> str:
+    ran = dict.fromkeys(row.family for row in verdict.rows if row.family in CONTROLS and row.score is not None)
+    if not ran:
+        return "No control without pre-trained features was run."
+    return f"Controls without pre-trained features were {listed([CONTROLS[name] for name in ran])}."
+
+
+def _training() -> str:
+    return (
+        "Tuned recipes started from the head fitted on frozen features (Kumar et al. 2022); regularisation and learning rates"
+        " were chosen for each recipe and control alike, and normalisation in frozen stages kept its pre-trained statistics."
+    )
+
+
+def _decided(verdict: Verdict) -> str:
+    return (
+        f"The primary metric was {metric_name(verdict.metric)}, computed in each split and averaged. By a rule fixed in advance"
+        f" the simplest recipe whose mean was at most {points(verdict.delta, verdict.metric)} below the best was chosen."
+    )
+
+
+def _claims(verdict: Verdict, facts: RunFacts) -> str:
+    unit = "groups" if facts.groups else "images"
+    family = " (stage by stage: Holm 1979)" if any(claim.claim.startswith("stage-") for claim in verdict.claims) else ""
+    return (
+        f"Intervals (95 %) and claims come from a bootstrap over {unit}, stratified by class, that repeats the whole choice in"
+        " every replicate and measures it on what was not drawn (after Tsamardinos et al. 2018), with the variance between"
+        f" repeats added; a claim needed a probability of .95{family}."
+    )
+
+
+def _registered(facts: RunFacts) -> str:
+    if len(facts.registered) != 2:
+        return ""
+    digest, at = facts.registered
+    return f"Recipes, metric, splits and rule were recorded before the first result (plan.json, {at}, SHA-256 {digest})."
+
+
+def _tested(verdict: Verdict, facts: RunFacts) -> str:
+    scored = f"The chosen recipe reached {score_words(verdict.score)}"
+    if verdict.score.how == "sealed-test":
+        return f"{scored}; the models tested were trained on everything outside the test set."
+    if facts.sealed and verdict.test_opened_at is None:
+        return f"{scored}; the test set is still sealed."
+    return f"{scored}."
+
+
+def _left_out(verdict: Verdict) -> str:
+    missing = [row for row in verdict.rows if row.status in ("not-run", "failed")]
+    said = f"{plural(len(missing), 'planned recipe')} did not run or failed ({listed(_families(missing))})." if missing else ""
+    caveat = next((c.reason for c in verdict.claims if c.claim == "pretraining-helps" and "at this budget" in c.reason), "")
+    if not caveat:
+        return said
+    return f"{said} Training from scratch is a control at this budget only: it was not run to its plateau.".strip()
+
+
+def _families(rows: list[Row]) -> list[str]:
+    return list(dict.fromkeys(row.family for row in rows))
+
+
+def _software(facts: RunFacts, settings: Settings) -> str:
+    known = dict(facts.versions)
+    names = [f"{name} {known[name]}" for name in ("frostline", "torch", "timm", "scikit-learn") if name in known]
+    return f"Software: {', '.join(names)}; seed {settings.seed}." if names else f"Seed {settings.seed}."

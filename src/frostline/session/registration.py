@@ -1,0 +1,59 @@
+"""The plan is written down, with its hash, before the first trial; a run that is continued must still follow it."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+from frostline.errors import RunFolderError
+from frostline.session.work import Work
+from frostline.stats.compare import SURE
+from frostline.store.files import sha256
+from frostline.store.values import read_value, write_value
+from frostline.terms.registration import Registration
+
+
+def register(work: Work) -> None:
+    """Write `plan.json`, and its hash and the time into `config.yaml`; where that was done before, note what has changed."""
+    wanted, path = _registration(work), work.folder.plan_path
+    known = work.folder.section("registered")
+    if known is None:
+        write_value(path, wanted)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        work.folder.write_section("registered", {"sha256": sha256(path), "at": at})
+        work.say(f"The plan was written to {path.name} before the first result (SHA-256 {sha256(path)[:12]}...)")
+        return
+    work.notes += _changes(work, wanted, str(known["sha256"]))
+
+
+def _registration(work: Work) -> Registration:
+    return Registration(
+        frostline=work.folder.version,
+        fingerprint=work.dataset.fingerprint,
+        images=len(work.dataset.samples),
+        sealed=len(work.plan.sealed),
+        backbones=tuple(f"{lane.name} {lane.backbone.digest}" for lane in work.lanes),
+        recipes=tuple(f"{line.recipe} ({line.backbone})" if line.backbone else str(line.recipe) for line in work.lines()),
+        metric=work.settings.metric,
+        delta=work.settings.delta,
+        sure=SURE,
+        seed=work.settings.seed,
+        splits=sha256(work.folder.splits_path),
+    )
+
+
+def _changes(work: Work, wanted: Registration, digest: str) -> list[str]:
+    """A sentence where this start does not follow the plan that was registered."""
+    path = work.folder.plan_path
+    try:
+        found = read_value(path, Registration)
+        intact = sha256(path) == digest
+    except RunFolderError:
+        intact = False
+    if not intact:
+        return [f"{path.name} is not the file that was registered (its SHA-256 was {digest}): do not rely on it."]
+    names = [field.name for field in dataclasses.fields(Registration)]
+    changed = [name for name in names if getattr(found, name) != getattr(wanted, name)]
+    if not changed:
+        return []
+    return [f"This start of the run does not follow the plan registered at first; changed: {', '.join(changed)}."]

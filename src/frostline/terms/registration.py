@@ -1,0 +1,35 @@
+"""What was decided before the first result: so that nobody, the user included, can fit the question to the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHECKPOINTS = ("when all frozen-trunk recipes have run on all folds", "when the finalists have run")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The plan of a run, written to `plan.json` before its first trial.
+
+    Attributes:
+        fingerprint: of the data; `images`, `sealed`: how many there are, and how many of them no decision looks at.
+        backbones: `NAME DIGEST` of each.
+        recipes: lines, each with its backbone's name behind it where it has one.
+        delta: None: .01 in the metric's unit, at most a quarter of what the best still lacks.
+        sure: probability that a claim needs; claims on stages share their risk of error by Holm's procedure.
+        splits: SHA-256 of `splits.csv`.
+        checkpoints: when claims are looked at; the sealed test set is opened once, after the last.
+    """
+
+    frostline: str
+    fingerprint: str
+    images: int
+    sealed: int
+    backbones: tuple[str, ...]
+    recipes: tuple[str, ...]
+    metric: str
+    delta: float | None
+    sure: float
+    seed: int
+    splits: str
+    checkpoints: tuple[str, ...] = CHECKPOINTS
