@@ -12,6 +12,7 @@ from frostline.terms.verdict import Claim, Verdict, Word
 from tests.report.examples import FACTS, INTERIM, SETTINGS, VERDICT, comparison
 
 FOLDS = dataclasses.replace(FACTS, split_kind="repeated-folds", sealed=0, sealed_by="none", groups=310)
+FIFTEEN = dataclasses.replace(FOLDS, folds=FACTS.folds * 3)
 UNSEALED = dataclasses.replace(VERDICT, score=INTERIM.score, test={}, test_opened_at=None)
 REGISTERED = dataclasses.replace(FACTS, registered=("ab" * 32, "2026-11-02T13:40:00+00:00"))
 SHORT = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), reason="at this budget: scratch stopped early")
@@ -27,6 +28,10 @@ SHORT = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), reason="a
         (VERDICT, FACTS, "11 recipes for torchvision/mobilenet_v2 at 96 x 96 pixels", "budget only"),
         (VERDICT, FACTS, "2 planned recipes did not run or failed (new-layers+unfreeze and random-matched).", "Nothing"),
         (VERDICT, FACTS, "raw pixels, training from scratch and frozen random features", "No control"),
+        (VERDICT, FACTS, "tuned recipes started from the head fitted on frozen features", "no stage of a pre-trained"),
+        (VERDICT, FOLDS, "stratified cross-validation, 5 folds in all", "of them were run"),
+        (dataclasses.replace(VERDICT, rows=VERDICT.rows[3:]), FACTS, "no stage of a pre-trained network was trained", "Kumar"),
+        (VERDICT, FIFTEEN, "(5 of them were run)", "Nothing"),
         (VERDICT, FACTS, "(stage by stage: Holm 1979)", "repeats with new seeds"),
         (UNSEALED, FOLDS, "from 310 groups (such as patients), none of which was split", "measured once"),
         (UNSEALED, FOLDS, "bootstrap over groups", "bootstrap over images"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from frostline.report.facts import RunFacts
 from frostline.report.numbers import listed, metric_name, points
 from frostline.report.words import CONTROLS, score_words
+from frostline.terms.candidate import TUNED
 from frostline.terms.quantities import count, plural
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Row, Verdict
@@ -21,10 +22,10 @@ def methods(verdict: Verdict, settings: Settings, facts: RunFacts) -> str:
     """One paragraph: data and splits, what was compared, how it was decided, and what was not done."""
     said = [
         _data(facts),
-        _splits(facts),
+        _splits(verdict, facts),
         _compared(verdict, settings),
         _controls(verdict),
-        _training(),
+        _training(verdict),
         _decided(verdict),
         _claims(verdict, facts),
         _registered(facts),
@@ -41,14 +42,16 @@ def _data(facts: RunFacts) -> str:
     return f"We used {plural(facts.images, 'image')}{groups}: {classes}."
 
 
-def _splits(facts: RunFacts) -> str:
+def _splits(verdict: Verdict, facts: RunFacts) -> str:
     sealed = {
         "rule": f"A stratified fifth ({plural(facts.sealed, 'image')}) was set aside by rule as a test set before the search;",
         "user": f"The given test set ({plural(facts.sealed, 'image')}) was not looked at until the decision had been made;",
     }.get(facts.sealed_by, "The data were too few to set a test set aside;")
     held = facts.folds[0].validation if facts.folds else 0
     kind = KINDS.get(facts.split_kind, "{0} splits").format(len(facts.folds), count(held))
-    return f"{sealed} recipes were compared by {kind}, the same for all of them, so that every difference is paired."
+    used = max((row.folds for row in verdict.rows), default=0)
+    part = f" ({used} of them were run)" if 0 < used < len(facts.folds) else ""
+    return f"{sealed} recipes were compared by {kind}{part}, the same for all of them, so that every difference is paired."
 
 
 def _compared(verdict: Verdict, settings: Settings) -> str:
@@ -73,10 +76,14 @@ def _controls(verdict: Verdict) -> str:
     return f"Controls without pre-trained features were {listed([CONTROLS[name] for name in ran])}."
 
 
-def _training() -> str:
+def _training(verdict: Verdict) -> str:
+    said = "Regularisation and learning rates were chosen for each recipe and control alike"
+    tuned = {family.value for family in TUNED} & {row.family for row in verdict.rows if row.score is not None}
+    if not tuned:
+        return f"{said}; no stage of a pre-trained network was trained."
     return (
-        "Tuned recipes started from the head fitted on frozen features (Kumar et al. 2022); regularisation and learning rates"
-        " were chosen for each recipe and control alike, and normalisation in frozen stages kept its pre-trained statistics."
+        f"{said}; tuned recipes started from the head fitted on frozen features (Kumar et al. 2022), and normalisation in frozen"
+        " stages kept its pre-trained statistics."
     )
 
 
