@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from frostline.errors import RecipeError
 from frostline.report import answers
+from frostline.report.details import DetailSection, detail_section
 from frostline.report.facts import RunFacts
 from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_picture, probe_picture, ranked_picture
 from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
@@ -84,6 +85,7 @@ class Page:
     split_pairs: tuple[tuple[str, str], ...]
     asked: tuple[tuple[str, str], ...]
     machine: tuple[tuple[str, str], ...]
+    detail: DetailSection | None = None
 
 
 QUESTIONS = (
@@ -118,6 +120,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         split_pairs=split_pairs(facts),
         asked=asked(settings),
         machine=(*facts.kernels, ("host cores", str(facts.cores)), *facts.versions),
+        detail=detail_section(verdict),
     )
 
 
