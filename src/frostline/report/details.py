@@ -77,7 +77,8 @@ def threshold_origin(detail: Detail) -> str:
 def short_lines(detail: Detail) -> list[str]:
     """A few lines for a terminal: the chosen recipe's measures, its operating points, its patients, where subgroups stand."""
     chosen = detail.models[0]
-    lines = [f"Beside it, on {origin(detail)}: {_short_measures(chosen.measures)}."]
+    chosen_here = "" if detail.how == SEALED else ", not corrected for having chosen on them"
+    lines = [f"Beside it, on {origin(detail)}{chosen_here}: {_short_measures(chosen.measures)}."]
     points = [said for point in chosen.operating if (said := _short_point(point, detail))]
     lines += [" ".join([*points, _short_origin(detail)])] if points else []
     if detail.patients is not None:
@@ -137,7 +138,9 @@ def _range(interval: Interval | None) -> str:
 
 def _with(interval: Interval | None) -> str:
     """`.912 (.880 to .941)`."""
-    return "not defined" if interval is None else f"{_value(interval)} ({_range(interval)})"
+    if interval is None or score(interval.low, "") == score(interval.high, ""):
+        return _value(interval)
+    return f"{_value(interval)} ({_range(interval)})"
 
 
 def _thresholds(point: OperatingPoint) -> str:
@@ -280,13 +283,14 @@ def _patient_table(detail: Detail, found: PatientDetail) -> Table:
 
 def _subgroup_table(found: Subgroups, detail: Detail) -> Table:
     shown = next((one.measures for one in found.values if one.measures), ())
-    columns = (found.column, "images", f"{detail.unit}s", *(measure_title(one, len(detail.classes)) for one in shown))
+    grouped = detail.unit == "group"
+    sizes = ("images", "groups") if grouped else ("images",)
+    columns = (found.column, *sizes, *(measure_title(one, len(detail.classes)) for one in shown))
     width = max(1, len(shown))
     rows = tuple(
         (
             one.value,
-            count(one.images),
-            count(one.units),
+            *((count(one.images), count(one.units)) if grouped else (count(one.images),)),
             *((_cell(measure) for measure in one.measures) if one.measures else (one.note, *([""] * (width - 1)))),
         )
         for one in found.values

@@ -34,6 +34,7 @@ from frostline.terms.verdict import Row
 Array = npt.NDArray[Any]
 
 CHOSEN = "chosen"
+ORDER = (CHOSEN, "control", "softmax-only")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def describe(models: Mapping[str, Model], truth: Truth, settings: DetailSettings
     """
     truth = truth.numbered()
     sealed = models[CHOSEN].sealed is not None
-    shown = {name: _shown(model, models[CHOSEN], sealed) for name, model in models.items()}
+    shown = {name: _shown(models[name], models[CHOSEN], sealed) for name in ORDER if name in models}
     if not shown[CHOSEN]:
         return None
     seen = {name: _Seen.of(models[name], folds, truth, sealed, settings) for name, folds in shown.items() if folds}

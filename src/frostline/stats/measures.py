@@ -253,7 +253,7 @@ def always_shown(classes: int) -> tuple[Quantity, ...]:
         scored("auroc"),
         scored("balanced-accuracy"),
         scored("accuracy"),
-        Quantity("majority", lambda rows, weights: share(rows.majority == rows.labels, weights)),
+        Quantity("majority", lambda rows, weights: share(rows.majority == rows.labels, weights), pseudo=lambda units: 0.0),
         scored("log-loss"),
         Quantity(
             "brier",
