@@ -150,7 +150,7 @@ def search(
     request = _request(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit, backend=backend,
-        workers=workers, specificity=specificity, subgroups=(subgroup,) if isinstance(subgroup, str) else tuple(subgroup),
+        workers=workers, specificity=specificity, subgroups=_several(subgroup),
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -182,6 +182,8 @@ def plan(
     label: str | None = None,
     group: str | None = None,
     limit: int | None = None,
+    specificity: float = 0.9,
+    subgroup: str | Sequence[str] = (),
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
@@ -195,6 +197,7 @@ def plan(
     request = _request(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        specificity=specificity, subgroups=_several(subgroup),
     )  # fmt: skip
     return session.plan(request)
 
@@ -215,11 +218,15 @@ def _request(
         data=Path(data),
         out=Path(out) if out is not None else Path(f"frostline-{Path(data).resolve().name}"),
         backbones=_names(backbone),
-        recipes=(recipe,) if isinstance(recipe, str) else tuple(recipe),
+        recipes=_several(recipe),
         time_s=seconds(time) if isinstance(time, str) else time,
         cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
         **others,
     )
+
+
+def _several(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def open_run(path: str | Path) -> Run:

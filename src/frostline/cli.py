@@ -181,11 +181,14 @@ def plan(
     label: Label = None,
     group: Group = None,
     limit: Limit = None,
+    subgroup: Subgroup = None,
+    specificity: Specificity = 0.9,
 ) -> None:
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        specificity=specificity, subgroup=tuple(subgroup or ()),
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api
