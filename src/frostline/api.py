@@ -134,6 +134,8 @@ def search(
     limit: int | None = None,
     backend: str = "auto",
     workers: int | None = None,
+    specificity: float = 0.9,
+    subgroup: str | Sequence[str] = (),
     listener: Listener | None = None,
 ) -> Run:
     """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
@@ -145,6 +147,8 @@ def search(
         time: seconds, or text such as "30m"; everything ends within it. None: the full panel.
         recipe: lines that are compared instead of the default panel.
         label, group: columns of the data's table with the classes, and with what no split may break.
+        specificity: for two classes: that the second operating point keeps on training data.
+        subgroup: columns of the data's table by which scores are also shown.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -155,7 +159,7 @@ def search(
     request = _request(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit, backend=backend,
-        workers=workers,
+        workers=workers, specificity=specificity, subgroups=_several(subgroup),
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -187,6 +191,8 @@ def plan(
     label: str | None = None,
     group: str | None = None,
     limit: int | None = None,
+    specificity: float = 0.9,
+    subgroup: str | Sequence[str] = (),
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
@@ -200,6 +206,7 @@ def plan(
     request = _request(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        specificity=specificity, subgroups=_several(subgroup),
     )  # fmt: skip
     return session.plan(request)
 
@@ -220,11 +227,15 @@ def _request(
         data=Path(data),
         out=Path(out) if out is not None else Path(f"frostline-{Path(data).resolve().name}"),
         backbones=_names(backbone),
-        recipes=(recipe,) if isinstance(recipe, str) else tuple(recipe),
+        recipes=_several(recipe),
         time_s=seconds(time) if isinstance(time, str) else time,
         cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
         **others,
     )
+
+
+def _several(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def open_run(path: str | Path) -> Run:
@@ -423,6 +434,8 @@ def _command(work: Work) -> str:
     words += ["--flip", settings.flip] if settings.flip != "auto" else []
     words += ["--label", settings.label] if settings.label is not None else []
     words += ["--group", settings.group] if settings.group is not None else []
+    words += [word for column in settings.subgroups for word in ("--subgroup", column)]
+    words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []

@@ -71,6 +71,10 @@ CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space f
 AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the classes.")]
 Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
+Subgroup = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Show scores also for each value of this column; repeatable.")
+]
+Specificity = Annotated[float, typer.Option(metavar="S", help="Two classes: sensitivity is shown at this specificity.")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
@@ -114,6 +118,8 @@ def search(
     label: Label = None,
     group: Group = None,
     limit: Limit = None,
+    subgroup: Subgroup = None,
+    specificity: Specificity = 0.9,
     backend: BackendName = "auto",
     workers: Workers = None,
 ) -> None:
@@ -121,7 +127,7 @@ def search(
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        backend=backend, workers=workers,
+        backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 
@@ -175,11 +181,14 @@ def plan(
     label: Label = None,
     group: Group = None,
     limit: Limit = None,
+    subgroup: Subgroup = None,
+    specificity: Specificity = 0.9,
 ) -> None:
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        specificity=specificity, subgroup=tuple(subgroup or ()),
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api
@@ -268,6 +277,7 @@ def predict(
 
 def _print_run(run: Run) -> None:
     """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
+    from frostline.report.details import short_lines
     from frostline.report.terminal import ranked_table, verdict_panel
     from frostline.report.words import summary
 
@@ -277,6 +287,17 @@ def _print_run(run: Run) -> None:
         console.print(verdict_panel(run.verdict))
     else:
         _echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
+    if run.verdict.detail is not None:
+        _print_detail(console, short_lines(run.verdict.detail))
+
+
+def _print_detail(console: Console, lines: Sequence[str]) -> None:
+    """What stands beside the primary metric, in a few lines."""
+    if console.is_terminal:
+        for line in lines:
+            console.print(line, markup=False, style="dim")
+    else:
+        _echo("\n".join(["", *lines]))
 
 
 class _JsonLines:

@@ -5,6 +5,18 @@ from __future__ import annotations
 import dataclasses
 
 from frostline.report.facts import ClassCount, FoldSize, RunFacts
+from frostline.terms.detail import (
+    Bin,
+    ClassDetail,
+    Detail,
+    Measure,
+    ModelDetail,
+    OperatingPoint,
+    PatientDetail,
+    Reliability,
+    Subgroup,
+    Subgroups,
+)
 from frostline.terms.evidence import Evidence, Fate, Probe, Rewind
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Claim, Comparison, Interval, Row, Score, Verdict, Word
@@ -239,3 +251,67 @@ HOSTILE_EVIDENCE = dataclasses.replace(
     probes=probes(HOSTILE, (HOSTILE, "$\\frac{1}{2}$"), [0.8, 0.9], [0.7, 0.6]),
     fates=(Fate(HOSTILE, "transferred", HOSTILE, False, 10, 0.0), Fate("head", "random", "seed 0", True, 5)),
 )
+
+
+def measures(auroc: float, *, images: bool = True) -> tuple[Measure, ...]:
+    values = {"balanced-accuracy": 0.887, "accuracy": 0.902, "majority": 0.625, "log-loss": 0.345, "brier": 0.081}
+    found = [
+        Measure("auroc", around(auroc, 0.012), "folds"),
+        *(Measure(n, around(v, 0.021), "images") for n, v in values.items()),
+    ]
+    return (*found, Measure("calibration-error", around(0.034, 0.02), "images")) if images else tuple(found)
+
+
+YOUDEN = OperatingPoint("youden", None, (0.43,), around(0.912, 0.031), around(0.871, 0.028))
+AT_90 = OperatingPoint("specificity", 0.9, (0.51,), around(0.874, 0.034), around(0.893, 0.026))
+NO_POINT = OperatingPoint("youden", None, (), None, None, "there are no other predictions to fix a threshold on")
+BINS = tuple(
+    Bin(one / 10, (one + 1) / 10, 20 + 9 * one, one / 10 + 0.05, around(min(0.97, one / 10 + 0.08), 0.06)) for one in range(10)
+)
+DETAIL = Detail(
+    how="sealed-test",
+    unit="group",
+    classes=("normal", "pneumonia"),
+    positive="pneumonia",
+    models=(
+        ModelDetail("chosen", CHOSEN.recipe, MOBILENET, 624, 400, 1, measures(0.968), (YOUDEN, AT_90)),
+        ModelDetail("control", "pixels: forest", "", 624, 400, 1, measures(0.951), (YOUDEN, AT_90)),
+        ModelDetail("softmax-only", "all: freeze | head: linear", MOBILENET, 624, 400, 1, measures(0.945), (YOUDEN, NO_POINT)),
+    ),
+    per_class=(
+        ClassDetail("normal", 234, (Measure("recall", around(0.871, 0.028), "images", "normal"),) * 3),
+        ClassDetail(
+            "pneumonia",
+            390,
+            (
+                Measure("recall", around(0.912, 0.02), "images", "pneumonia"),
+                Measure("precision", None, "images", "pneumonia", "nothing was called pneumonia"),
+                Measure("auroc", around(0.968, 0.012), "folds", "pneumonia"),
+            ),
+        ),
+    ),
+    confusion=((204.0, 30.0), (34.5, 355.5)),
+    reliability=Reliability("pneumonia", BINS),
+    patients=PatientDetail(391, 9, measures(0.972), (YOUDEN, AT_90)),
+    subgroups=(
+        Subgroups(
+            "sex",
+            (
+                Subgroup("F", 300, 190, (Measure("auroc", around(0.961, 0.02), "folds"),)),
+                Subgroup("M", 18, 12, (), "too few: 4 groups of normal, 8 groups of pneumonia; at least 10 are needed"),
+            ),
+            6,
+        ),
+    ),
+    notes=("The softmax-only left no predictions.",),
+)
+DETAILED = dataclasses.replace(VERDICT, detail=DETAIL)
+HOSTILE_DETAIL = dataclasses.replace(
+    DETAIL,
+    classes=(HOSTILE, "b"),
+    positive=HOSTILE,
+    reliability=dataclasses.replace(DETAIL.reliability, of=HOSTILE),
+    subgroups=(Subgroups(HOSTILE, (Subgroup(HOSTILE, 1, 1, (), HOSTILE),)),),
+    notes=(HOSTILE,),
+)
+HOSTILE_DETAILED = dataclasses.replace(HOSTILE_VERDICT, detail=HOSTILE_DETAIL)

@@ -43,7 +43,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     values = {
         "two": (examples.TWO, examples.TWO_EVIDENCE, examples.SETTINGS, examples.TWO_FACTS),
-        "hostile": (examples.HOSTILE_VERDICT, examples.HOSTILE_EVIDENCE, examples.HOSTILE_SETTINGS, examples.HOSTILE_FACTS),
+        "detailed": (examples.DETAILED, examples.EVIDENCE, examples.SETTINGS, examples.FACTS),
+        "hostile": (examples.HOSTILE_DETAILED, examples.HOSTILE_EVIDENCE, examples.HOSTILE_SETTINGS, examples.HOSTILE_FACTS),
     }
     for name, (verdict, evidence, settings, facts) in values.items():
         write(folder / f"{name}.html", verdict=verdict, evidence=evidence, settings=settings, facts=facts)
@@ -63,7 +64,7 @@ def opened(browser: Any, path: Path, width: int = 1100, scheme: str = "light") -
     return page, said, asked
 
 
-@pytest.mark.parametrize("name", ["two", "hostile"])
+@pytest.mark.parametrize("name", ["two", "detailed", "hostile"])
 @pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (1100, "dark"), (390, "light"), (390, "dark")])
 def test_silent_offline_and_no_wider_than_its_window(
     browser: Any, pages: dict[str, Path], name: str, width: int, scheme: str, tmp_path: Path

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,19 @@ def test_no_sealed_image_is_in_any_prediction_of_the_search(run: fl.Run) -> None
     sealed = set(splits[splits[column] == "sealed"]["path"])
     predicted = set(pd.read_parquet(run.path / "predictions.parquet")["sample"])
     assert sealed and not sealed & predicted
+
+
+def test_what_stands_beside_the_score_is_measured_on_the_same_sealed_images(run: fl.Run) -> None:
+    detail, score = run.verdict.detail, run.verdict.score
+    assert detail is not None and (detail.how, detail.unit, detail.positive) == ("sealed-test", "image", "along")
+    chosen = detail.models[0]
+    auroc = next(one for one in chosen.measures if one.name == run.verdict.metric)
+    assert auroc.interval is not None and chosen.images == score.images
+    for mine, theirs in zip(astuple(auroc.interval), astuple(score.interval), strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-5)
+    assert sum(map(sum, detail.confusion)) == score.images
+    assert all(len(point.thresholds) <= 1 for point in chosen.operating) and len(chosen.operating) == 2
+    assert 'id="detail"' in run.report_path.read_text()
 
 
 def test_a_finished_run_is_not_opened_again(run: fl.Run, textures: Path, backbone_name: str) -> None:

@@ -28,6 +28,14 @@ def test_a_bare_verdict_comes_back_as_it_was(tmp_path: Path) -> None:
     assert records.read_verdict(tmp_path / "verdict.json") == bare
 
 
+def test_a_verdict_from_before_there_were_details_still_loads(tmp_path: Path) -> None:
+    records.write_verdict(tmp_path / "verdict.json", verdict())
+    document = json.loads((tmp_path / "verdict.json").read_text())
+    del document["detail"], document["checksum"]
+    (tmp_path / "verdict.json").write_text(json.dumps(document))
+    assert records.read_verdict(tmp_path / "verdict.json") == verdict()
+
+
 def test_the_verdict_file_has_the_promised_fields(tmp_path: Path) -> None:
     records.write_verdict(tmp_path / "verdict.json", verdict())
     document = json.loads((tmp_path / "verdict.json").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -69,7 +68,7 @@ def make_samples(entries: Sequence[Entry], classes: Sequence[str], root: Path) -
         digests = list(pool.map(lambda entry: _file_digest(root / entry.path), ordered, chunksize=64))
     bad = {entry.path: said for entry, (digest, said) in zip(ordered, digests, strict=True) if not digest}
     samples = [
-        Sample(entry.path, number[entry.label], entry.group, entry.part, digest)
+        Sample(entry.path, number[entry.label], entry.group, entry.part, digest, entry.subgroups)
         for entry, (digest, _) in zip(ordered, digests, strict=True)
         if digest
     ]
@@ -87,10 +86,11 @@ def _file_digest(path: Path) -> tuple[str, str]:
 
 
 def fingerprint(samples: Iterable[Sample], classes: Sequence[str]) -> str:
-    """Of paths, file digests, labels, groups, parts and class names; not of the folder's place."""
+    """Of paths, file digests, labels, groups, parts and class names; not of the folder's place, nor of subgroups."""
     whole = hashlib.sha256(json.dumps(list(classes)).encode())
     for sample in samples:
-        whole.update(json.dumps(dataclasses.astuple(sample)).encode() + b"\n")
+        fields = (sample.path, sample.label, sample.group, sample.part, sample.digest)
+        whole.update(json.dumps(fields).encode() + b"\n")
     return whole.hexdigest()[:32]
 
 

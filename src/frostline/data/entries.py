@@ -20,13 +20,14 @@ class Entry:
     Attributes:
         path: relative to the data set's root, with forward slashes.
         label: the class's name.
-        group, part: as in `Sample`.
+        group, part, subgroups: as in `Sample`.
     """
 
     path: str
     label: str
     group: str | None = None
     part: str | None = None
+    subgroups: tuple[tuple[str, str], ...] = ()
 
     @property
     def trains(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from frostline.data.assemble import check_classes, describe, make_dataset, make_samples
@@ -23,6 +24,7 @@ def read(
     allow_unreadable: bool = False,
     label: str | None = None,
     group: str | None = None,
+    subgroups: Sequence[str] = (),
 ) -> Dataset:
     """The data set in a folder, ordered by path whatever the file system says; nothing is decoded.
 
@@ -33,11 +35,12 @@ def read(
         seed: which subset.
         allow_unreadable: leave out files that cannot be read, with a note. Damaged pictures are found when decoding.
         label, group: columns of the table, instead of `label` and of patient, group or subject.
+        subgroups: columns of the table by which scores will also be shown; they change neither fingerprint nor splits.
 
     Raises:
         DataError: says what was given, what was expected, the nearest choice and what to do.
     """
-    root, entries, notes = _entries(Path(path), label, group)
+    root, entries, notes = _entries(Path(path), label, group, subgroups)
     check_classes(entries, root)
     if limit is not None and limit < len(entries):
         notes.append(f"Limited to {limit:,} of {len(entries):,} images, stratified by class (seed {seed}).")
@@ -50,15 +53,17 @@ def read(
     return make_dataset(str(root), samples, classes, notes + describe(samples, classes))
 
 
-def _entries(path: Path, label: str | None, group: str | None) -> tuple[Path, list[Entry], list[str]]:
+def _entries(path: Path, label: str | None, group: str | None, subgroups: Sequence[str]) -> tuple[Path, list[Entry], list[str]]:
     table = path if path.suffix.lower() == ".csv" and path.is_file() else path / TABLE
     root = (table.parent if table is path else existing_folder(path)).absolute()
     if table.is_file():
-        return (root, *read_table(table.absolute(), root, label=label, group=group))
-    if label or group:
+        return (root, *read_table(table.absolute(), root, label=label, group=group, subgroups=subgroups))
+    asked = {"--label": label, "--group": group, "--subgroup": next(iter(subgroups), None)}
+    named = {option: column for option, column in asked.items() if column}
+    if named:
         raise DataError(
-            f"{path} has no {TABLE}, so there is no column {label or group!r} to use; classes come from the folders' names."
-            f" Leave --label and --group out, or add an {TABLE} with the columns path and label."
+            f"{path} has no {TABLE}, so there is no column {next(iter(named.values()))!r} to use; classes come from the"
+            f" folders' names. Leave {listed(named)} out, or add an {TABLE} with the columns path and label."
         )
     return (root, *read_folder(root))
 

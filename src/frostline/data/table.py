@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from frostline.data.entries import PARTS, Entry, is_image, listed
+from frostline.data.subgroups import readable
 from frostline.errors import DataError, nearest
 
 GROUP_COLUMNS = ("patient", "group", "subject")
@@ -34,27 +35,33 @@ class _Columns:
     label: str
     group: str | None
     split: str | None
+    subgroups: tuple[str, ...] = ()
 
 
-def read_table(file: Path, root: Path, *, label: str | None = None, group: str | None = None) -> tuple[list[Entry], list[str]]:
+def read_table(
+    file: Path, root: Path, *, label: str | None = None, group: str | None = None, subgroups: Sequence[str] = ()
+) -> tuple[list[Entry], list[str]]:
     """The images of a table, and notes.
 
     Args:
         file: comma- or semicolon-separated, UTF-8, with a header line; column names in any case.
         root: the folder that paths are relative to.
         label, group: columns to use instead of `label` and of the first of patient, group, subject.
+        subgroups: columns whose values the entries carry along.
 
     Raises:
         DataError: missing columns, empty cells, missing files, paths outside the root, several labels an image.
     """
     table = _parse(file)
-    columns = _Columns(_label_column(table, label), _group_column(table, group), _first(table, _SPLIT_COLUMNS))
+    named = (_label_column(table, label), _group_column(table, group), _first(table, _SPLIT_COLUMNS))
+    columns = _Columns(*named, _subgroup_columns(table, subgroups, named[1]))
     _refuse_empty(table, "path")
     _refuse_empty(table, columns.label)
     paths = _paths(table, root)
+    shown = _subgroups(table, columns)
     entries = [
-        Entry(path, cells[columns.label], _group(cells, columns), _part(table, line, cells, columns))
-        for path, (line, cells) in zip(paths, table.rows, strict=True)
+        Entry(path, cells[columns.label], _group(cells, columns), _part(table, line, cells, columns), values)
+        for path, (line, cells), values in zip(paths, table.rows, shown, strict=True)
     ]
     return _distinct(table, entries), _notes(columns, entries)
 
@@ -142,6 +149,29 @@ def _group_column(table: _Table, asked: str | None) -> str | None:
             f"{nearest(asked.lower(), table.columns)}"
         )
     return asked.strip().lower()
+
+
+def _subgroup_columns(table: _Table, asked: Sequence[str], group: str | None) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(name.strip().lower() for name in asked))
+    missing = [name for name in found if name not in table.columns]
+    if missing:
+        raise DataError(
+            f"{table.file} has no column {missing[0]!r} for subgroups; its columns are {listed(table.columns)}."
+            f"{nearest(missing[0], table.columns)}"
+        )
+    naming = [name for name in found if name in ("path", group, *GROUP_COLUMNS)]
+    if naming:
+        raise DataError(
+            f"the column {naming[0]!r} of {table.file} names single images or patients, and names are not written down;"
+            " expected a column that many of them share, such as sex, age or site. Leave --subgroup out, or name such a column."
+        )
+    return found
+
+
+def _subgroups(table: _Table, columns: _Columns) -> list[tuple[tuple[str, str], ...]]:
+    """(column, value) pairs for every row."""
+    shown = [readable(table.file, name, table.values(name)) for name in columns.subgroups]
+    return [tuple(zip(columns.subgroups, values, strict=True)) for values in zip(*shown, strict=True)] or [()] * len(table.rows)
 
 
 def _first(table: _Table, names: Iterable[str]) -> str | None:

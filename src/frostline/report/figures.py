@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from frostline.report.numbers import UNBOUNDED, metric_name, score, signed_points
 from frostline.report.short import middle
+from frostline.terms.detail import Reliability
 from frostline.terms.verdict import Interval
 
 if TYPE_CHECKING:
@@ -348,3 +349,67 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], limits: tupl
             color=colour,
             annotation_clip=False,
         )
+
+
+# --- calibration -----------------------------------------------------------------------------------------------------
+
+
+def reliability_picture(found: Reliability) -> Picture:
+    """What was predicted against what came true, with intervals, and how many predictions each bin holds."""
+    said = ", ".join(f"{score(one.confidence, '')} came true {score(one.observed.value, '')}" for one in found.bins)
+    return picture(lambda width: _reliability(width, found), "reliability", f"Predicted probability and observed share: {said}.")
+
+
+def _reliability(width: int, found: Reliability) -> Figure:
+    narrow = width < 500
+    side, low = (width - 70, 150) if narrow else (360, 360)
+    height = side + low + 130 if narrow else side + 60
+    figure = _figure(width, height)
+    above = (52 / width, 1 - (side + 10) / height, side / width, side / height)
+    beside = (above[0], 46 / height, above[2], low / height) if narrow else (480 / width, above[1], 370 / width, above[3])
+    spoken = f"probability of {middle(found.of, 24)}" if found.of else "probability of the most probable class"
+    _against_diagonal(figure.add_axes(above), found, spoken)
+    _counts(figure.add_axes(beside), found, spoken)
+    return figure
+
+
+def _against_diagonal(axes: Axes, found: Reliability, spoken: str) -> None:
+    axes.plot([0, 1], [0, 1], color=STONE, linewidth=1.4, linestyle=":")
+    places = [one.confidence for one in found.bins]
+    for one in found.bins:
+        ends = [one.observed.low, one.observed.high]
+        axes.plot([one.confidence] * 2, ends, color=FROST, linewidth=6, alpha=0.3, solid_capstyle="round")
+    axes.plot(places, [one.observed.value for one in found.bins], "o-", color=FROST, linewidth=1.6, markersize=7)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.grid(linewidth=0.7, alpha=0.8)
+    _share_ticks(axes, both=True)
+    axes.set_xlabel(spoken, fontsize=12)
+    axes.set_ylabel("observed share" if found.of else "share that was right", fontsize=12)
+
+
+def _counts(axes: Axes, found: Reliability, spoken: str) -> None:
+    widths = [0.92 * (one.high - one.low) for one in found.bins]
+    places = [(one.low + one.high) / 2 for one in found.bins]
+    axes.bar(places, [one.predictions for one in found.bins], widths, color=FROST, alpha=0.55, linewidth=0)
+    for place, one in zip(places, found.bins, strict=True):
+        axes.annotate(
+            f"{one.predictions:,}",
+            (place, one.predictions),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            color=INK,
+            fontsize=11,
+        )
+    axes.set(xlim=(-0.02, 1.02), yticks=[], ylim=(0, 1.12 * max(one.predictions for one in found.bins)))
+    _share_ticks(axes, both=False)
+    axes.set_xlabel(spoken, fontsize=12)
+    axes.set_title("predictions a bin", loc="left", fontsize=12, color=MUTED)
+
+
+def _share_ticks(axes: Axes, both: bool) -> None:
+    ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    names = ["0", ".2", ".4", ".6", ".8", "1"]
+    axes.set_xticks(ticks, names)
+    if both:
+        axes.set_yticks(ticks, names)

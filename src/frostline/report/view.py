@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from frostline.errors import RecipeError
 from frostline.report import answers
+from frostline.report.details import DetailSection, detail_section
 from frostline.report.facts import RunFacts
 from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_picture, probe_picture, ranked_picture
 from frostline.report.methods import methods
@@ -86,6 +87,7 @@ class Page:
     asked: tuple[tuple[str, str], ...]
     machine: tuple[tuple[str, str], ...]
     methods: str
+    detail: DetailSection | None = None
 
 
 QUESTIONS = (
@@ -121,6 +123,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         asked=asked(settings),
         machine=(*facts.kernels, ("host cores", str(facts.cores)), *facts.versions),
         methods=methods(verdict, settings, facts),
+        detail=detail_section(verdict),
     )
 
 

@@ -13,6 +13,7 @@ from frostline.compute.build import TransferNetwork
 from frostline.compute.train import predict
 from frostline.compute.trials import as_options, fit_network, pixel_probabilities
 from frostline.session.clock import TimeUp
+from frostline.session.details import detailed
 from frostline.session.evidence import gather_evidence
 from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
@@ -97,6 +98,7 @@ def close(work: Work, keep: Keep) -> Finished:
     write_evidence(work.folder.evidence_path, evidence)
     if work.plan.sealed:
         verdict = _tested(work, verdict, handover)
+    verdict = detailed(work, verdict, _tested_rows(verdict), _seen(work, verdict))
     verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
     write_down(work, verdict)
     return Finished(work, verdict, evidence, handover)
@@ -105,6 +107,7 @@ def close(work: Work, keep: Keep) -> Finished:
 def _without_model(work: Work, verdict: Verdict) -> Finished:
     evidence = gather_evidence(work, None, None, None, work.settings.seed)
     write_evidence(work.folder.evidence_path, evidence)
+    verdict = detailed(work, verdict, _tested_rows(verdict), {})
     write_down(work, verdict)
     return Finished(work, verdict, evidence)
 

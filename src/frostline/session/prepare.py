@@ -184,6 +184,8 @@ def check(request: Request) -> None:
         found.append(f"metric {request.metric!r} is not one of {', '.join(METRICS)}.{nearest(request.metric, METRICS)}")
     if request.delta is not None and not 0 < request.delta < 1:
         found.append(f"delta {request.delta} is not between 0 and 1; .01 is one point.")
+    if not 0 < request.specificity < 1:
+        found.append(f"specificity {request.specificity} is not between 0 and 1; .9 calls one in ten healthy ones ill.")
     if request.size is not None and request.size < SMALLEST_SIZE:
         found.append(f"size {request.size} is below {SMALLEST_SIZE} pixels; 96 to 384 is usual.")
     if request.time_s is not None and request.time_s <= 0:
@@ -215,6 +217,7 @@ def read(request: Request) -> Dataset:
         allow_unreadable=request.allow_unreadable,
         label=request.label,
         group=request.group,
+        subgroups=request.subgroups,
     )
 
 
@@ -280,6 +283,8 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         cache_bytes=request.cache_bytes,
         backend=staff.backend,
         workers=staff.workers,
+        specificity=request.specificity,
+        subgroups=request.subgroups,
     )
 
 

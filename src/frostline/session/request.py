@@ -14,7 +14,8 @@ class Request:
         data: folder of images. out: run folder.
         backbones: names, possibly with weights and options.
         time_s: seconds for everything together, None for the full panel.
-        label, group: columns of the table.
+        label, group: columns of the table; subgroups: those by which scores are also shown.
+        specificity: that the second operating point keeps on its training side.
         cache_bytes: for activations on disk; None for what is free, bounded.
         backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
     """
@@ -38,3 +39,5 @@ class Request:
     limit: int | None = None
     backend: str = "auto"
     workers: int | None = None
+    specificity: float = 0.9
+    subgroups: tuple[str, ...] = ()

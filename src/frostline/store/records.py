@@ -19,6 +19,7 @@ from frostline.errors import RunFolderError
 from frostline.store.files import replacing, write_text
 from frostline.store.values import build, plain, read_document, read_value, write_document, write_value
 from frostline.terms.data import Dataset, SplitPlan
+from frostline.terms.detail import Detail
 from frostline.terms.evidence import Evidence
 from frostline.terms.result import Outcome, Result
 from frostline.terms.verdict import SCHEMA_VERSION, Claim, Comparison, Interval, Row, Score, Verdict, Word
@@ -107,6 +108,7 @@ def write_verdict(path: Path, verdict: Verdict) -> None:
         "notes": list(verdict.notes),
         "test": {name: _score_out(score) for name, score in verdict.test.items()},
         "rows": [_row_out(row) for row in verdict.rows],
+        "detail": None if verdict.detail is None else plain(verdict.detail),
     }
     write_document(path, fields)
 
@@ -219,6 +221,7 @@ def _verdict_in(document: dict[str, Any]) -> Verdict:
         notes=tuple(document["notes"]),
         test={name: _score_in(score) for name, score in document["test"].items()},
         interim=bool(document["interim"]),
+        detail=None if document.get("detail") is None else build(Detail, document["detail"]),
     )
 
 

@@ -15,6 +15,8 @@ class Sample:
         group: what must not be broken by a split (a patient); None where nothing was said.
         part: the user's own split: `train`, `val`, `test`, or None.
         digest: SHA-256 of the file's bytes, shortened.
+        subgroups: (column, value) pairs of the table, by which scores are also shown; no part of the fingerprint, because
+            nothing is split or trained by them.
     """
 
     path: str
@@ -22,6 +24,7 @@ class Sample:
     group: str | None = None
     part: str | None = None
     digest: str = ""
+    subgroups: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ class Settings:
         flip: `auto`, `on` or `off`: whether mirrored views are allowed.
         limit: at most so many images (stratified), None for all.
         label, group: columns of the table that were named.
+        specificity: that the second operating point keeps on its training side.
+        subgroups: columns of the table by which scores are also shown.
         backend: `serial` or `process`; workers: trials at a time.
     """
 
@@ -45,3 +47,5 @@ class Settings:
     cache_bytes: int | None = None
     backend: str = "serial"
     workers: int = 1
+    specificity: float = 0.9
+    subgroups: tuple[str, ...] = ()

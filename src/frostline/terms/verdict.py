@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from frostline.terms.detail import Detail
+from frostline.terms.interval import Interval as Interval  # `detail` needs it too: it is the same name from both homes
+
 SCHEMA_VERSION = 1
 
 
@@ -15,15 +18,6 @@ class Word(StrEnum):
     NO_DIFFERENCE = "no-practical-difference"
     HARMS = "harms"
     UNDETERMINED = "undetermined"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % interval, in the metric's own unit."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -124,6 +118,7 @@ class Verdict:
         not_run: sentences about what time or memory did not allow.
         test: name -> score of refitted models on the sealed test set (`chosen`, `control`, `softmax-only`).
         interim: the search is not finished; the test set is sealed still.
+        detail: what stands beside the primary metric; None in an interim verdict.
     """
 
     metric: str
@@ -142,3 +137,4 @@ class Verdict:
     notes: tuple[str, ...] = ()
     test: dict[str, Score] = field(default_factory=dict)
     interim: bool = False
+    detail: Detail | None = None

@@ -1,0 +1,305 @@
+"""What stands beside the primary metric, as sentences and as cells of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from frostline.report.figures import Picture, reliability_picture
+from frostline.report.numbers import listed, metric_name, score, score_range
+from frostline.terms.detail import SEALED, Bin, Detail, Measure, ModelDetail, OperatingPoint, PatientDetail, Subgroups
+from frostline.terms.interval import Interval
+from frostline.terms.quantities import count, plural
+from frostline.terms.verdict import Verdict
+
+NAMES = {
+    "auroc": "AUROC",
+    "majority": "accuracy of always saying the most frequent class of the training side",
+    "log-loss": "log-loss (lower is better)",
+    "brier": "Brier score (lower is better)",
+    "calibration-error": "expected calibration error (lower is better)",
+    "auprc": "AUPRC",
+}
+SHORT = {"log-loss": "log-loss", "brier": "Brier", "calibration-error": "calibration error"}
+MODELS = {"chosen": "chosen recipe", "control": "best control", "softmax-only": "softmax only"}
+MOST_CLASSES = 20  # of a confusion matrix on the page
+SHOWN_SHORT = ("auroc", "balanced-accuracy", "accuracy", "log-loss", "brier", "calibration-error")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page: the first cell of a row names it.
+
+    Attributes:
+        columns: headings; all but the first hold numbers.
+        note: words under it; may be empty.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DetailSection:
+    """The whole section: what it was measured on, tables in order, and the picture of the calibration after the first ones."""
+
+    lead: tuple[str, ...]
+    before: tuple[Table, ...]
+    picture: Picture
+    caption: str
+    after: tuple[Table, ...]
+    notes: tuple[str, ...]
+
+
+# --- sentences -------------------------------------------------------------------------------------------------------
+
+
+def origin(detail: Detail) -> str:
+    """`624 images of the sealed test set`, or on which folds."""
+    chosen = detail.models[0]
+    if detail.how == SEALED:
+        return f"{plural(chosen.images, 'image')} of the sealed test set"
+    return f"out-of-fold predictions for {plural(chosen.images, 'image')} in {plural(chosen.folds, 'fold')}"
+
+
+def threshold_origin(detail: Detail) -> str:
+    """Where the thresholds come from."""
+    if detail.how == SEALED:
+        return (
+            "Thresholds were fixed on the out-of-fold predictions of the search; no sealed image helped to choose them. They"
+            " are used as they are on the refitted model, which saw more images."
+        )
+    return "Each fold's threshold was fixed on the other folds of its repeat, so no image helped to choose the one it is held to."
+
+
+def short_lines(detail: Detail) -> list[str]:
+    """A few lines for a terminal: the chosen recipe's measures, its operating points, its patients, where subgroups stand."""
+    chosen = detail.models[0]
+    chosen_here = "" if detail.how == SEALED else ", not corrected for having chosen on them"
+    lines = [f"Beside it, on {origin(detail)}{chosen_here}: {_short_measures(chosen.measures)}."]
+    points = [said for point in chosen.operating if (said := _short_point(point, detail))]
+    lines += [" ".join([*points, _short_origin(detail)])] if points else []
+    if detail.patients is not None:
+        lines.append(_short_patients(detail.patients, detail))
+    if detail.subgroups:
+        names = listed([one.column for one in detail.subgroups])
+        lines.append(f"By {names}, descriptive only: in the report.")
+    return lines
+
+
+def _short_origin(detail: Detail) -> str:
+    where = "out-of-fold predictions" if detail.how == SEALED else "the other folds"
+    return f"(Thresholds fixed on {where}.)"
+
+
+def _short_measures(measures: Sequence[Measure]) -> str:
+    found = {one.name: one for one in measures}
+    said = [_short_measure(found[name], found) for name in SHOWN_SHORT if name in found]
+    return ", ".join([*said, *(_short_measure(one, found) for one in measures if one.name == "auprc")])
+
+
+def _short_measure(one: Measure, others: dict[str, Measure]) -> str:
+    name = SHORT.get(one.name, NAMES.get(one.name, metric_name(one.name))) + (f" of {one.of}" if one.of else "")
+    if one.interval is None:
+        return f"{name} not defined ({one.note})"
+    baseline = others.get("majority") if one.name == "accuracy" else None
+    against = f", majority {_value(baseline.interval)}" if baseline is not None else ""
+    return f"{name} {_value(one.interval)} ({_range(one.interval)}{against})"
+
+
+def _short_point(point: OperatingPoint, detail: Detail) -> str:
+    rule = "Youden's threshold" if point.target is None else f"Specificity {score(point.target, '')} aimed at"
+    if not point.thresholds:
+        return f"{rule}: none, {point.note}."
+    reached = f"sensitivity {_with(point.sensitivity)}, specificity {_with(point.specificity)}"
+    return f"{rule}, P({detail.positive}) ≥ {_thresholds(point)}: {reached}."
+
+
+def _short_patients(found: PatientDetail, detail: Detail) -> str:
+    mixed = f", {plural(found.mixed, 'group')} with several labels left out" if found.mixed else ""
+    by_name = {one.name: one for one in found.measures}
+    said = [_short_measure(by_name[name], {}) for name in ("auroc", "balanced-accuracy") if name in by_name]
+    scores = ", ".join(said) or "no group left"
+    return f"By group ({plural(found.groups, 'group')}, mean probability of its images{mixed}): {scores}."
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+def _value(interval: Interval | None) -> str:
+    return "not defined" if interval is None else score(interval.value, "")
+
+
+def _range(interval: Interval | None) -> str:
+    return "" if interval is None else score_range(interval, "")
+
+
+def _with(interval: Interval | None) -> str:
+    """`.912 (.880 to .941)`."""
+    if interval is None or score(interval.low, "") == score(interval.high, ""):
+        return _value(interval)
+    return f"{_value(interval)} ({_range(interval)})"
+
+
+def _thresholds(point: OperatingPoint) -> str:
+    low, high = min(point.thresholds), max(point.thresholds)
+    return score(low, "") if low == high else f"{score(low, '')} to {score(high, '')}"
+
+
+def measure_title(one: Measure, classes: int = 2) -> str:
+    """`AUROC`, `AUPRC of scar`; for more than two classes it is said what an AUROC is the mean of."""
+    name = NAMES.get(one.name, metric_name(one.name))
+    if one.name == "auroc" and classes > 2 and not one.of:
+        name = "AUROC (mean over classes, each against the rest)"
+    return f"{name} of {one.of}" if one.of else name
+
+
+# --- the section -----------------------------------------------------------------------------------------------------
+
+
+def detail_section(verdict: Verdict) -> DetailSection | None:
+    """None where the verdict has no detail: it is interim, or was written before there were any."""
+    detail = verdict.detail
+    if detail is None:
+        return None
+    before = [_measures_table(detail, verdict)]
+    before += [_operating_table(detail)] if detail.positive else []
+    after = [_class_table(detail)]
+    after += [_confusion_table(detail)] if len(detail.classes) <= MOST_CLASSES else []
+    after += [_patient_table(detail, detail.patients)] if detail.patients is not None else []
+    after += [_subgroup_table(one, detail) for one in detail.subgroups]
+    return DetailSection(
+        lead=_lead(detail),
+        before=tuple(before),
+        picture=reliability_picture(detail.reliability),
+        caption=_caption(detail.reliability.bins, detail),
+        after=tuple(after),
+        notes=detail.notes,
+    )
+
+
+def _lead(detail: Detail) -> tuple[str, ...]:
+    unit = "groups (patients)" if detail.unit == "group" else "images"
+    said = [f"Measured on {origin(detail)}. All intervals come from the same bootstrap over {unit} as the verdict's."]
+    if detail.how != SEALED:
+        said.append(
+            "These numbers are as measured: unlike the verdict's score they are not corrected for having chosen this recipe among"
+            " others on the same images. What needs a ranking (AUROC, AUPRC) and balanced accuracy are computed in every fold and"
+            " averaged, never pooled over folds, whose models' scores are not comparable; the rest is taken over all images."
+        )
+    return tuple(said)
+
+
+def _measures_table(detail: Detail, verdict: Verdict) -> Table:
+    names = [(one.name, one.of) for one in detail.models[0].measures]
+    titles = {(one.name, one.of): measure_title(one, len(detail.classes)) for one in detail.models[0].measures}
+    cells = [{(one.name, one.of): one for one in model.measures} for model in detail.models]
+    rows = [(titles[name], *(_cell(found.get(name)) for found in cells)) for name in names]
+    columns = ("measure", *(MODELS.get(model.name, model.name) for model in detail.models))
+    return Table("Beside the primary metric", columns, tuple(rows), _models_note(detail.models, verdict))
+
+
+def _cell(one: Measure | None) -> str:
+    if one is None:
+        return ""
+    if one.interval is None:
+        return f"not defined: {one.note}"
+    return _with(one.interval) + (f"; {one.note}" if one.note else "")
+
+
+def _models_note(models: Sequence[ModelDetail], verdict: Verdict) -> str:
+    several = len({row.backbone for row in verdict.rows if row.backbone}) > 1
+    named = [
+        f"{MODELS.get(one.name, one.name)}: {one.recipe}{f' on {one.backbone}' if several and one.backbone else ''}"
+        + (f" ({plural(one.folds, 'fold')})" if one.folds != models[0].folds else "")
+        for one in models
+    ]
+    return "; ".join(named) + "."
+
+
+def _operating_table(detail: Detail) -> Table:
+    rows = [_point_row(model, point) for model in detail.models for point in model.operating]
+    note = f"Sensitivity is the share of {detail.positive} that is recognised, specificity that of {detail.classes[0]}. "
+    columns = ("model and rule", f"threshold of P({detail.positive})", "sensitivity", "specificity reached")
+    return Table("Operating points", columns, tuple(rows), note + threshold_origin(detail))
+
+
+def _point_row(model: ModelDetail, point: OperatingPoint) -> tuple[str, ...]:
+    return (f"{MODELS.get(model.name, model.name)}, {_rule(point)}", *_point_cells(point))
+
+
+def _rule(point: OperatingPoint) -> str:
+    return "Youden's" if point.target is None else f"specificity {score(point.target, '')} aimed at"
+
+
+def _point_cells(point: OperatingPoint) -> tuple[str, str, str]:
+    if not point.thresholds:
+        return f"none: {point.note}", "", ""
+    return (
+        _thresholds(point) + (f" ({point.note})" if point.note else ""),
+        _with(point.sensitivity),
+        _with(point.specificity),
+    )
+
+
+def _caption(bins: Sequence[Bin], detail: Detail) -> str:
+    what = f"P({detail.reliability.of})" if detail.reliability.of else "the most probable class's probability"
+    return (
+        f"Calibration of the chosen recipe, {plural(len(bins), 'bin')} of {what}: on the dotted line what is said comes true"
+        " as often as it is said. Bands: 95 % intervals; beside it how many predictions each bin holds."
+    )
+
+
+def _class_table(detail: Detail) -> Table:
+    rows = tuple((one.name, count(one.images), *(_cell(measure) for measure in one.measures)) for one in detail.per_class)
+    note = "Recall and precision of the most probable class; AUROC of each class against the rest. The chosen recipe."
+    return Table("Class by class", ("class", "images", "recall", "precision", "AUROC"), rows, note)
+
+
+def _confusion_table(detail: Detail) -> Table:
+    rows = tuple(
+        (f"is {name}", *(_number(one) for one in counts)) for name, counts in zip(detail.classes, detail.confusion, strict=True)
+    )
+    note = "Images of the chosen recipe" + ("." if detail.how == SEALED else "; with several repeats the mean over them.")
+    return Table("Confusion matrix", ("", *(f"called {name}" for name in detail.classes)), rows, note)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+
+
+def _patient_table(detail: Detail, found: PatientDetail) -> Table:
+    images = {one.name: one for one in detail.models[0].measures}
+    rows = [(measure_title(one, len(detail.classes)), _cell(one), _cell(images.get(one.name))) for one in found.measures]
+    for point, by_image in zip(found.operating, detail.models[0].operating, strict=False):
+        for name in ("sensitivity", "specificity"):
+            rows.append((f"{name}, {_rule(point)}", _with(getattr(point, name)), _with(getattr(by_image, name))))
+    mixed = f" {plural(found.mixed, 'group')} whose images have several labels left out." if found.mixed else ""
+    note = f"{plural(found.groups, 'group')}: the mean probability of a group's images against the group's label.{mixed}"
+    return Table("By group (patient)", ("measure", "by group", "by image"), tuple(rows), note)
+
+
+def _subgroup_table(found: Subgroups, detail: Detail) -> Table:
+    shown = next((one.measures for one in found.values if one.measures), ())
+    grouped = detail.unit == "group"
+    sizes = ("images", "groups") if grouped else ("images",)
+    columns = (found.column, *sizes, *(measure_title(one, len(detail.classes)) for one in shown))
+    width = max(1, len(shown))
+    rows = tuple(
+        (
+            one.value,
+            *((count(one.images), count(one.units)) if grouped else (count(one.images),)),
+            *((_cell(measure) for measure in one.measures) if one.measures else (one.note, *([""] * (width - 1)))),
+        )
+        for one in found.values
+    )
+    columns = columns if shown else (*columns, "score")
+    missing = f" {plural(found.missing, 'image')} with nothing in this column left out." if found.missing else ""
+    note = (
+        "Descriptive: many looks at few images each, corrected for nothing. Whether two of these differ would need the interval"
+        f" of their difference, which is not claimed here.{missing}"
+    )
+    points = " Sensitivity and specificity at Youden's threshold of all images." if len(shown) > 1 else ""
+    return Table(f"By {found.column}", columns, rows, note + points)

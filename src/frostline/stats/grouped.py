@@ -1,0 +1,109 @@
+"""The same predictions seen by patient, and by what the user's table says about the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.stats.bootstrap import units_of
+from frostline.stats.measures import Quantity, Rows, estimate
+from frostline.stats.pool import Truth
+from frostline.terms.detail import Subgroup, Subgroups
+from frostline.terms.quantities import plural
+
+Array = npt.NDArray[Any]
+
+FEWEST = 10  # units of every class, or a subgroup gets no number
+
+
+@dataclass(frozen=True, eq=False)
+class ByGroup:
+    """Predictions of groups: `repeats` and `truth` name groups instead of images.
+
+    Attributes:
+        mixed: groups with several labels, left out.
+    """
+
+    repeats: tuple[Rows, ...]
+    truth: Truth
+    mixed: int
+
+
+def by_group(repeats: Sequence[Rows], truth: Truth) -> ByGroup:
+    """Every group with the mean probability of its images, which all have the group's one label.
+
+    Args:
+        truth: groups as integers from 0 on (`Truth.numbered`).
+
+    A group is never split over the folds of a repeat; where a user's own parts do so, it counts for the fold of its first
+    image. A threshold for single images is used for their mean as well.
+    """
+    shown = np.unique(np.concatenate([rows.images for rows in repeats]))
+    lowest, highest = np.full(int(truth.groups.max()) + 1, len(truth.classes)), np.full(int(truth.groups.max()) + 1, -1)
+    np.minimum.at(lowest, truth.groups[shown], truth.labels[shown])
+    np.maximum.at(highest, truth.groups[shown], truth.labels[shown])
+    mixed = (highest >= 0) & (lowest != highest)
+    known = Truth(np.maximum(highest, 0), np.arange(len(highest)), truth.classes)
+    grouped = tuple(_mean_of_groups(rows.where(~mixed[truth.groups[rows.images]]), truth) for rows in repeats)
+    return ByGroup(tuple(rows for rows in grouped if len(rows.images)), known, int(mixed.sum()))
+
+
+def _mean_of_groups(rows: Rows, truth: Truth) -> Rows:
+    groups, first, inverse = np.unique(truth.groups[rows.images], return_index=True, return_inverse=True)
+    sums = np.zeros((len(groups), rows.probabilities.shape[1]))
+    np.add.at(sums, inverse, rows.probabilities)
+    means = sums / np.bincount(inverse, minlength=len(groups))[:, None]
+    return Rows(groups, rows.labels[first], means, rows.fold[first], rows.majority[first], rows.thresholds[first])
+
+
+def subgroups(
+    repeats: Sequence[Rows],
+    truth: Truth,
+    columns: Mapping[str, Array],
+    quantities: Sequence[Quantity],
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[Subgroups, ...]:
+    """The quantities for every value of every column, values sorted.
+
+    Args:
+        columns: name -> (N,) text for every image of the data set, empty where nothing is said.
+
+    Descriptive: nothing is corrected for the number of looks, and two values whose intervals do not overlap are not compared.
+    """
+    return tuple(_column(name, cells, repeats, truth, quantities, replicates, seed) for name, cells in columns.items())
+
+
+def _column(
+    name: str, cells: Array, repeats: Sequence[Rows], truth: Truth, quantities: Sequence[Quantity], replicates: int, seed: int
+) -> Subgroups:
+    shown = np.unique(np.concatenate([rows.images for rows in repeats]))
+    here = cells[shown]
+    found = [
+        _value(value, shown[here == value], repeats, truth, quantities, replicates, seed)
+        for value in sorted(set(here.tolist()) - {""})
+    ]
+    return Subgroups(name, tuple(found), int((here == "").sum()))
+
+
+def _value(
+    value: str,
+    images: Array,
+    repeats: Sequence[Rows],
+    truth: Truth,
+    quantities: Sequence[Quantity],
+    replicates: int,
+    seed: int,
+) -> Subgroup:
+    units = units_of(images, truth)
+    counts = np.bincount(units.strata, minlength=len(truth.classes))
+    few = [f"{plural(int(n), units.name)} of {truth.classes[one]}" for one, n in enumerate(counts) if n < FEWEST]
+    if few:
+        return Subgroup(value, len(images), units.count, (), f"too few: {', '.join(few)}; at least {FEWEST} are needed")
+    own = [rows.where(np.isin(rows.images, images)) for rows in repeats]
+    measures = estimate([rows for rows in own if len(rows.images)], truth, quantities, replicates, seed)
+    return Subgroup(value, len(images), units.count, measures)
