@@ -231,7 +231,7 @@ def _verdict_in(document: dict[str, Any]) -> Verdict:
 def write_predictions(path: Path, results: Iterable[Result], dataset: Dataset) -> None:
     """A row for each image, configuration and finished trial, so that a reviewer can run another test.
 
-    Columns: sample, group (hashed), split, repeat, fold, trial, recipe, configuration, rung, label, then
+    Columns: sample, group (hashed), split, repeat, fold, trial, backbone, recipe, configuration, rung, label, then
     `probability: CLASS` for every class.
     """
     groups, schema = hashed_groups(dataset), _prediction_schema(dataset.classes)
@@ -245,7 +245,7 @@ def write_predictions(path: Path, results: Iterable[Result], dataset: Dataset) -
 def _prediction_schema(classes: Sequence[str]) -> pa.Schema:
     text = pa.dictionary(pa.int32(), pa.string())
     columns = [("sample", text), ("group", text), ("split", text), ("repeat", pa.int32()), ("fold", pa.int32())]
-    columns += [("trial", text), ("recipe", text), ("configuration", text), ("rung", text), ("label", text)]
+    columns += [("trial", text), ("backbone", text), ("recipe", text), ("configuration", text), ("rung", text), ("label", text)]
     columns += [(f"probability: {name}", pa.float32()) for name in classes]
     return pa.schema(columns, metadata={"schema_version": str(SCHEMA_VERSION)})
 
@@ -257,7 +257,7 @@ def _prediction_table(
     repeat, fold = _repeat_and_fold(trial.split)
     indices = [int(index) for index in result.indices]
     shared = {"split": trial.split, "repeat": repeat, "fold": fold, "trial": trial.id}
-    shared |= {"recipe": str(trial.recipe), "configuration": configuration, "rung": trial.budget.rung}
+    shared |= {"backbone": trial.backbone, "recipe": str(trial.recipe), "configuration": configuration, "rung": trial.budget.rung}
     columns: dict[str, Any] = {name: [value] * count for name, value in shared.items()}
     columns["sample"] = [dataset.samples[index].path for index in indices]
     columns["group"] = [groups[index] for index in indices]
