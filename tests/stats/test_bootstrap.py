@@ -8,11 +8,11 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 import frostline.stats.bootstrap as engine
 from frostline.stats.bootstrap import bootstrap, draw_weights, units_of
-from frostline.stats.compare import Distribution, between_repeats, distribution, needed_images, pseudo_variance, word
+from frostline.stats.compare import Distribution, between_models, distribution, needed_images, pseudo_variance, word
 from frostline.stats.pool import Pool, Truth, gather
 from frostline.terms.recipe import Family
 from frostline.terms.verdict import Word
-from tests.stats.simulate import candidate, folds, results_of, scores_to_probabilities, truth
+from tests.stats.simulate import candidate, folds, heads, hits_to_probabilities, results_of, scores_to_probabilities, truth
 
 RECIPES = [candidate(Family.SOFTMAX_ONLY), candidate(Family.WHOLE)]
 
@@ -116,8 +116,28 @@ def test_pseudo_units_are_two_that_disagree() -> None:
 
 
 def test_repeats_add_their_variance() -> None:
-    assert between_repeats(np.array([0.1])) == 0
-    assert between_repeats(np.array([0.1, 0.2, 0.3])) == pytest.approx(0.01 / 3)
+    three = [np.array([0.05, 0.15]), np.array([0.2, np.nan]), np.array([0.3, 0.3])]
+    assert between_models(three, np.zeros(100), 0.4) == pytest.approx(0.01 / 3)
+
+
+def test_one_repeat_adds_what_its_folds_differ_by_beyond_their_images() -> None:
+    folds = [np.array([0.1, 0.2, 0.3])]
+    replicates = np.tile([-0.05, 0.05], 50)  # out of the bag: at q = .2 four times the variance of the mean, .000625
+    assert between_models(folds, replicates, 0.2) == pytest.approx(0.01 / 3 - 0.000625)
+    assert between_models(folds, 10 * replicates, 0.2) == 0
+    assert between_models([np.array([0.1])], replicates, 0.2) == 0
+    assert between_models(folds, np.full(5, np.nan), 0.2) == 0
+
+
+def test_a_rare_class_weighs_as_much_out_of_the_bag_as_on_the_full_data() -> None:
+    """Two images of it a fold: it is missing from 40 % of what is left of a fold, and all of its images are wrong."""
+    labels = np.repeat([0, 1], [90, 10])
+    known = truth(labels)
+    wrong = hits_to_probabilities(labels[None] == 0, labels)
+    pool = gather(results_of({heads(1)[0]: wrong}, folds(labels, 5)), known, heads(1), "balanced-accuracy")
+    means = bootstrap(pool, known, 200, 0).outside[:, 0].mean(axis=1)
+    assert pool.recipe_scores.mean() == 0.5
+    assert (means == 0.5).mean() > 0.95  # but for replicates that drew every one of its ten images
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,32 @@ def test_correlated_t_equals_the_published_example(moons: np.ndarray) -> None:
     assert found.above + found.below == pytest.approx(1)
 
 
+BAYCOMP = (  # baycomp 1.0.3: two_on_single(x, y, rope, runs) -> probabilities of x better, practically equal, y better
+    (1, 0.01, 0.0006398126921656419, 0.09268905005687056, 0.9066711372509638),
+    (1, 0.02, 7.998571403435683e-05, 0.561263698456057, 0.4386563158299087),
+    (2, 0.01, 0.002978439106126638, 0.14487577808754437, 0.852145782806329),
+    (2, 0.02, 0.00047965514956183763, 0.5472505131047114, 0.45226983174572677),
+)
+BAYCOMP_X = (0.80, 0.82, 0.85, 0.79, 0.84, 0.81, 0.83, 0.86, 0.78, 0.82)
+BAYCOMP_Y = (0.83, 0.84, 0.84, 0.83, 0.86, 0.82, 0.84, 0.88, 0.80, 0.85)
+
+
+@pytest.mark.parametrize(("runs", "rope", "x_better", "equal", "y_better"), BAYCOMP)
+def test_correlated_t_equals_baycomp(runs: int, rope: float, x_better: float, equal: float, y_better: float) -> None:
+    differences = np.subtract(BAYCOMP_Y, BAYCOMP_X)
+    folds = len(differences) / runs
+    found = correlated_t(differences, 1 / folds, rope)
+    assert found.within == pytest.approx(equal, abs=1e-9)
+    shifted = correlated_t(differences - rope, 1 / folds), correlated_t(differences + rope, 1 / folds)
+    assert shifted[0].above == pytest.approx(y_better, abs=1e-9)
+    assert shifted[1].below == pytest.approx(x_better, abs=1e-9)
+
+
+@pytest.mark.parametrize(("runs", "above"), [(1, 0.9927333063346783), (2, 0.9781219690133627)])
+def test_correlated_t_without_a_rope_equals_baycomp(runs: int, above: float) -> None:
+    assert correlated_t(np.subtract(BAYCOMP_Y, BAYCOMP_X), runs / len(BAYCOMP_X)).above == pytest.approx(above, abs=1e-9)
+
+
 def test_t_tests_without_spread_are_defined() -> None:
     assert corrected_t([0.0, 0.0], 0.25).statistic == 0
     assert corrected_t([0.1, 0.1], 0.25).one_sided == 0

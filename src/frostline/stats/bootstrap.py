@@ -4,7 +4,9 @@ BBC-CV (Tsamardinos, Greasidou, Borboudakis 2018, "Bootstrapping the out-of-samp
 cross-validation"), extended to paired differences. The predictions are fixed; units (groups, or images where there are
 none) are drawn with replacement, stratified by class. Choices are made on the drawn images (in the bag) and measured on the
 others (out of the bag), so a choice never scores itself. An image has the same weight in every repeat; scores are computed
-per fold and averaged, never pooled over folds.
+per fold and averaged, never pooled over folds. A rare class is often missing from what was drawn of a fold: its recall there is
+then taken to be that in the other folds, else balanced accuracy would weigh it less than on the full data and correct its
+optimism too little.
 
 Assumptions: units are independent and exchangeable within a class; the class shares are those of the data. Not covered: how
 the models themselves would differ had other images been drawn to train on, except for what repeats show (see `compare`).
@@ -12,7 +14,7 @@ the models themselves would differ had other images been drawn to train on, exce
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.stats.pool import Block, Pool, Truth, mean_over_seeds
-from frostline.stats.weighted import mean_of_defined, weighted_scores
+from frostline.stats.weighted import mean_of_defined, weighted_recalls, weighted_scores
 
 Array = npt.NDArray[Any]
 
@@ -89,9 +91,9 @@ def draw_weights(units: Units, replicates: int, rng: np.random.Generator) -> Arr
     return counts[:, units.of_image]
 
 
-def batches(units: Units, replicates: int, rng: np.random.Generator) -> Iterator[Array]:
-    """All replicates' weights, (b, images) at a time: memory does not grow with the number of images."""
-    size = max(1, min(replicates, WEIGHTS_AT_ONCE // max(1, len(units.images))))
+def batches(units: Units, replicates: int, rng: np.random.Generator, scores: int = 0) -> Iterator[Array]:
+    """All replicates' weights, (b, images) at a time: memory grows neither with the images nor with `scores` a replicate."""
+    size = max(1, min(replicates, WEIGHTS_AT_ONCE // max(1, len(units.images), scores)))
     for start in range(0, replicates, size):
         yield draw_weights(units, min(size, replicates - start), rng)
 
@@ -106,24 +108,42 @@ def bootstrap(pool: Pool, truth: Truth, replicates: int, seed: int) -> Draws:
     """All replicates of `pool`; the same seed gives the same draws."""
     rng = np.random.default_rng(seed)
     units = units_of(pool.images, truth)
-    parts = [_replicates(pool, truth, units, drawn) for drawn in batches(units, replicates, rng)]
+    scores = 2 * len(pool.configurations) * len(pool.blocks) * (len(truth.classes) if pool.metric == "balanced-accuracy" else 1)
+    parts = [_replicates(pool, truth, units, drawn) for drawn in batches(units, replicates, rng, scores)]
     inside, outside, fixed = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Draws(units, inside, outside, fixed, standard_noise(replicates, rng))
 
 
 def _replicates(pool: Pool, truth: Truth, units: Units, weights: Array) -> tuple[Array, Array, Array]:
-    shape = (len(weights), len(pool.configurations), len(pool.blocks))
-    inside, outside = np.empty(shape), np.empty(shape)
-    for fold, block in enumerate(pool.blocks):
-        drawn = weights[:, np.searchsorted(units.images, block.indices)]
-        both = _block_scores(pool, block, truth, np.concatenate([drawn, drawn == 0]))
-        inside[:, :, fold], outside[:, :, fold] = np.split(both, 2)
+    drawn = [weights[:, np.searchsorted(units.images, block.indices)] for block in pool.blocks]
+    both = [np.concatenate([one, one == 0]) for one in drawn]  # (2B, n) of each fold: in the bag, out of the bag
+    if pool.metric == "balanced-accuracy":
+        scores = _balanced_scores(pool, truth, both)
+    else:
+        scores = np.stack([_block_scores(pool, block, truth, one) for block, one in zip(pool.blocks, both, strict=True)], axis=2)
+    inside, outside = np.split(scores, 2)
     return _choose_configurations(pool, inside, outside)
 
 
 def _block_scores(pool: Pool, block: Block, truth: Truth, weights: Array) -> Array:
     values = weighted_scores(pool.metric, truth.labels[block.indices], block.probabilities, weights)
     return mean_over_seeds(values, block.columns, len(pool.configurations))
+
+
+def _balanced_scores(pool: Pool, truth: Truth, weights: Sequence[Array]) -> Array:
+    """(2B, K, F): a class that a fold has but that was not drawn from it has its mean recall over the other folds."""
+    recalls = np.stack([_block_recalls(pool, *one, truth) for one in zip(pool.blocks, weights, strict=True)], axis=2)
+    elsewhere = mean_of_defined(recalls, axis=2)[:, :, None]  # (2B, K, 1, C)
+    present = np.array([np.isin(range(len(truth.classes)), truth.labels[block.indices]) for block in pool.blocks])  # (F, C)
+    known = pool.ran[:, :, None] & present  # (K, F, C)
+    return mean_of_defined(np.where(np.isnan(recalls) & known, elsewhere, recalls), axis=3)
+
+
+def _block_recalls(pool: Pool, block: Block, weights: Array, truth: Truth) -> Array:
+    """(2B, K, C)."""
+    values = weighted_recalls(truth.labels[block.indices], block.probabilities, weights)
+    count = len(pool.configurations)
+    return np.stack([mean_over_seeds(values[:, :, one], block.columns, count) for one in range(values.shape[2])], axis=2)
 
 
 def _choose_configurations(pool: Pool, inside: Array, outside: Array) -> tuple[Array, Array, Array]:

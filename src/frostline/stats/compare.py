@@ -30,6 +30,7 @@ from scipy.stats import norm
 
 from frostline.stats.bootstrap import Units
 from frostline.stats.metrics import METRICS
+from frostline.stats.weighted import mean_of_defined
 from frostline.terms.verdict import Interval, Word
 
 Array = npt.NDArray[Any]
@@ -115,9 +116,28 @@ def pseudo_variance(metric: str, units: Units) -> float:
     return float(2 * (1 / sizes).sum() / (len(sizes) ** 2 * units.count))
 
 
-def between_repeats(by_repeat: Array) -> float:
-    """Variance of the mean of one value a repeat, (R,); 0 for a single repeat, where it cannot be known."""
-    values = by_repeat[np.isfinite(by_repeat)]
+def between_models(repeats: Sequence[Array], fixed: Array, left_out: float) -> float:
+    """Variance of the mean because other partitions and seeds would give other models.
+
+    Between repeats, where there are several. Of one repeat: what its folds differ by beyond what their images explain, at least 0
+    (each fold has a model of its own). Of one hold-out it cannot be known, and is 0.
+
+    Args:
+        repeats: the values of each repeat's folds, NaN where undefined.
+        fixed: (B,) replicates out of the bag, nothing chosen in them: how much of it the images explain.
+        left_out: share of units out of the bag.
+    """
+    if len(repeats) > 1:
+        means = np.array([mean_of_defined(one, axis=0) for one in repeats])
+        return _variance_of_mean(means)
+    defined = fixed[np.isfinite(fixed)]
+    explained = float(defined.var()) * left_out / (1 - left_out) if len(defined) else math.inf
+    return max(0.0, _variance_of_mean(repeats[0]) - explained)
+
+
+def _variance_of_mean(values: Array) -> float:
+    """Of independent values, NaN left out; 0 for a single one."""
+    values = values[np.isfinite(values)]
     return float(values.var(ddof=1) / len(values)) if len(values) > 1 else 0.0
 
 

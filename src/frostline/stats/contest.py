@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from frostline.stats.bootstrap import Draws, Units, units_of
 from frostline.stats.classic import corrected_t, correlated_t
-from frostline.stats.compare import Distribution, between_repeats, distribution, limits, pseudo_variance
+from frostline.stats.compare import Distribution, between_models, distribution, limits, pseudo_variance
 from frostline.stats.metrics import METRICS
 from frostline.stats.pool import Pool, Truth
 from frostline.stats.rule import Choice, choosable, choose, lead, simplicity
@@ -46,10 +46,10 @@ class Arena:
     def of(self, plain: Array, chosen: Array, fixed: Array, folds: Array) -> Distribution:
         """The distribution of a quantity with value `plain` (F,) on each fold; chosen, fixed: (B,)."""
         members = [plain[repeat] for repeat in self.pool.repeats(folds)]
-        means = np.array([mean_of_defined(one, axis=0) for one in members])
-        extra = pseudo_variance(self.pool.metric, self.units_on(folds)) + between_repeats(means)
+        left_out = self.draws.units.left_out
+        extra = pseudo_variance(self.pool.metric, self.units_on(folds)) + between_models(members, fixed, left_out)
         value = float(mean_of_defined(plain[folds], axis=0))
-        return distribution(value, chosen, fixed, self.draws.noise, self.draws.units.left_out, extra)
+        return distribution(value, chosen, fixed, self.draws.noise, left_out, extra)
 
 
 @dataclass(frozen=True, eq=False)

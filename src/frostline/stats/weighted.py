@@ -34,11 +34,21 @@ def weighted_scores(metric: str, labels: Array, probabilities: Sequence[Array], 
         return np.stack([_auroc(labels, one, by_image) for one in probabilities], axis=1)
     if metric == "log-loss":
         return _weighted_mean(np.stack([log_likelihoods(labels, one) for one in probabilities], axis=1), by_image)
-    hits = np.stack([one.argmax(axis=1) == labels for one in probabilities], axis=1)  # (n, K)
-    if metric == "accuracy":
-        return _weighted_mean(hits, by_image)
-    recalls = [_weighted_mean(hits[labels == one], by_image[labels == one]) for one in np.unique(labels)]
-    return mean_of_defined(np.stack(recalls), axis=0)
+    if metric == "balanced-accuracy":
+        return mean_of_defined(weighted_recalls(labels, probabilities, weights), axis=2)
+    return _weighted_mean(_hits(labels, probabilities), by_image)
+
+
+def weighted_recalls(labels: Array, probabilities: Sequence[Array], weights: Array) -> Array:
+    """(B, K, C) share of each class's images that each model recognises; NaN for a class without weight. As `weighted_scores`."""
+    hits, by_image = _hits(labels, probabilities), np.ascontiguousarray(weights.T, dtype=np.float32)
+    classes = range(probabilities[0].shape[1])
+    return np.stack([_weighted_mean(hits[labels == one], by_image[labels == one]) for one in classes], axis=2)
+
+
+def _hits(labels: Array, probabilities: Sequence[Array]) -> Array:
+    """(n, K) whether the most probable class is the image's."""
+    return np.stack([one.argmax(axis=1) == labels for one in probabilities], axis=1)
 
 
 def mean_of_defined(values: Array, axis: int) -> Array:
