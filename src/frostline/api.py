@@ -123,6 +123,7 @@ def search(
     label: str | None = None,
     group: str | None = None,
     limit: int | None = None,
+    learning_curve: bool = False,
     backend: str = "auto",
     workers: int | None = None,
     listener: Listener | None = None,
@@ -136,6 +137,7 @@ def search(
         time: seconds, or text such as "30m"; everything ends within it. None: the full panel.
         recipe: lines that are compared instead of the default panel.
         label, group: columns of the data's table with the classes, and with what no split may break.
+        learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -146,7 +148,7 @@ def search(
     request = _request(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit, backend=backend,
-        workers=workers,
+        workers=workers, learning_curve=learning_curve,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -178,6 +180,7 @@ def plan(
     label: str | None = None,
     group: str | None = None,
     limit: int | None = None,
+    learning_curve: bool = False,
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
@@ -191,6 +194,7 @@ def plan(
     request = _request(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        learning_curve=learning_curve,
     )  # fmt: skip
     return session.plan(request)
 
@@ -413,6 +417,7 @@ def _command(work: Work) -> str:
     words += ["--flip", settings.flip] if settings.flip != "auto" else []
     words += ["--label", settings.label] if settings.label is not None else []
     words += ["--group", settings.group] if settings.group is not None else []
+    words += ["--learning-curve"] if settings.learning_curve else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []

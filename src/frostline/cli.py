@@ -72,6 +72,7 @@ AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the classes.")]
 Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
+Curve = Annotated[bool, typer.Option("--learning-curve", help="Also train on parts of the images: what would more of them buy?")]
 
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]
@@ -114,6 +115,7 @@ def search(
     label: Label = None,
     group: Group = None,
     limit: Limit = None,
+    learning_curve: Curve = False,
     backend: BackendName = "auto",
     workers: Workers = None,
 ) -> None:
@@ -121,7 +123,7 @@ def search(
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        backend=backend, workers=workers,
+        backend=backend, workers=workers, learning_curve=learning_curve,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 
@@ -175,11 +177,13 @@ def plan(
     label: Label = None,
     group: Group = None,
     limit: Limit = None,
+    learning_curve: Curve = False,
 ) -> None:
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        learning_curve=learning_curve,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api
@@ -262,6 +266,7 @@ def predict(
 
 def _print_run(run: Run) -> None:
     """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
+    from frostline.report.more_images import curve_answer
     from frostline.report.terminal import ranked_table, verdict_panel
     from frostline.report.words import summary
 
@@ -271,6 +276,8 @@ def _print_run(run: Run) -> None:
         console.print(verdict_panel(run.verdict))
     else:
         _echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
+    if run.evidence.curve is not None:
+        _echo("\n".join(["", *curve_answer(run.evidence.curve)]))
 
 
 class _JsonLines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from frostline.stats.power import images_for_equality
 from frostline.stats.power import smallest_detectable_difference as detectable
 
 
@@ -29,3 +30,13 @@ def test_bounds() -> None:
     assert detectable(10_000_000, repeats=100, delta=0.01) == 0.01
     with pytest.raises(ValueError, match="at least 1"):
         detectable(0)
+
+
+def test_equality_within_a_point_takes_thousands_of_images() -> None:
+    assert 7_000 <= images_for_equality(0.01) <= 10_000
+    assert images_for_equality(0.02) == pytest.approx(images_for_equality(0.01) / 4, abs=1)
+    assert images_for_equality(0.01, disagreement=0.05) == pytest.approx(images_for_equality(0.01) / 2, abs=1)
+    assert images_for_equality(0.01, class_counts=[10, 10]) == images_for_equality(0.01)
+    assert images_for_equality(0.01, class_counts=[90, 10]) == pytest.approx(images_for_equality(0.01) / 0.36, rel=0.01)
+    with pytest.raises(ValueError, match="positive"):
+        images_for_equality(0.0)

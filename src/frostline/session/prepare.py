@@ -278,6 +278,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         cache_bytes=request.cache_bytes,
         backend=staff.backend,
         workers=staff.workers,
+        learning_curve=request.learning_curve,
     )
 
 

@@ -16,6 +16,7 @@ class Request:
         time_s: seconds for everything together, None for the full panel.
         label, group: columns of the table.
         cache_bytes: for activations on disk; None for what is free, bounded.
+        learning_curve: also train on parts of the images.
         backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
     """
 
@@ -38,3 +39,4 @@ class Request:
     limit: int | None = None
     backend: str = "auto"
     workers: int | None = None
+    learning_curve: bool = False

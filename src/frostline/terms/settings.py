@@ -23,6 +23,7 @@ class Settings:
         flip: `auto`, `on` or `off`: whether mirrored views are allowed.
         limit: at most so many images (stratified), None for all.
         label, group: columns of the table that were named.
+        learning_curve: some recipes are also trained on parts of the images.
         backend: `serial` or `process`; workers: trials at a time.
     """
 
@@ -45,3 +46,4 @@ class Settings:
     cache_bytes: int | None = None
     backend: str = "serial"
     workers: int = 1
+    learning_curve: bool = False
