@@ -272,6 +272,6 @@ CURVE = LearningCurve(
         Crossing("chosen", "frozen", Overtaking.WITHIN, Interval(214.0, 120.0, 390.0)),
         Crossing("scratch", "frozen", Overtaking.BEYOND),
     ),
-    ("Learning curve: 4 of 31 trials did not fit into the time.",),
+    ("4 of 31 trials of the learning curve did not fit into the time.",),
 )
 CURVED = dataclasses.replace(EVIDENCE, curve=CURVE)

@@ -147,7 +147,7 @@ def test_a_learning_curve_is_drawn_and_said_and_left_out_where_there_is_none() -
         "What would more images buy?",
         "640 instead of 320, would probably buy the chosen recipe (deeper-tuned) 1.2 points",
         "overtakes softmax-only from about 210 training images on (95 % interval 120 to 390)",
-        "4 of 31 trials did not fit into the time",
+        "4 of 31 trials of the learning curve did not fit into the time",
         "training images",
         "not measured",
     ):

@@ -353,8 +353,13 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], limits: tupl
 # --- what more images would buy ----------------------------------------------------------------------------------------
 
 # A hue, a marker and a dash each: told apart in grey, too.
-CURVES = {"frozen": (INK, "s", (0, (5, 2))), "chosen": (FROST, "o", "-"), "scratch": (EMBER, "^", (0, (1.5, 1.5)))}
-APART = {"frozen": 0.97, "chosen": 1.0, "scratch": 1.03}  # times the images: intervals at one size lie side by side
+CURVES = {
+    "frozen": (INK, "s", (0, (5, 2))),
+    "chosen": (FROST, "o", "-"),
+    "tuned": (FROST, "o", "-"),
+    "scratch": (EMBER, "^", (0, (1.5, 1.5))),
+}
+APART = {"frozen": 0.97, "scratch": 1.03}  # times the images: intervals at one size lie side by side
 
 
 @dataclass(frozen=True)
@@ -391,9 +396,15 @@ def _curves(width: int, lines: Sequence[CurveLine], images: int, metric: str) ->
     axes.set(xlim=(0.88 * sizes[0], 2 * images * 1.04), ylim=limits)
     axes.axvspan(images * 1.08, 2 * images * 1.04, color=STONE, alpha=0.13, linewidth=0)
     axes.annotate(
-        "not measured", (images * 1.12, 1), (0, -12), xycoords=("data", "axes fraction"), textcoords="offset points",
-        color=MUTED, fontsize=11,
-    )  # fmt: skip
+        "not measured",
+        (1, 0),
+        (-4, 8),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        color=MUTED,
+        fontsize=11,
+    )
     ends = [_curve_line(axes, line) for line in lines]
     ticks = _apart(sizes, images)
     axes.xaxis.set_major_locator(FixedLocator([*ticks, 2 * images]))
@@ -406,7 +417,7 @@ def _curves(width: int, lines: Sequence[CurveLine], images: int, metric: str) ->
     axes.set_xlabel("training images", fontsize=12)
     axes.set_title(metric_name(metric), loc="left", fontsize=12, color=MUTED)
     if narrow:
-        axes.legend(frameon=False, fontsize=11, loc="lower right", labelcolor=MUTED)
+        axes.legend(frameon=False, fontsize=11, loc="best", labelcolor=MUTED)
     else:
         _end_labels(axes, ends, limits)
     return figure
@@ -421,9 +432,9 @@ def _curve_line(axes: Axes, line: CurveLine) -> tuple[float, str, str]:
         axes.fill_between(sizes, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(sizes, [value.value for _, value in line.band], linestyle=dash, color=colour, linewidth=2)
     for size, value in line.points:
-        place = size * APART[line.role]
+        place = size * APART.get(line.role, 1.0)
         axes.plot([place, place], [value.low, value.high], color=colour, linewidth=1.6, alpha=0.75)
-    places = [size * APART[line.role] for size, _ in line.points]
+    places = [size * APART.get(line.role, 1.0) for size, _ in line.points]
     style = dash if line.band else "none"
     axes.plot(places, [v.value for _, v in line.points], marker, color=colour, markersize=7, markeredgecolor=PAPER)
     axes.plot([], [], marker=marker, linestyle=style, color=colour, linewidth=2, markersize=7, label=line.label)

@@ -24,7 +24,7 @@ def equality_sentence(plan: Plan) -> str:
 def curve_answer(curve: LearningCurve) -> list[str]:
     """What twice as many images would probably buy, from how many on another way would be better, and how that was found."""
     ordered = sorted(curve.curves, key=lambda one: one.role != "chosen")
-    said = [_doubling_words(one, curve) for one in ordered]
+    said = [_doubling_words(one, curve, first=one is ordered[0]) for one in ordered]
     said += [crossing_words(item, curve) for item in curve.crossings]
     said.append(
         f"Every size was scored on the same {plural(curve.validation, 'image')}, which no training part contains"
@@ -35,15 +35,17 @@ def curve_answer(curve: LearningCurve) -> list[str]:
 
 
 def recipe_name(curve: RecipeCurve) -> str:
-    """`softmax-only`, `training from scratch`, `the chosen recipe (whole)`."""
-    return NAMES.get(curve.role, f"the chosen recipe ({curve.family})")
+    """`softmax-only`, `training from scratch`, `the chosen recipe (whole)`, `tuning (whole)`."""
+    other = "the chosen recipe" if curve.role == "chosen" else "tuning"
+    return NAMES.get(curve.role, f"{other} ({curve.family})")
 
 
-def _doubling_words(one: RecipeCurve, curve: LearningCurve) -> str:
+def _doubling_words(one: RecipeCurve, curve: LearningCurve, first: bool) -> str:
     name, metric = recipe_name(one), curve.metric
     if one.doubling is not None:
+        sizes = f", {count(2 * curve.images)} instead of {count(curve.images)}," if first else ""
         return (
-            f"Twice as many training images, {count(2 * curve.images)} instead of {count(curve.images)}, would probably buy"
+            f"Twice as many training images{sizes} would probably buy"
             f" {name} {points(one.doubling.value, metric)} (95 % interval {points_range(one.doubling, metric)})."
         )
     return f"What twice as many images would buy {name} cannot be read from a curve: {one.reason}{_fall_words(one, metric)}."

@@ -21,6 +21,7 @@ from frostline.session.work import Phase, Work
 from frostline.stats.curve import Measured, Series, learning_curve
 from frostline.stats.pool import FULL, configuration_name
 from frostline.strategy.families import Line
+from frostline.terms.candidate import TUNED
 from frostline.terms.curve import CURVE, DIVISORS, DRAWS
 from frostline.terms.data import Split
 from frostline.terms.quantities import plural
@@ -35,7 +36,7 @@ class Contender:
     """A recipe with the settings that the search had found for it.
 
     Attributes:
-        role: `frozen`, `chosen` or `scratch`.
+        role: `frozen`, `chosen`, `tuned` or `scratch`.
         base: its result on all training images of the common fold; `number` of the configuration in it.
     """
 
@@ -79,20 +80,18 @@ def draw_curve(work: Work, verdict: Verdict) -> None:
 
 
 def _contenders(work: Work, verdict: Verdict) -> Iterator[Contender]:
-    """Softmax-only, scratch, and the chosen recipe where it is neither, as far as they ran on the common fold."""
+    """Softmax-only, scratch, and the chosen recipe, or the best tuned one where one of these is chosen."""
     scored = sorted((row for row in verdict.rows if row.score is not None), key=lambda row: -_value(row))
     plain = [row for row in scored if row.family == Family.SOFTMAX_ONLY]
     beside = [row for row in plain if row.backbone == verdict.chosen.backbone] or plain
     scratch = [row for row in scored if row.family == Family.SCRATCH]
-    found = {"frozen": beside[:1], "chosen": [verdict.chosen], "scratch": scratch[:1]}
-    taken = {_key(row) for role in ("frozen", "scratch") for row in found[role]}
-    for role, rows in found.items():
-        for row in rows:
-            if role == "chosen" and _key(row) in taken:
-                continue
-            contender = _contender(work, role, row)
-            if contender is not None:
-                yield contender
+    between = [("chosen", verdict.chosen)]
+    if verdict.chosen in (*beside[:1], *scratch[:1]):
+        between = [("tuned", row) for row in scored if Family(row.family) in TUNED][:1]
+    for role, row in [*(("frozen", row) for row in beside[:1]), *between, *(("scratch", row) for row in scratch[:1])]:
+        contender = _contender(work, role, row)
+        if contender is not None:
+            yield contender
 
 
 def _contender(work: Work, role: str, row: Row) -> Contender | None:
@@ -187,7 +186,7 @@ class _Trials:
             one, part = self.waiting.popleft()
             trial = self._trial(one, part)
             known = trial.id in self.work.ledger.found
-            if known or self.work.clock.allows(self._needed_s(one, part, trial), self.reserve_s):
+            if known or self.work.clock.allows(self._at_once_s(one, part), self.reserve_s):
                 self.given[trial.id] = one, part
                 return Task(trial, part, self.work.lane(one.line.backbone).name, self.work.clock.deadline(self.reserve_s))
             self._end(one, part, late=True)
@@ -208,12 +207,17 @@ class _Trials:
     def _trial(self, one: Contender, part: Split) -> Trial:
         return trial_on(one, part, len(self.work.common.train), _batch(self.work, one))
 
-    def _needed_s(self, one: Contender, part: Split, trial: Trial) -> float:
+    def _at_once_s(self, one: Contender, part: Split) -> float:
+        """Seconds of the trial, and in the first draw of all its other sizes that wait: fewer than all give no curve."""
+        others = [split for other, split in self.waiting if other is one and split.repeat == part.repeat == 0]
+        return sum(self._needed_s(one, split) for split in (part, *others))
+
+    def _needed_s(self, one: Contender, part: Split) -> float:
         """As long as it took on all images for heads; by images and epochs for networks."""
         if not one.line.deep:
             return one.base.seconds
         costs, recipe = costs_of(self.work, one.line), one.line.recipe
-        seconds = costs.training_s(recipe, len(part.train), trial.budget.epochs)
+        seconds = costs.training_s(recipe, len(part.train), self._trial(one, part).budget.epochs)
         return MARGIN * (seconds + costs.evaluation_s(recipe, len(part.validation)))
 
 
@@ -251,8 +255,8 @@ def _notes(work: Work, contenders: list[Contender], parts: tuple[Split, ...]) ->
         if epochs and smallest < whole:
             longest = same_steps(epochs, whole, smallest, _batch(work, one))
             yield (
-                f"{one.row.family} was trained for as many steps on each part as on all images: {plural(epochs, 'epoch')} on"
-                f" {whole}, {longest} on {smallest}; its learning rate is the one found with all of them."
+                f"{one.row.family.capitalize()} was trained for as many steps on each part as on all images:"
+                f" {plural(epochs, 'epoch')} on {whole}, {longest} on {smallest}; its learning rate is the one found with all."
             )
     planned, present = len(DIVISORS) * DRAWS, len(parts)
     if present < planned:
@@ -263,4 +267,4 @@ def _left_out(trials: _Trials) -> list[str]:
     if not trials.late:
         return []
     count = len(trials.late)
-    return [f"Learning curve: {count} of {trials.done} trials did not fit into the time."]
+    return [f"{count} of {trials.done} trials of the learning curve did not fit into the time."]

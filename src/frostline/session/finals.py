@@ -85,7 +85,7 @@ def _left_s(work: Work, entries: list[Screened], allotted: Finals, splits: int) 
     handed = [line for _, line in costs if line.family not in CONTROLS or _only_controls(work)]
     dearest = max((refit_s(work, line, _epochs(line, allotted)) for line in handed), default=0.0)
     together = max(1, min(work.backend.workers, len(entries)))
-    return splits * one_split / together + dearest + CLOSING_S + test_s(work)
+    return splits * one_split / together + dearest + work.curve_s + CLOSING_S + test_s(work)
 
 
 def choose(work: Work, screened: list[Screened]) -> list[Screened]:

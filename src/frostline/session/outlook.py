@@ -32,8 +32,9 @@ def foresee(work: Work) -> Forecast:
     panels = [panel_of(lane.backbone.description, lane.bench.kernels, lane.lines) for lane in work.lanes]
     scale = scale_of(work.plan, work.classes)
     found = forecast(panels, scale, curve=work.settings.learning_curve)
+    work.curve_s = found.curve
     if work.clock.limit_s is not None:
-        work.clock.kept_s = kept_for_curve_s(work.clock.limit_s, found.curve)
+        work.clock.kept_s = work.curve_s = kept_for_curve_s(work.clock.limit_s, found.curve)
     seconds = {field.name: getattr(found, field.name) for field in fields(found)}
     parts = ", ".join(f"{name} {duration(taken)}" for name, taken in seconds.items() if taken or name != "curve")
     work.say(f"The full panel would take about {duration(found.total)} here: {parts}.")

@@ -56,7 +56,7 @@ class RecipeCurve:
     """One recipe over the sizes.
 
     Attributes:
-        role: `frozen` (softmax-only), `chosen` or `scratch`; a chosen recipe of the other two kinds has their role.
+        role: `frozen` (softmax-only), `scratch`, and `chosen`, or where one of these is chosen `tuned`, the best that tunes.
         points: smallest size first.
         law, band: None and empty where the points allow no fit; `reason` says why. The band ends at twice the images.
         doubling: what twice the images would add to the score, None without a fit.
