@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,11 @@ import frostline as fl
 from frostline import session
 from frostline.api import _keep_model
 from frostline.errors import RunFolderError
+from frostline.session.close import SEALED
 from frostline.session.curve import same_steps
 from frostline.store.results import ResultStore
 from frostline.terms.curve import CURVE
-from frostline.terms.progress import TrialFinished
+from frostline.terms.progress import Event, TrialFinished
 
 SIZE = 64
 RECIPES = (
@@ -63,16 +65,17 @@ def test_its_trials_are_ordinary_results_on_one_fold_and_see_no_sealed_image(run
     assert set(paths) == set(splits.loc[list(validation), "path"])
 
 
-def test_it_changes_nothing_of_the_verdict(run: fl.Run, textures: Path, backbone_name: str, tmp_path: Path) -> None:
-    plain = search(textures, backbone_name, tmp_path / "plain", learning_curve=False)
-    assert plain.evidence.curve is None
-    mine, theirs = (one.verdict for one in (run, plain))
-    assert (mine.chosen.recipe, mine.claims, mine.score) == (theirs.chosen.recipe, theirs.claims, theirs.score)
-    assert [(row.recipe, row.trials, row.screened) for row in mine.rows] == [
-        (row.recipe, row.trials, row.screened) for row in theirs.rows
+def test_the_verdict_is_made_without_its_trials(run: fl.Run, textures: Path, backbone_name: str) -> None:
+    others = [
+        one for one in ResultStore(run.path / "results").load_all().values() if one.trial.budget.rung not in (CURVE, SEALED)
     ]
-    with pytest.raises(RunFolderError, match="learning-curve was False, now True"):
-        search(textures, backbone_name, tmp_path / "plain")
+    for row in run.verdict.rows:
+        own = [one for one in others if str(one.trial.recipe) == row.recipe]
+        assert row.trials == len(own) and row.seconds == pytest.approx(sum(one.seconds for one in own))
+    folds = {fold for claim in run.verdict.claims if claim.comparison for fold in claim.comparison.folds}
+    assert folds and not any("curve" in fold for fold in folds)
+    with pytest.raises(RunFolderError, match="learning-curve was True, now False"):
+        search(textures, backbone_name, run.path, learning_curve=False)
 
 
 def test_the_page_draws_it(run: fl.Run) -> None:
@@ -81,27 +84,21 @@ def test_the_page_draws_it(run: fl.Run) -> None:
 
 
 def test_a_continued_run_recalls_the_points(run: fl.Run, textures: Path, backbone_name: str, tmp_path: Path) -> None:
-    """Interrupted inside the curve: what was finished is not run again, and the curve comes out the same."""
-    out, seen = tmp_path / "stopped", []
+    """As if it had been killed inside the curve: what was finished is not run again, and the curve comes out the same."""
+    out = shutil.copytree(run.path, tmp_path / "killed", ignore=shutil.ignore_patterns("verdict.json", "evidence.json", ".lock"))
+    lost = sorted(results(out))[::3]
+    for name in lost:
+        (out / "results" / f"{name}.npz").unlink()
+    seen: list[TrialFinished] = []
 
-    class Stopping:
-        def __init__(self, after: int | None) -> None:
-            self.after = after
-
-        def update(self, event: object) -> None:
+    class Noting(session.Silent):
+        def update(self, event: Event) -> None:
             if isinstance(event, TrialFinished) and event.rung == CURVE:
                 seen.append(event)
-                if self.after is not None and len(seen) >= self.after:
-                    raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        search(textures, backbone_name, out, listener=Stopping(5))
-    before = set(results(out))
-    assert len(before) == 5
-    seen.clear()
-    again = search(textures, backbone_name, out, listener=Stopping(None))
-    known = [event for event in seen if event.seconds == 0]
-    assert len(known) == 5 and before < set(results(out))
+    again = search(textures, backbone_name, out, listener=Noting())
+    assert set(results(out)) == set(results(run.path))
+    assert sum(event.seconds > 0 for event in seen) == len(lost) and len(seen) == len(results(out))
     mine, theirs = again.evidence.curve, run.evidence.curve
     assert mine is not None and theirs is not None
     assert [one.points for one in mine.curves] == [one.points for one in theirs.curves]
