@@ -58,6 +58,14 @@ def test_only_an_overtaking_within_twice_the_images_has_a_number_of_its_own(answ
     assert ("cannot be told" in said) == (answer is Overtaking.UNTOLD)
 
 
+def test_ahead_from_the_smallest_size_on_is_not_called_overtaking() -> None:
+    crossing = Crossing("scratch", "frozen", Overtaking.WITHIN, Interval(40.0, 40.0, 61.0))
+    said = crossing_words(crossing, examples.CURVE)
+    assert (
+        "ahead of softmax-only at every size, from 40 training images up to 640; beyond doubt (95 % interval) from 61 on" in said
+    )
+
+
 def test_the_figure_shows_scores_higher_is_better() -> None:
     line = curve_lines(examples.CURVE)[0]
     values = [value for _, value in line.points]

@@ -65,6 +65,11 @@ def crossing_words(item: Crossing, curve: LearningCurve) -> str:
     smallest, twice = max(of[role].points[0].images for role in (item.first, item.second)), 2 * curve.images
     if item.answer is Overtaking.WITHIN and item.images is not None:
         low, high = item.images.low, item.images.high
+        if item.images.value <= smallest * (1 + 1e-6):
+            return (
+                f"{_capital(first)} is ahead of {second} at every size, from {smallest:,.0f} training images up to {count(twice)};"
+                f" beyond doubt (95 % interval) from {_round(high)} on."
+            )
         return (
             f"{_capital(first)} overtakes {second} from about {_round(item.images.value)} training images on"
             f" (95 % interval {_round(low)} to {_round(high)})."
