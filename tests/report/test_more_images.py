@@ -46,7 +46,7 @@ def test_without_a_fit_the_reason_is_said_and_no_number_is_promised() -> None:
     )
     said = curve_answer(dataclasses.replace(examples.CURVE, curves=(flat,), crossings=()))[0]
     assert "cannot be read from a curve: nothing fell" in said and "buy the chosen recipe (deeper-tuned) 1.2" not in said
-    assert "from 40 to 320 images the score rose by +0.4, -1.0 to 2.0 points" in said
+    assert "from 40 to 320 images the score changed by +0.4, -1.0 to 2.0 points" in said
 
 
 @pytest.mark.parametrize("answer", list(Overtaking))
@@ -61,9 +61,7 @@ def test_only_an_overtaking_within_twice_the_images_has_a_number_of_its_own(answ
 def test_ahead_from_the_smallest_size_on_is_not_called_overtaking() -> None:
     crossing = Crossing("scratch", "frozen", Overtaking.WITHIN, Interval(40.0, 40.0, 61.0))
     said = crossing_words(crossing, examples.CURVE)
-    assert (
-        "ahead of softmax-only at every size, from 40 training images up to 640; beyond doubt (95 % interval) from 61 on" in said
-    )
+    assert "ahead of softmax-only at every size, from 40 training images up to 640; with 95 % confidence from 61 on" in said
 
 
 def test_the_figure_shows_scores_higher_is_better() -> None:

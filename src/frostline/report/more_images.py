@@ -55,7 +55,7 @@ def _fall_words(one: RecipeCurve, metric: str) -> str:
     if one.fall is None or len(one.points) < 2:
         return ""
     sizes = f"from {one.points[0].images:,.0f} to {one.points[-1].images:,.0f} images"
-    return f" ({sizes} the score rose by {signed_points(one.fall.value, metric)}, {points_range(one.fall, metric)})"
+    return f" ({sizes} the score changed by {signed_points(one.fall.value, metric)}, {points_range(one.fall, metric)})"
 
 
 def crossing_words(item: Crossing, curve: LearningCurve) -> str:
@@ -67,8 +67,8 @@ def crossing_words(item: Crossing, curve: LearningCurve) -> str:
         low, high = item.images.low, item.images.high
         if item.images.value <= smallest * (1 + 1e-6):
             return (
-                f"{_capital(first)} is ahead of {second} at every size, from {smallest:,.0f} training images up to {count(twice)};"
-                f" beyond doubt (95 % interval) from {_round(high)} on."
+                f"{_capital(first)} is ahead of {second} at every size, from {smallest:,.0f} training images up to"
+                f" {count(twice)}; with 95 % confidence from {_round(high)} on."
             )
         return (
             f"{_capital(first)} overtakes {second} from about {_round(item.images.value)} training images on"

@@ -139,7 +139,7 @@ def _mean_over_draws(values: Array, picks: Array) -> Array:
         return np.asarray(means)
     picked = np.take_along_axis(values[1:], picks[:, :count] % count, axis=1).mean(axis=1)
     widened = means[1:] + math.sqrt(count / (count - 1)) * (picked - means[1:])
-    return np.concatenate([means[:1], widened])
+    return np.concatenate([means[:1], np.maximum(widened, 0.0)])  # no error is below nothing
 
 
 # --- the law ---------------------------------------------------------------------------------------------------------
