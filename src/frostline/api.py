@@ -132,6 +132,7 @@ def search(
     label: str | None = None,
     group: str | None = None,
     limit: int | None = None,
+    learning_curve: bool = False,
     backend: str = "auto",
     workers: int | None = None,
     specificity: float = 0.9,
@@ -149,6 +150,7 @@ def search(
         label, group: columns of the data's table with the classes, and with what no split may break.
         specificity: for two classes: that the second operating point keeps on training data.
         subgroup: columns of the data's table by which scores are also shown.
+        learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -159,7 +161,7 @@ def search(
     request = _request(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit, backend=backend,
-        workers=workers, specificity=specificity, subgroups=_several(subgroup),
+        workers=workers, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -193,6 +195,7 @@ def plan(
     limit: int | None = None,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
+    learning_curve: bool = False,
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
@@ -206,7 +209,7 @@ def plan(
     request = _request(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        specificity=specificity, subgroups=_several(subgroup),
+        specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
     )  # fmt: skip
     return session.plan(request)
 
@@ -436,6 +439,7 @@ def _command(work: Work) -> str:
     words += ["--group", settings.group] if settings.group is not None else []
     words += [word for column in settings.subgroups for word in ("--subgroup", column)]
     words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
+    words += ["--learning-curve"] if settings.learning_curve else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []

@@ -76,6 +76,7 @@ Subgroup = Annotated[
 ]
 Specificity = Annotated[float, typer.Option(metavar="S", help="Two classes: sensitivity is shown at this specificity.")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
+Curve = Annotated[bool, typer.Option("--learning-curve", help="Also train on parts of the images: what would more of them buy?")]
 
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]
@@ -120,6 +121,7 @@ def search(
     limit: Limit = None,
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
+    learning_curve: Curve = False,
     backend: BackendName = "auto",
     workers: Workers = None,
 ) -> None:
@@ -127,7 +129,7 @@ def search(
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
+        backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 
@@ -183,12 +185,13 @@ def plan(
     limit: Limit = None,
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
+    learning_curve: Curve = False,
 ) -> None:
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        specificity=specificity, subgroup=tuple(subgroup or ()),
+        specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api
@@ -278,6 +281,7 @@ def predict(
 def _print_run(run: Run) -> None:
     """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
     from frostline.report.details import short_lines
+    from frostline.report.more_images import curve_answer
     from frostline.report.terminal import ranked_table, verdict_panel
     from frostline.report.words import summary
 
@@ -289,6 +293,8 @@ def _print_run(run: Run) -> None:
         _echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
     if run.verdict.detail is not None:
         _print_detail(console, short_lines(run.verdict.detail))
+    if run.evidence.curve is not None:
+        _echo("\n".join(["", *curve_answer(run.evidence.curve)]))
 
 
 def _print_detail(console: Console, lines: Sequence[str]) -> None:

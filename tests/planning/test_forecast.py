@@ -4,8 +4,18 @@ import dataclasses
 
 import pytest
 
-from frostline.planning.allot import Screening
-from frostline.planning.forecast import CLOSING_S, Panel, Scale, fit, forecast, least_s, scratch_epochs, screening_epochs
+from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Screening
+from frostline.planning.forecast import (
+    CLOSING_S,
+    Panel,
+    Scale,
+    fit,
+    forecast,
+    kept_for_curve_s,
+    least_s,
+    scratch_epochs,
+    screening_epochs,
+)
 from frostline.terms.schedule import common_epochs
 from tests.planning.test_allot import COSTS, LAST, SCRATCH, WHOLE, Recipe
 
@@ -17,8 +27,22 @@ PANEL = Panel(COSTS, COSTS, FROZEN, (LAST, WHOLE, SCRATCH))
 def test_the_total_is_the_sum_of_the_parts_and_falls_as_they_finish() -> None:
     found = forecast([PANEL], SCALE)
     assert found.total == pytest.approx(found.passes + found.heads + found.screening + found.finalists + found.closing)
-    left = [found.total, *(found.after(part) for part in ("passes", "heads", "screening", "finalists", "closing"))]
+    left = [found.total, *(found.after(part) for part in ("passes", "heads", "screening", "finalists", "curve", "closing"))]
     assert left == sorted(left, reverse=True) and left[-1] == 0
+
+
+def test_a_learning_curve_costs_eleven_trainings_of_a_tuned_recipe_and_of_scratch_where_it_is_wanted() -> None:
+    found = forecast([PANEL], SCALE, curve=True)
+    assert forecast([PANEL], SCALE).curve == 0.0 and found.total == pytest.approx(forecast([PANEL], SCALE).total + found.curve)
+    trainings = COSTS.training_s(WHOLE, SCALE.train, FREE_EPOCHS) + COSTS.training_s(SCRATCH, SCALE.train, FREE_SCRATCH_EPOCHS)
+    assert 11 * trainings < found.curve < 12 * trainings
+    assert forecast([Panel(COSTS, COSTS, FROZEN, ())], SCALE, curve=True).curve == 0.0
+
+
+def test_a_learning_curve_takes_its_share_of_a_limit_and_no_more() -> None:
+    plain, less = fit([PANEL], SCALE, 10.0, 2000.0), fit([PANEL], SCALE, 10.0, 2000.0, curve=True)
+    assert 0 < less.final_epochs < plain.final_epochs
+    assert kept_for_curve_s(1000.0, 1e9) == 200.0 and kept_for_curve_s(1000.0, 3.0) == 3.0
 
 
 def test_twice_the_images_take_about_twice_as_long() -> None:

@@ -38,6 +38,12 @@ def test_the_plan_costs_what_is_forecast() -> None:
     assert sum(task.seconds for task in found) == pytest.approx(foreseen.total - random_pass)
 
 
+def test_a_learning_curve_comes_before_the_verdict_and_costs_what_is_forecast() -> None:
+    found, foreseen = tasks([PANEL], SCALE, 0.0, ROOM, curve=True), forecast([PANEL], SCALE, curve=True)
+    assert [task.name for task in found[-2:]] == ["learning curve", "verdict, refit, test and page"]
+    assert found[-2].seconds == pytest.approx(foreseen.curve) and found[-2].alone_s > found[-2].seconds
+
+
 def test_what_no_recipe_needs_is_not_planned() -> None:
     only = tasks([Panel(COSTS, COSTS, (), (SCRATCH,))], SCALE, 0.01, ROOM)
     assert not any("pre-trained" in task.name or "heads" in task.name for task in only)

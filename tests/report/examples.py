@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from frostline.report.facts import ClassCount, FoldSize, RunFacts
+from frostline.terms.curve import BandPoint, Crossing, Law, LearningCurve, Overtaking, RecipeCurve, SizePoint
 from frostline.terms.detail import (
     Bin,
     ClassDetail,
@@ -315,3 +316,38 @@ HOSTILE_DETAIL = dataclasses.replace(
     notes=(HOSTILE,),
 )
 HOSTILE_DETAILED = dataclasses.replace(HOSTILE_VERDICT, detail=HOSTILE_DETAIL)
+
+
+def curve_of(role: str, family: str, a: float, b: float, half: float) -> RecipeCurve:
+    """err = a + b n^-.7 over 40 to 320 images, and twice these."""
+
+    def error(images: float) -> Interval:
+        return around(a + b * images**-0.7, half)
+
+    points = tuple(SizePoint(size, error(size), 3 if size < 320 else 1) for size in (40.0, 80.0, 160.0, 320.0))
+    band = tuple(BandPoint(size, error(size)) for size in (40.0, 80.0, 160.0, 320.0, 640.0))
+    line = {"frozen": "all: freeze | head: linear", "scratch": FROM_SCRATCH.recipe}.get(role, CHOSEN.recipe)
+    return RecipeCurve(
+        role, line, family, MOBILENET, "l2=0.01", points, Law(a, b, 0.7), band, around(0.012, 0.008), around(0.09, 0.03)
+    )
+
+
+CURVE = LearningCurve(
+    "auroc",
+    320,
+    80,
+    "group",
+    71,
+    3,
+    (
+        curve_of("frozen", "softmax-only", 0.04, 0.6, 0.02),
+        curve_of("chosen", "deeper-tuned", 0.015, 1.6, 0.02),
+        curve_of("scratch", "scratch", 0.03, 3.2, 0.03),
+    ),
+    (
+        Crossing("chosen", "frozen", Overtaking.WITHIN, Interval(214.0, 120.0, 390.0)),
+        Crossing("scratch", "frozen", Overtaking.BEYOND),
+    ),
+    ("4 of 31 trials of the learning curve did not fit into the time.",),
+)
+CURVED = dataclasses.replace(EVIDENCE, curve=CURVE)

@@ -21,6 +21,16 @@ def test_what_is_left_counts_from_the_start_and_keeps_the_reserve() -> None:
     assert clock.allows(25, 15) and not clock.allows(26, 15)
 
 
+def test_what_is_kept_back_is_nobodys_until_it_is_given_free() -> None:
+    hands = Hands()
+    clock = Clock(60.0, hands)
+    clock.kept_s = 20.0
+    assert clock.left(15) == 25 and not clock.allows(26, 15)
+    assert clock.deadline(15) == hands.at + 25
+    clock.kept_s = 0.0
+    assert clock.left(15) == 45
+
+
 def test_without_a_limit_everything_is_allowed() -> None:
     clock = Clock(None)
     assert clock.left() is None and clock.allows(1e9)

@@ -188,4 +188,7 @@ def test_a_plan_writes_nothing_and_names_what_the_search_would_run(
     assert found.seconds < found.alone_s and 0 < found.detectable < 1
     assert found.fit is not None and 0 < found.fit.least_s < found.fit.time_s == 600
     assert found.fit.images > 0 and found.fit.final_epochs > 0
-    assert [value for _, value in found.detectable_at] == sorted((v for _, v in found.detectable_at), reverse=True)
+    differences = [one.difference for one in found.reach]
+    assert differences == sorted(differences, reverse=True) and differences[0] == found.detectable
+    assert [(one.times, one.images, one.units) for one in found.reach[:2]] == [(1, 224, 224), (2, 448, 448)]
+    assert (found.delta, found.unit) == (0.02, "image") and found.equality_units > found.reach[1].units

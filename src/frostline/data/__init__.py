@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from frostline.data.pixels import PixelStore, build_store
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
-    from frostline.data.splits import inner_split, plan_splits
+    from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits
 
 _HOMES = {
     "Geometry": "decoding",
@@ -24,8 +24,10 @@ _HOMES = {
     "build_store": "pixels",
     "decode": "decoding",
     "default_size": "images",
+    "draws_at": "splits",
     "inner_split": "splits",
     "load": "images",
+    "nested_parts": "splits",
     "normalise": "images",
     "pixel_features": "images",
     "plan_splits": "splits",
@@ -42,8 +44,10 @@ __all__ = [
     "build_store",
     "decode",
     "default_size",
+    "draws_at",
     "inner_split",
     "load",
+    "nested_parts",
     "normalise",
     "pixel_features",
     "plan_splits",

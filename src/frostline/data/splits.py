@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ REPEATED_BELOW = 500  # images in the pool: repeats are needed to tell recipes a
 REPEATS = 3
 ENOUGH_TO_VALIDATE = 2_000  # images in one validation fold: more folds add cost and hardly any precision
 HOLD_OUTS = 3
+LEAST_OF_A_CLASS = 2  # images in a part of the training images
 _ATTEMPTS = 20
 _MANY_UNITS = 10_000  # units even out by their number alone
 
@@ -91,6 +93,49 @@ def inner_split(dataset: Dataset, split: Split) -> Split:
     return _split(pool, "inner", split.repeat, split.fold, seed, folds == 0)
 
 
+def draws_at(images: int) -> tuple[str, int, float]:
+    """How a pool of so many images is split unless the user did: kind, how often it is drawn, share that one draw validates."""
+    if images >= FOLDS * ENOUGH_TO_VALIDATE:
+        return "hold-outs", HOLD_OUTS, 1 / FOLDS
+    return ("repeated-folds", REPEATS, 1.0) if images < REPEATED_BELOW else ("folds", 1, 1.0)
+
+
+def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws: int) -> tuple[Split, ...]:
+    """Parts of `split.train` of about a `divisor`-th of its images, all validated on `split.validation`.
+
+    In each draw the units of each class come in a random order, and a part takes the first of them until it has its share of the
+    class's images. So smaller parts lie in larger ones, and no unit (group, or files of equal bytes) is broken; one of several
+    classes counts for its most frequent one. A part where some class has fewer than two images is left out.
+
+    Returns:
+        splits named `curve0-8` (draw, divisor), the smallest part of a draw first; `repeat` is the draw, each with a seed.
+    """
+    whole = _pool(dataset)
+    pool = whole.at(_rows(np.isin(whole.indices, split.train)))
+    found = []
+    for draw in range(draws):
+        seed = _seed(split.seed, f"curve/{draw}")
+        places = _places(pool, seed)
+        for divisor in sorted(divisors, reverse=True):
+            part = pool.at(_rows(places <= 1 / divisor))
+            if part.rarest >= LEAST_OF_A_CLASS:
+                found.append(Split(f"curve{draw}-{divisor}", draw, 0, seed, _plain(part.indices), split.validation))
+    return tuple(found)
+
+
+def _places(pool: _Pool, seed: int) -> npt.NDArray[np.float64]:
+    """(n,) 0..1: where the middle of each image's unit lies among all images of its class, units in random order."""
+    of_image = np.unique(pool.units, return_inverse=True)[1]
+    counts = np.zeros((int(of_image.max()) + 1, len(pool.classes)), dtype=np.int64)
+    np.add.at(counts, (of_image, pool.labels), 1)
+    sizes, strata = counts.sum(axis=1), counts.argmax(axis=1)
+    places, generator = np.empty(len(sizes)), np.random.default_rng(seed)
+    for stratum in np.unique(strata):
+        members = generator.permutation(np.flatnonzero(strata == stratum))
+        places[members] = (np.cumsum(sizes[members]) - sizes[members] / 2) / sizes[members].sum()
+    return places[of_image]
+
+
 # The sealed test set -------------------------------------------------------------------------------------------------
 
 
@@ -140,18 +185,18 @@ def _crossed(count: int, part: str) -> str:
 
 
 def _folds(pool: _Pool, seed: int) -> tuple[str, tuple[Split, ...], str]:
-    if len(pool.indices) >= FOLDS * ENOUGH_TO_VALIDATE:
+    kind, repeats, _ = draws_at(len(pool.indices))
+    if kind == "hold-outs":
         drawn = [_folds_or_fewer(pool, _seed(seed, repeat)) for repeat in range(HOLD_OUTS)]
         splits = tuple(_split(pool, f"h{i}", i, 0, _seed(seed, i), folds == 0) for i, folds in enumerate(drawn))
         said = f"{HOLD_OUTS} hold-outs of a fifth each, with different seeds: one fold alone has {ENOUGH_TO_VALIDATE:,} images."
-        return "hold-outs", splits, said
-    repeats = REPEATS if len(pool.indices) < REPEATED_BELOW else 1
+        return kind, splits, said
     splits = tuple(split for repeat in range(repeats) for split in _one_repeat(pool, repeat, _seed(seed, repeat)))
     count = 1 + max(split.fold for split in splits)
     said = f"{count} stratified folds" + (f", {repeats} times with new seeds" if repeats > 1 else "") + "."
     if count < FOLDS:
         said += f" Fewer than {FOLDS}, because the rarest class is small or comes from few groups."
-    return ("repeated-folds" if repeats > 1 else "folds"), splits, said
+    return kind, splits, said
 
 
 def _one_repeat(pool: _Pool, repeat: int, seed: int) -> list[Split]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, TRIAL_OVERHEAD_S, Load, Screening, finals, screening
 from frostline.planning.cost import CostModel
+from frostline.terms.curve import DIVISORS, DRAWS
 from frostline.terms.plan import Fit
 from frostline.terms.recipe import Recipe, Weights
 from frostline.terms.schedule import common_epochs
@@ -14,6 +15,7 @@ from frostline.terms.schedule import common_epochs
 CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
 FINALISTS = 4
 PLATEAU = 3 * FREE_SCRATCH_EPOCHS  # epochs of scratch on the common fold: once, and twice as long to see that nothing is gained
+CURVE_SHARE = 0.2  # of a time limit: kept for the learning curve, where one is wanted
 SECOND_RUNG = 3  # times the epochs of the first, for a third of the trials
 
 
@@ -53,6 +55,7 @@ class Forecast:
     heads: float
     screening: float
     finalists: float
+    curve: float
     closing: float
 
     @property
@@ -66,11 +69,11 @@ class Forecast:
         return float(sum(getattr(self, name) for name in left))
 
 
-def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3) -> Forecast:
+def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3, curve: bool = False) -> Forecast:
     """What a search without a time limit will take, from measured throughput; machines are noisy, so +-50 % is usual.
 
     Args:
-        rates: learning rates that a line is screened with.
+        rates: learning rates that a line is screened with. curve: with a learning curve.
     """
     loads = [Load(panel.screen, panel.deep) for panel in panels]
     allotted = screening(loads, rates, scale.train, scale.validation, None)
@@ -79,6 +82,7 @@ def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3) -> Forecast:
         heads=scale.folds * scale.repeats * heads_s(panels, scale),
         screening=sum(screening_s(panel, scale, allotted, rates) for panel in panels),
         finalists=max((finalists_s(panel, scale) for panel in panels), default=0.0),
+        curve=max((curve_s(panel, scale) for panel in panels), default=0.0) if curve else 0.0,
         closing=CLOSING_S + max((closing_s(panel, scale) for panel in panels), default=0.0),
     )
 
@@ -89,15 +93,16 @@ def least_s(panels: Sequence[Panel], scale: Scale) -> float:
     return passes + scale.folds * heads_s(panels, scale) + CLOSING_S
 
 
-def fit(panels: Sequence[Panel], scale: Scale, decode_s: float, time_s: float, rates: int = 3) -> Fit:
+def fit(panels: Sequence[Panel], scale: Scale, decode_s: float, time_s: float, rates: int = 3, curve: bool = False) -> Fit:
     """What a time limit leaves room for, as the search itself will divide it; the dearest tuned recipe is planned for.
 
     Args:
         decode_s: for all images.
-        rates: learning rates that a line is screened with.
+        rates: learning rates that a line is screened with. curve: with a learning curve, for which some time is kept.
     """
     least = decode_s + least_s(panels, scale)
-    left = time_s - least + CLOSING_S
+    kept = kept_for_curve_s(time_s, max((curve_s(panel, scale) for panel in panels), default=0.0)) if curve else 0.0
+    left = time_s - kept - least + CLOSING_S
     deep = [(panel, recipe) for panel in panels for recipe in panel.deep]
     if left <= CLOSING_S or not deep:
         return Fit(time_s, least)
@@ -167,6 +172,27 @@ def scratch_epochs(splits: int, shared: bool = True) -> int:
     """
     first = PLATEAU - (common_epochs(FREE_SCRATCH_EPOCHS) if shared else 0)
     return first + (splits - 1) * FREE_SCRATCH_EPOCHS
+
+
+def curve_s(panel: Panel, scale: Scale, shared: bool = True) -> float:
+    """A learning curve of the dearest transfer recipe and of scratch; with frozen features it costs next to nothing.
+
+    Each part trains for as many steps as all images do; the trial on all of them in the first draw is a finalist's.
+    """
+    total = 0.0
+    for weights, epochs in ((Weights.PRETRAINED, FREE_EPOCHS), (Weights.RANDOM, FREE_SCRATCH_EPOCHS)):
+        own = [recipe for recipe in panel.deep if recipe.weights is weights]
+        trial_s = (
+            panel.full.training_s(recipe, scale.train, epochs, shared) + panel.full.evaluation_s(recipe, scale.validation, shared)
+            for recipe in own
+        )
+        total += (len(DIVISORS) * DRAWS - shared) * max(trial_s, default=0.0)
+    return total
+
+
+def kept_for_curve_s(time_s: float, curve_s: float) -> float:
+    """Seconds of a time limit that nothing before the learning curve may use."""
+    return min(CURVE_SHARE * time_s, curve_s)
 
 
 def closing_s(panel: Panel, scale: Scale) -> float:

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Load, Screening, screening
-from frostline.planning.forecast import CLOSING_S, Panel, Scale, closing_s, finalists_s, scratch_epochs, screening_s
+from frostline.planning.forecast import CLOSING_S, Panel, Scale, closing_s, curve_s, finalists_s, scratch_epochs, screening_s
 from frostline.terms.plan import Task
 from frostline.terms.recipe import Recipe, Weights
 
 POOLED_BYTES = 4  # a value of pooled features is stored as fp32, one of a feature map as fp16
 MAP_BYTES = 2
+CURVES = 3  # frozen features, the chosen recipe, scratch
 PIXELS = "decoded pixels"
 
 
-def tasks(panels: Sequence[Panel], scale: Scale, decode_s: float, cache_bytes: int, rates: int = 3) -> tuple[Task, ...]:
+def tasks(
+    panels: Sequence[Panel], scale: Scale, decode_s: float, cache_bytes: int, rates: int = 3, curve: bool = False
+) -> tuple[Task, ...]:
     """The tasks of a search without a time limit, in an order in which they can be run.
 
     Args:
         decode_s: seconds to decode one image.
         cache_bytes: for pooled features and feature maps; of the maps the deepest are stored first.
-        rates: learning rates that a line is screened with.
+        rates: learning rates that a line is screened with. curve: with a learning curve.
     """
     images = scale.pool + scale.sealed
     every = sum(len(panel.frozen) + len(panel.deep) for panel in panels)
@@ -32,9 +35,16 @@ def tasks(panels: Sequence[Panel], scale: Scale, decode_s: float, cache_bytes: i
         own = list(_of_backbone(panel, scale, allotted, room, rates))
         room -= sum(task.stored_bytes for task in own)
         found += own
-    ends = tuple(task.name for task in found if not any(task.name in other.inputs for other in found))
+    if curve:
+        shared, alone = (max((curve_s(panel, scale, both) for panel in panels), default=0.0) for both in (True, False))
+        found.append(Task("learning curve", _ends(found), CURVES, shared, alone))
     dearest = max((closing_s(panel, scale) for panel in panels), default=0.0)
-    return (*found, Task("verdict, refit, test and page", ends, every, CLOSING_S + dearest, CLOSING_S + dearest))
+    return (*found, Task("verdict, refit, test and page", _ends(found), every, CLOSING_S + dearest, CLOSING_S + dearest))
+
+
+def _ends(found: Sequence[Task]) -> tuple[str, ...]:
+    """What no other task needs."""
+    return tuple(task.name for task in found if not any(task.name in other.inputs for other in found))
 
 
 def _of_backbone(panel: Panel, scale: Scale, allotted: Screening, room: int, rates: int) -> Iterator[Task]:

@@ -413,3 +413,104 @@ def _share_ticks(axes: Axes, both: bool) -> None:
     axes.set_xticks(ticks, names)
     if both:
         axes.set_yticks(ticks, names)
+
+
+# --- what more images would buy ----------------------------------------------------------------------------------------
+
+# A hue, a marker and a dash each: told apart in grey, too.
+CURVES = {
+    "frozen": (INK, "s", (0, (5, 2))),
+    "chosen": (FROST, "o", "-"),
+    "tuned": (FROST, "o", "-"),
+    "scratch": (EMBER, "^", (0, (1.5, 1.5))),
+}
+APART = {"frozen": 0.97, "scratch": 1.03}  # times the images: intervals at one size lie side by side
+
+
+@dataclass(frozen=True)
+class CurveLine:
+    """One recipe over the number of training images: (images, score) as measured, and as fitted up to twice the images."""
+
+    role: str
+    label: str
+    points: tuple[tuple[float, Interval], ...]
+    band: tuple[tuple[float, Interval], ...]
+
+
+def curve_picture(lines: Sequence[CurveLine], images: int, metric: str) -> Picture:
+    """Scores against the number of training images, with bands; what lies beyond the data is shaded."""
+    said = [
+        f"{line.label} from {score(line.points[0][1].value, metric)} with {line.points[0][0]:,.0f} images"
+        f" to {score(line.points[-1][1].value, metric)} with {line.points[-1][0]:,.0f}"
+        for line in lines
+    ]
+    alt = f"{metric_name(metric)} by the number of training images: {'; '.join(said)}."
+    return picture(lambda width: _curves(width, lines, images, metric), "curve", alt)
+
+
+def _curves(width: int, lines: Sequence[CurveLine], images: int, metric: str) -> Figure:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+    narrow, height = width < 500, 330
+    figure = _figure(width, height)
+    left, right = 44 / width, (14 if narrow else 150) / width
+    axes = figure.add_axes((left, 52 / height, 1 - left - right, (height - 52 - 34) / height))
+    limits = _limits([value for line in lines for _, value in (*line.points, *line.band)])
+    sizes = sorted({round(size) for line in lines for size, _ in line.points})
+    axes.set_xscale("log")
+    axes.set(xlim=(0.88 * sizes[0], 2 * images * 1.04), ylim=limits)
+    axes.axvspan(images * 1.08, 2 * images * 1.04, color=STONE, alpha=0.13, linewidth=0)
+    axes.annotate(
+        "not measured",
+        (1, 0),
+        (-4, 8),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        color=MUTED,
+        fontsize=11,
+    )
+    ends = [_curve_line(axes, line) for line in lines]
+    ticks = _apart(sizes, images)
+    axes.xaxis.set_major_locator(FixedLocator([*ticks, 2 * images]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, metric)))
+    axes.grid(axis="y", linewidth=0.7, alpha=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("training images", fontsize=12)
+    axes.set_title(metric_name(metric), loc="left", fontsize=12, color=MUTED)
+    if narrow:
+        axes.legend(frameon=False, fontsize=11, loc="best", labelcolor=MUTED)
+    else:
+        _end_labels(axes, ends, limits)
+    return figure
+
+
+def _curve_line(axes: Axes, line: CurveLine) -> tuple[float, str, str]:
+    """Points with their intervals, the fitted line and its band; what stands beside its end."""
+    colour, marker, dash = CURVES[line.role]
+    if line.band:
+        sizes = [size for size, _ in line.band]
+        low, high = [value.low for _, value in line.band], [value.high for _, value in line.band]
+        axes.fill_between(sizes, low, high, color=colour, alpha=0.13, linewidth=0)
+        axes.plot(sizes, [value.value for _, value in line.band], linestyle=dash, color=colour, linewidth=2)
+    for size, value in line.points:
+        place = size * APART.get(line.role, 1.0)
+        axes.plot([place, place], [value.low, value.high], color=colour, linewidth=1.6, alpha=0.75)
+    places = [size * APART.get(line.role, 1.0) for size, _ in line.points]
+    style = dash if line.band else "none"
+    axes.plot(places, [v.value for _, v in line.points], marker, color=colour, markersize=7, markeredgecolor=PAPER)
+    axes.plot([], [], marker=marker, linestyle=style, color=colour, linewidth=2, markersize=7, label=line.label)
+    last = line.band[-1][1] if line.band else line.points[-1][1]
+    return last.value, line.label, colour
+
+
+def _apart(sizes: Sequence[int], images: int) -> list[int]:
+    """Those of `sizes`, from the largest down, that leave room for their labels; n itself stands for all near it."""
+    kept = [images]
+    for size in sorted(sizes, reverse=True):
+        if size < 0.75 * kept[-1]:
+            kept.append(size)
+    return kept

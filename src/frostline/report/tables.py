@@ -104,6 +104,7 @@ def asked(settings: Settings) -> tuple[tuple[str, str], ...]:
         ("delta", "default" if settings.delta is None else str(settings.delta)),
         ("mirrored views", settings.flip),
         ("device", settings.device),
+        ("learning curve", "yes" if settings.learning_curve else "no"),
         ("time limit", duration(settings.time_s) if settings.time_s else "none"),
         ("backend", settings.backend if settings.workers == 1 else f"{settings.backend}, {settings.workers} trials at a time"),
     )

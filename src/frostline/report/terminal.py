@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.report.live import LiveView
+from frostline.report.more_images import equality_sentence
 from frostline.report.numbers import big, clock, half_width, metric_name, points, score
 from frostline.report.ranking import MARKS, is_control, mark, ranked
 from frostline.report.short import middle, short_backbones, short_recipe
@@ -159,9 +160,6 @@ def plan_table(plan: Plan) -> RenderableType:
         lines.add_row(Text(family), Text(f"{recipe} ({backbone})" if several and backbone else recipe))
     draws = f", drawn {plan.repeats} times" if plan.repeats > 1 else ""
     splits = f"{plural(plan.pool, 'image')} at {plan.size} px in {plural(plan.folds, 'fold')}{draws}; {plan.sealed:,} sealed"
-    more = "; ".join(f"{points(value, plan.metric)} with {images:,} images" for images, value in plan.detectable_at)
-    smallest = f"{points(plan.detectable, plan.metric)} of {metric_name(plan.metric)}"
-    said = f"A true difference of {smallest} is found in at least 80 % of such runs ({more})."
     saved = f"{duration(plan.seconds)} in all; alone, every recipe at full size on every fold: {duration(plan.alone_s)}."
     recipes, gap, notes = (
         Text(plural(len(plan.lines), "recipe"), style="bold"),
@@ -169,7 +167,36 @@ def plan_table(plan: Plan) -> RenderableType:
         (Text(n, style="dim") for n in plan.notes),
     )
     fits = [] if plan.fit is None else [Text(_fit(plan.fit))]
-    return Group(recipes, lines, gap, Text(splits), gap, _tasks(plan), gap, Text(saved), *fits, Text(said), *notes)
+    return Group(
+        recipes,
+        lines,
+        gap,
+        Text(splits),
+        gap,
+        _tasks(plan),
+        gap,
+        Text(saved),
+        *fits,
+        gap,
+        _reach(plan),
+        Text(equality_sentence(plan)),
+        gap,
+        *notes,
+    )
+
+
+def _reach(plan: Plan) -> Table:
+    """The smallest true difference that is found in at least 80 % of runs, with these images and with more."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("images to search on", no_wrap=True, justify="right")
+    if plan.unit == "group":
+        table.add_column("groups", no_wrap=True, justify="right")
+    table.add_column(f"smallest difference of {metric_name(plan.metric)} that 80 % of such runs find", justify="right")
+    for one in plan.reach:
+        times = "" if one.times == 1 else f" ({one.times} times)"
+        groups = [Text(f"{one.units:,}")] if plan.unit == "group" else []
+        table.add_row(Text(f"{one.images:,}{times}"), *groups, Text(points(one.difference, plan.metric)))
+    return table
 
 
 def _fit(fit: Fit) -> str:

@@ -9,13 +9,24 @@ from frostline.errors import RecipeError
 from frostline.report import answers
 from frostline.report.details import DetailSection, detail_section
 from frostline.report.facts import RunFacts
-from frostline.report.figures import Mark, Picture, ProbeLine, ProbePanel, help_picture, probe_picture, ranked_picture
+from frostline.report.figures import (
+    Mark,
+    Picture,
+    ProbeLine,
+    ProbePanel,
+    curve_picture,
+    help_picture,
+    probe_picture,
+    ranked_picture,
+)
 from frostline.report.methods import methods
+from frostline.report.more_images import curve_answer, curve_lines
 from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
 from frostline.report.ranking import is_control, ranked
 from frostline.report.short import short_backbones, short_recipe
 from frostline.report.tables import COLUMNS, Line, asked, claim_cells, line_of, several_backbones, split_pairs, test_cells
 from frostline.report.words import recipe_words, row_name, summary
+from frostline.terms.curve import LearningCurve
 from frostline.terms.evidence import Evidence, Fate, Rewind
 from frostline.terms.quantities import duration
 from frostline.terms.recipe import Action, Recipe
@@ -41,6 +52,16 @@ class Question:
     lead: str
     rest: tuple[str, ...]
     picture: Picture | None
+    caption: str
+
+
+@dataclass(frozen=True)
+class More:
+    """What more images would buy."""
+
+    lead: str
+    rest: tuple[str, ...]
+    picture: Picture
     caption: str
 
 
@@ -76,6 +97,7 @@ class Page:
     chosen_words: str
     numbers: tuple[Number, ...]
     questions: tuple[Question, ...]
+    more: More | None
     blocks: tuple[Block, ...]
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
@@ -112,6 +134,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         chosen_words=recipe_words(verdict.chosen.recipe, verdict.chosen.family),
         numbers=_numbers(verdict),
         questions=_questions(verdict, evidence, rows),
+        more=None if evidence.curve is None else _more(evidence.curve),
         blocks=_blocks(verdict, evidence, dict(facts.stages).get(verdict.chosen.backbone, ())),
         columns=COLUMNS,
         lines=tuple(line_of(row, several_backbones(verdict)) for row in rows),
@@ -230,6 +253,15 @@ def _ranked_picture(rows: tuple[Row, ...], verdict: Verdict) -> Picture | None:
 def _bar_label(row: Row, names: dict[str, str]) -> str:
     where = f" ({names[row.backbone]})" if len(names) > 1 and row.backbone else ""
     return short_recipe(row.recipe, 54 - len(where)) + where
+
+
+def _more(curve: LearningCurve) -> More:
+    lead, *rest = curve_answer(curve)
+    caption = (
+        "Points: mean over the draws, with 95 % intervals over draws and validation images. Lines: error = a + b n^-c with its"
+        " band; a recipe without a line allowed no fit. Beyond the last point nothing was measured."
+    )
+    return More(lead, tuple(rest), curve_picture(curve_lines(curve), curve.images, curve.metric), caption)
 
 
 # --- the drawing of the network --------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             _tell_refusals(work)
             tell_remaining(work, foreseen.after("screening"))
             run_finals(work, screened)
-            tell_remaining(work, foreseen.closing)
+            tell_remaining(work, foreseen.after("finalists"))
             return close(work, keep)
         except StopRequested:
             work.notes.append("Stopped before the last checkpoint: what the claims say now was not due to be looked at yet.")

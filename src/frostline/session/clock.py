@@ -21,12 +21,14 @@ class Clock:
 
     Attributes:
         limit_s: for search, refit, test and report together; None for none.
+        kept_s: seconds at the end that nothing may use until they are given free, beyond every reserve.
         stopping: becomes true when the user asks to stop.
         spent: seconds of each part so far.
     """
 
     limit_s: float | None = None
     now: Callable[[], float] = time.monotonic
+    kept_s: float = 0.0
     stopping: bool = False
     started: float = field(init=False)
     spent: dict[str, float] = field(default_factory=dict)
@@ -43,7 +45,7 @@ class Clock:
 
     def left(self, reserve_s: float = 0.0) -> float | None:
         """Seconds that may still be spent when `reserve_s` are kept for later; None without a limit."""
-        return None if self.limit_s is None else self.limit_s - self.elapsed() - reserve_s
+        return None if self.limit_s is None else self.limit_s - self.elapsed() - self.kept_s - reserve_s
 
     def allows(self, seconds: float, reserve_s: float = 0.0) -> bool:
         """Work of so many seconds fits before the limit."""
@@ -52,7 +54,7 @@ class Clock:
 
     def deadline(self, reserve_s: float | None = None) -> float | None:
         """When less than `reserve_s` is left, as `now` tells the time; None where that never is."""
-        return None if reserve_s is None or self.limit_s is None else self.started + self.limit_s - reserve_s
+        return None if reserve_s is None or self.limit_s is None else self.started + self.limit_s - self.kept_s - reserve_s
 
     def watch(self, reserve_s: float | None = None) -> Callable[[], None]:
         """A function to call often: raises when the user asked to stop, or when less than `reserve_s` is left."""

@@ -13,6 +13,7 @@ from frostline.compute.build import TransferNetwork
 from frostline.compute.train import predict
 from frostline.compute.trials import as_options, fit_network, pixel_probabilities
 from frostline.session.clock import TimeUp
+from frostline.session.curve import draw_curve
 from frostline.session.details import detailed
 from frostline.session.evidence import gather_evidence
 from frostline.session.finals import refit_s
@@ -22,6 +23,7 @@ from frostline.stats.sealed import with_test
 from frostline.store.files import require_room
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
 from frostline.strategy.families import Line
+from frostline.terms.curve import CURVE
 from frostline.terms.data import Split
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
@@ -73,7 +75,8 @@ def verdict_now(work: Work, interim: bool) -> Verdict:
         notes=tuple(work.notes),
         interim=interim,
     )
-    verdict = decide(work.ledger.results, work.truth, work.candidates(), settings)
+    results = [result for result in work.ledger.results if result.trial.budget.rung != CURVE]
+    verdict = decide(results, work.truth, work.candidates(), settings)
     return replace(verdict, test_opened_at=work.opened_at)
 
 
@@ -89,6 +92,7 @@ def close(work: Work, keep: Keep) -> Finished:
     with work.phase("decide"):
         verdict = verdict_now(work, interim=False)
         write_down(work, replace(verdict, interim=True))
+    draw_curve(work, verdict)
     handover = _refit_chosen(work, verdict)
     if handover is None:
         return _without_model(work, verdict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,20 @@ import numpy as np
 from frostline import backbones, data
 from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import choose_device, settings_restored
-from frostline.planning.forecast import fit
+from frostline.planning.forecast import Panel, Scale, fit
 from frostline.planning.planner import tasks
-from frostline.session.outlook import detectable, panel_of, scale_of
+from frostline.session.outlook import equality_units, panel_of, reaches, scale_of
 from frostline.session.prepare import MOST_CACHE_BYTES, at_size, check, lines_of, read, size_of, told_apart
 from frostline.session.request import Request
 from frostline.session.work import truth_of
 from frostline.stats.metrics import default_metric
+from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import pixel_lines
 from frostline.terms.backbone import InputSpec
 from frostline.terms.data import Dataset
-from frostline.terms.plan import Plan
+from frostline.terms.plan import Fit, Plan
 
 TRIED = 8  # images that are decoded to see how long one takes
-MORE = (2, 4)  # times as many images: what they would buy
 
 
 def plan(request: Request) -> Plan:
@@ -47,12 +48,14 @@ def plan(request: Request) -> Plan:
     with settings_restored():
         kernels = [probe_kernels(backbone, classes, device, images=scale.pool) for backbone in sized]
     panels = [panel_of(*one) for one in zip([b.description for b in sized], kernels, lines, strict=True)]
-    truth = truth_of(dataset)
+    truth = truth_of(dataset).numbered()
+    delta = request.delta or LARGEST_DELTA
+    needed, unit = equality_units(splits, truth, metric, delta)
     cache = request.cache_bytes if request.cache_bytes is not None else _cache(request.out)
     every = [*([] if request.recipes else pixel_lines()), *(line for own in lines for line in own)]
     decode_s = _decode_s(dataset, sized[0].spec)
     return Plan(
-        tasks=tasks(panels, scale, decode_s, cache),
+        tasks=tasks(panels, scale, decode_s, cache, curve=request.learning_curve),
         lines=tuple((line.backbone, str(line.recipe), line.family.value) for line in every),
         size=size,
         pool=scale.pool,
@@ -60,11 +63,19 @@ def plan(request: Request) -> Plan:
         folds=scale.folds,
         repeats=scale.repeats,
         metric=metric,
-        detectable=detectable(splits, truth, metric),
-        detectable_at=tuple((more * scale.pool, detectable(splits, truth, metric, more)) for more in MORE),
+        delta=delta,
+        reach=reaches(splits, truth, metric),
+        unit=unit,
+        equality_units=needed,
         notes=(*dataset.notes, *splits.notes),
-        fit=None if request.time_s is None else fit(panels, scale, decode_s * len(dataset.samples), request.time_s),
+        fit=_fit(request, panels, scale, decode_s * len(dataset.samples)),
     )
+
+
+def _fit(request: Request, panels: Sequence[Panel], scale: Scale, decode_s: float) -> Fit | None:
+    if request.time_s is None:
+        return None
+    return fit(panels, scale, decode_s, request.time_s, curve=request.learning_curve)
 
 
 def _cache(out: Path) -> int:

@@ -25,7 +25,7 @@ def gather_evidence(work: Work, network: TransferNetwork | None, lane: Lane | No
     found: tuple[Fate, ...] = ()
     if network is not None and lane is not None and recipe is not None:
         found = fates(network, lane.backbone, recipe, seed)
-    return Evidence(work.settings.metric, tuple(probes), _pixels(work), found)
+    return Evidence(work.settings.metric, tuple(probes), _pixels(work), found, curve=work.curve)
 
 
 def _pixels(work: Work) -> Interval | None:

@@ -85,7 +85,7 @@ def _left_s(work: Work, entries: list[Screened], allotted: Finals, splits: int) 
     handed = [line for _, line in costs if line.family not in CONTROLS or _only_controls(work)]
     dearest = max((refit_s(work, line, _epochs(line, allotted)) for line in handed), default=0.0)
     together = max(1, min(work.backend.workers, len(entries)))
-    return splits * one_split / together + dearest + CLOSING_S + _test_s(work)
+    return splits * one_split / together + dearest + work.curve_s + CLOSING_S + test_s(work)
 
 
 def choose(work: Work, screened: list[Screened]) -> list[Screened]:
@@ -117,7 +117,7 @@ def _allot(work: Work, entries: list[Screened]) -> Finals:
     sizes = work.folder.section("sizes") or {}
     if "finals" not in sizes:
         best, scratch = (_load(work, entries, control) for control in (False, True))
-        left = work.clock.left(CLOSING_S + _test_s(work))
+        left = work.clock.left(CLOSING_S + test_s(work))
         allotted = finals(best, scratch, len(work.common.train), len(work.pool), left)
         if not any(not line.deep and not line.family.control for line in work.lines()):
             allotted = allotted.at_least_one()  # nothing else could be handed over
@@ -134,7 +134,7 @@ def _load(work: Work, entries: list[Screened], control: bool) -> Load:
     return Load(costs, tuple(line.recipe for line in wanted))
 
 
-def _test_s(work: Work) -> float:
+def test_s(work: Work) -> float:
     """Two networks over the sealed test set."""
     lane = work.lanes[0]
     return 2 * CostModel(lane.backbone.description, lane.bench.kernels).pass_s(len(work.plan.sealed))
@@ -183,7 +183,7 @@ class _Fold:
     def ask(self) -> Task | None:
         while self.waiting:
             one, epochs = self.waiting.popleft()
-            reserve = CLOSING_S + _test_s(self.work) + _reserve(self.work, one, self.allotted)
+            reserve = CLOSING_S + test_s(self.work) + _reserve(self.work, one, self.allotted)
             must = not self.given and not _something_to_hand_over(self.work)
             if must or self.work.clock.allows(MARGIN * _needed_s(self.work, one, self.split, epochs), reserve):
                 return self._task(one, epochs, None if must else reserve)

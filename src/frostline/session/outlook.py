@@ -7,51 +7,95 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from frostline import data
 from frostline.planning.allot import screening_size
 from frostline.planning.cost import CostModel
-from frostline.planning.forecast import CLOSING_S, Forecast, Panel, Scale, forecast, least_s
+from frostline.planning.forecast import CLOSING_S, Forecast, Panel, Scale, forecast, kept_for_curve_s, least_s
 from frostline.session.work import Work
-from frostline.stats.bootstrap import units_of
+from frostline.stats.bootstrap import Units, units_of
 from frostline.stats.decide import PLAIN, Truth
-from frostline.stats.power import smallest_detectable_difference
+from frostline.stats.power import images_for_equality, smallest_detectable_difference
+from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import Line
 from frostline.terms.backbone import Backbone
 from frostline.terms.data import SplitPlan
 from frostline.terms.kernels import Kernels
+from frostline.terms.plan import Reach
 from frostline.terms.progress import Remaining
-from frostline.terms.quantities import duration
+from frostline.terms.quantities import duration, plural
+
+MORE = (1, 2, 4, 10)  # times the images
 
 
 def foresee(work: Work) -> Forecast:
     """The forecast of the full panel; says it, and that a time limit is too short for any verdict where it is."""
     panels = [panel_of(lane.backbone.description, lane.bench.kernels, lane.lines) for lane in work.lanes]
     scale = scale_of(work.plan, work.classes)
-    found = forecast(panels, scale)
-    parts = ", ".join(f"{field.name} {duration(getattr(found, field.name))}" for field in fields(found))
+    found = forecast(panels, scale, curve=work.settings.learning_curve)
+    work.curve_s = found.curve
+    if work.clock.limit_s is not None:
+        work.clock.kept_s = work.curve_s = kept_for_curve_s(work.clock.limit_s, found.curve)
+    seconds = {field.name: getattr(found, field.name) for field in fields(found)}
+    parts = ", ".join(f"{name} {duration(taken)}" for name, taken in seconds.items() if taken or name != "curve")
     work.say(f"The full panel would take about {duration(found.total)} here: {parts}.")
-    smallest = detectable(work.plan, work.truth, work.settings.metric)
-    size = f"{100 * smallest:.1f} points of {work.settings.metric}"
-    work.say(f"With these images a true difference of about {size} will probably be found, a smaller one may stay hidden.")
+    _say_reach(work)
     _warn(work, least_s(panels, scale))
     return found
 
 
 def tell_remaining(work: Work, seconds: float) -> None:
     """Send what is left: `seconds`, or what the time limit leaves where that is less; closing always takes its time."""
-    left = work.clock.left()
+    left = work.clock.left(-work.clock.kept_s)
     work.ledger.listener.update(Remaining(seconds if left is None else min(seconds, max(left, CLOSING_S))))
 
 
-def detectable(plan: SplitPlan, truth: Truth, metric: str, more: int = 1) -> float:
-    """The true difference that a claim finds in at least 80 % of runs, with `more` times the images (and groups) of `plan`.
+def _say_reach(work: Work) -> None:
+    now, twice, *_, most = reaches(work.plan, work.truth, work.settings.metric)
+    size = f"{100 * now.difference:.1f} points of {work.settings.metric}"
+    more = f"about {100 * twice.difference:.1f} with twice as many images, {100 * most.difference:.1f} with {most.times} times"
+    work.say(
+        f"With these images a true difference of about {size} will probably be found, a smaller one may stay hidden: {more}."
+    )
+    delta = work.settings.delta or LARGEST_DELTA
+    needed, unit = equality_units(work.plan, work.truth, work.settings.metric, delta)
+    work.say(f"To claim no practical difference, within {100 * delta:.1f} points, takes some {plural(needed, unit)}.")
 
-    What counts are the units that are validated: groups (patients) where there are any.
-    """
-    scale = scale_of(plan, len(truth.classes))
-    images = plan.pool if scale.folds > 1 else plan.splits[0].validation
-    units = units_of(np.asarray(images, np.int64), truth.numbered())
-    counts = None if metric in PLAIN else (more * np.bincount(units.strata)).tolist()
-    return smallest_detectable_difference(more * units.count, max(2, scale.folds), scale.repeats, class_counts=counts)
+
+def reaches(plan: SplitPlan, truth: Truth, metric: str) -> tuple[Reach, ...]:
+    """What the images of `plan` could tell apart, and what several times as many could."""
+    return tuple(_reach(plan, truth, metric, more) for more in MORE)
+
+
+def _reach(plan: SplitPlan, truth: Truth, metric: str, more: int) -> Reach:
+    """With `more` times the images and groups, split as so many would be. What counts are the units that are validated."""
+    pool = units_of(np.asarray(plan.pool, np.int64), truth)
+    _, repeats, share = data.draws_at(more * len(plan.pool))
+    if plan.kind == "own-validation":
+        repeats, share = 1, _validated(plan, truth).count / pool.count
+    counted = max(1, round(more * share * pool.count))
+    found = smallest_detectable_difference(counted, repeats=repeats, class_counts=_class_counts(plan, truth, metric))
+    return Reach(more, more * len(plan.pool), more * pool.count, found)
+
+
+def equality_units(plan: SplitPlan, truth: Truth, metric: str, delta: float) -> tuple[int, str]:
+    """(how many, `group` or `image`) must be validated for the claim *no practical difference* at `delta`."""
+    needed = images_for_equality(delta, class_counts=_class_counts(plan, truth, metric))
+    return needed, _validated(plan, truth).name
+
+
+def _class_counts(plan: SplitPlan, truth: Truth, metric: str) -> list[int] | None:
+    """Of the validated units, where the metric weighs classes alike."""
+    return None if metric in PLAIN else list(map(int, np.bincount(_validated(plan, truth).strata)))
+
+
+def _validated(plan: SplitPlan, truth: Truth) -> Units:
+    """The units that are validated: in one repeat of the folds, or in the first hold-out."""
+    folds = len(plan.splits) > _repeats(plan)
+    return units_of(np.asarray(plan.pool if folds else plan.splits[0].validation, np.int64), truth)
+
+
+def _repeats(plan: SplitPlan) -> int:
+    return len({split.repeat for split in plan.splits})
 
 
 def _warn(work: Work, least: float) -> None:
@@ -77,7 +121,7 @@ def panel_of(backbone: Backbone, kernels: Kernels, lines: Sequence[Line]) -> Pan
 
 def scale_of(plan: SplitPlan, classes: int) -> Scale:
     """How many images the search works on."""
-    repeats, common = len({split.repeat for split in plan.splits}), plan.splits[0]
+    repeats, common = _repeats(plan), plan.splits[0]
     return Scale(
         pool=len(plan.pool),
         train=len(common.train),

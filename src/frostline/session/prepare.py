@@ -285,6 +285,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         workers=staff.workers,
         specificity=request.specificity,
         subgroups=request.subgroups,
+        learning_curve=request.learning_curve,
     )
 
 

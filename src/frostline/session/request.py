@@ -17,6 +17,7 @@ class Request:
         label, group: columns of the table; subgroups: those by which scores are also shown.
         specificity: that the second operating point keeps on its training side.
         cache_bytes: for activations on disk; None for what is free, bounded.
+        learning_curve: also train on parts of the images.
         backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
     """
 
@@ -41,3 +42,4 @@ class Request:
     workers: int | None = None
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
+    learning_curve: bool = False

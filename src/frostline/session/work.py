@@ -23,6 +23,7 @@ from frostline.store.checkpoints import CheckpointStore
 from frostline.store.run_folder import RunFolder
 from frostline.strategy.families import Line
 from frostline.terms.candidate import Candidate
+from frostline.terms.curve import LearningCurve
 from frostline.terms.data import Dataset, Split, SplitPlan
 from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Shared
 from frostline.terms.recipe import Weights
@@ -83,6 +84,7 @@ class Work:
         checkpoints: of trials that a longer one may go on from; kept no longer than that.
         splits: the folds in use: a short time leaves out repeats of the plan's.
         opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
+        curve: how the error falls with the number of images, where that was asked for; curve_s: seconds that it may take.
         notes: sentences for the report; not_run: what time or memory did not allow.
         cache_told: that stored activations found no room was said.
     """
@@ -103,6 +105,8 @@ class Work:
     backend: Backend = field(default_factory=Serial)
     pace: float = 1.0
     opened_at: str | None = None
+    curve: LearningCurve | None = None
+    curve_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
     cache_told: bool = False

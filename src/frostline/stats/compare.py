@@ -129,13 +129,13 @@ def between_models(repeats: Sequence[Array], fixed: Array, left_out: float) -> f
     """
     if len(repeats) > 1:
         means = np.array([mean_of_defined(one, axis=0) for one in repeats])
-        return _variance_of_mean(means)
+        return variance_of_mean(means)
     defined = fixed[np.isfinite(fixed)]
     explained = float(defined.var()) * left_out / (1 - left_out) if len(defined) else math.inf
-    return max(0.0, _variance_of_mean(repeats[0]) - explained)
+    return max(0.0, variance_of_mean(repeats[0]) - explained)
 
 
-def _variance_of_mean(values: Array) -> float:
+def variance_of_mean(values: Array) -> float:
     """Of independent values, NaN left out; 0 for a single one."""
     values = values[np.isfinite(values)]
     return float(values.var(ddof=1) / len(values)) if len(values) > 1 else 0.0

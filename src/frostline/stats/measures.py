@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
-from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, between_repeats, pseudo_variance
+from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, pseudo_variance, variance_of_mean
 from frostline.stats.metrics import METRICS, SMALLEST_PROBABILITY, log_likelihoods
 from frostline.stats.pool import Truth
 from frostline.stats.weighted import mean_of_defined, weighted_scores
@@ -156,7 +156,7 @@ def _measure(
     replicates = _weighted_mean(drawn, share)
     defined = np.isfinite(replicates)
     images = np.unique(np.concatenate([rows.images[quantity.among(rows)] for rows in repeats]))
-    extra = quantity.pseudo(units_of(images, truth)) + between_repeats(plain)
+    extra = quantity.pseudo(units_of(images, truth)) + variance_of_mean(plain)
     deviations = replicates[defined] - replicates[defined].mean() if defined.any() else np.zeros(0)
     spread = value + deviations + np.sqrt(extra) * noise[defined]
     found = Distribution(value, spread if defined.sum() >= ENOUGH_REPLICATES else np.zeros(0))

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 
 WIDTH = 3.59  # standard errors; 2.49 would do for one fixed pair (1.645 + .842), the rest is the price of choosing recipes
+EQUAL_WIDTH = (
+    3.0  # standard errors in delta; 1.645 + 1.282 = 2.93 in theory, .81 to .83 power at 3.0 in simulations of the whole rule
+)
 TRAINING_NOISE = 0.01  # standard deviation of a paired difference from other partitions and seeds, one repeat
 
 
@@ -45,7 +48,24 @@ def smallest_detectable_difference(
     return min(1.0, max(found, delta))
 
 
-def _effective(n_images: int, class_counts: Sequence[int] | None) -> float:
+def images_for_equality(delta: float, *, disagreement: float = 0.1, class_counts: Sequence[int] | None = None) -> int:
+    """Validated images (units, where they come in groups) with which `no-practical-difference` is found in at least 80 % of runs
+    where two recipes are truly equal: EQUAL_WIDTH standard errors fit into delta (two one-sided tests, Schuirmann 1987).
+
+    Args: as of `smallest_detectable_difference`; of `class_counts` only the proportions matter.
+
+    Not counted: what training again would change. It comes on top, and no number of images removes it, only repeats do.
+
+    Raises:
+        ValueError: delta is not positive.
+    """
+    if not delta > 0:
+        raise ValueError(f"given delta {delta}; it must be positive.")
+    unbalanced = 1 / _effective(1, class_counts)
+    return math.ceil(EQUAL_WIDTH**2 * disagreement / delta**2 * unbalanced)
+
+
+def _effective(n_images: float, class_counts: Sequence[int] | None) -> float:
     """The number of images of balanced classes whose mean recall varies as much."""
     counts = [count for count in class_counts or () if count > 0]
     if not counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frostline.terms.curve import LearningCurve
 from frostline.terms.verdict import Interval
 
 
@@ -66,6 +67,7 @@ class Evidence:
     Attributes:
         pixels: the best score of raw pixels, None where they were not run.
         rewinds: empty where nothing was put back.
+        curve: None where none was asked for, or nothing could be trained on parts of the images.
     """
 
     metric: str
@@ -73,3 +75,4 @@ class Evidence:
     pixels: Interval | None
     fates: tuple[Fate, ...]
     rewinds: tuple[Rewind, ...] = ()
+    curve: LearningCurve | None = None

@@ -44,6 +44,21 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """What so many images could tell apart.
+
+    Attributes:
+        times: as many as there are; images: not counting sealed ones; units: groups among them, or images again.
+        difference: the true one that is found in at least 80 % of runs, in the metric's own unit.
+    """
+
+    times: int
+    images: int
+    units: int
+    difference: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """What `frostline plan` shows.
 
@@ -51,8 +66,9 @@ class Plan:
         tasks: in an order in which they can be run.
         lines: (backbone, recipe, family) of each recipe; an empty backbone for pixels.
         pool, sealed, folds, repeats: images and splits.
-        metric: what is compared; detectable: the true difference that is found in at least 80 % of runs, in its own unit.
-        detectable_at: (images, difference) for more images than there are.
+        metric: what is compared; delta: what counts as no practical difference, at most.
+        reach: what the images at hand could tell apart, then what more of them could.
+        unit: `group` or `image`, what counts there; equality_units: how many must be validated for *no practical difference*.
         notes: what the user should know of the data.
         fit: what a time limit leaves room for, where one was given.
     """
@@ -65,10 +81,17 @@ class Plan:
     folds: int
     repeats: int
     metric: str
-    detectable: float
-    detectable_at: tuple[tuple[int, float], ...] = ()
+    delta: float
+    reach: tuple[Reach, ...]
+    unit: str
+    equality_units: int
     notes: tuple[str, ...] = ()
     fit: Fit | None = None
+
+    @property
+    def detectable(self) -> float:
+        """The true difference that the images at hand would find in at least 80 % of runs."""
+        return self.reach[0].difference
 
     @property
     def seconds(self) -> float:

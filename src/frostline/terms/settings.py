@@ -25,6 +25,7 @@ class Settings:
         label, group: columns of the table that were named.
         specificity: that the second operating point keeps on its training side.
         subgroups: columns of the table by which scores are also shown.
+        learning_curve: some recipes are also trained on parts of the images.
         backend: `serial` or `process`; workers: trials at a time.
     """
 
@@ -49,3 +50,4 @@ class Settings:
     workers: int = 1
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
+    learning_curve: bool = False

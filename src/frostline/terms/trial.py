@@ -14,7 +14,7 @@ class Budget:
     """How much of the data and of the schedule a trial may use.
 
     Attributes:
-        rung: `full` counts for the verdict; `screen-0`, `screen-1` only choose who goes on.
+        rung: `full` counts for the verdict; `screen-0`, `screen-1` only choose who goes on; `curve` is of a learning curve.
         size: image size in pixels.
         images: training images at most; None for all of them.
         epochs: passes over them; 0 for heads that a solver fits.
