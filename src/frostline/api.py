@@ -122,6 +122,7 @@ def search(
     allow_unreadable: bool = False,
     label: str | None = None,
     group: str | None = None,
+    test: str | Path | None = None,
     limit: int | None = None,
     backend: str = "auto",
     workers: int | None = None,
@@ -136,6 +137,7 @@ def search(
         time: seconds, or text such as "30m"; everything ends within it. None: the full panel.
         recipe: lines that are compared instead of the default panel.
         label, group: columns of the data's table with the classes, and with what no split may break.
+        test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -145,8 +147,8 @@ def search(
 
     request = _request(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit, backend=backend,
-        workers=workers,
+        pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test), limit=limit,
+        backend=backend, workers=workers,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -177,6 +179,7 @@ def plan(
     allow_unreadable: bool = False,
     label: str | None = None,
     group: str | None = None,
+    test: str | Path | None = None,
     limit: int | None = None,
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
@@ -190,7 +193,8 @@ def plan(
 
     request = _request(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
-        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test),
+        limit=limit,
     )  # fmt: skip
     return session.plan(request)
 
@@ -216,6 +220,10 @@ def _request(
         cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
         **others,
     )
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def open_run(path: str | Path) -> Run:
@@ -413,6 +421,7 @@ def _command(work: Work) -> str:
     words += ["--flip", settings.flip] if settings.flip != "auto" else []
     words += ["--label", settings.label] if settings.label is not None else []
     words += ["--group", settings.group] if settings.group is not None else []
+    words += ["--test", settings.test] if settings.test is not None else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []

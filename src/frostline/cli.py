@@ -71,6 +71,9 @@ CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space f
 AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the classes.")]
 Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
+Test = Annotated[
+    str | None, typer.Option(metavar="PATH", help="An external test set: a folder per class or an index.csv. Opened once, last.")
+]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
@@ -113,6 +116,7 @@ def search(
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     group: Group = None,
+    test: Test = None,
     limit: Limit = None,
     backend: BackendName = "auto",
     workers: Workers = None,
@@ -120,8 +124,8 @@ def search(
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        backend=backend, workers=workers,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        limit=limit, backend=backend, workers=workers,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 
@@ -174,12 +178,14 @@ def plan(
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     group: Group = None,
+    test: Test = None,
     limit: Limit = None,
 ) -> None:
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        limit=limit,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api
