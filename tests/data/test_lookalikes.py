@@ -93,10 +93,10 @@ def test_progress_ends_at_the_total_and_may_stop(tmp_path: Path) -> None:
 
 
 def pictures_with_copies(generator: np.random.Generator, count: int) -> np.ndarray:
-    """(count, 32, 32) of which several are others with a little noise."""
-    pictures = generator.integers(0, 256, (count, 32, 32))
+    """(count, 64, 64) of which several are others with a little noise."""
+    pictures = generator.integers(0, 256, (count, 64, 64))
     copied = generator.integers(0, count, count // 3)
-    noisy = pictures[copied] + generator.normal(0, 4, (len(copied), 32, 32))
+    noisy = pictures[copied] + generator.normal(0, 4, (len(copied), 64, 64))
     pictures[generator.permutation(count)[: len(copied)]] = noisy.clip(0, 255).astype(int)
     return pictures.astype(np.uint8)
 
@@ -129,7 +129,7 @@ def test_the_bound_is_never_below_the_product_and_products_are_exact(seed: int) 
 
 def test_many_copies_are_linked_by_few_pairs() -> None:
     generator = np.random.default_rng(0)
-    copies = generator.integers(0, 256, (32, 32)) + generator.normal(0, 3, (40, 32, 32))
+    copies = generator.integers(0, 256, (64, 64)) + generator.normal(0, 3, (40, 64, 64))
     pairs, resembled = compare(describe_pictures(copies.clip(0, 255).astype(np.uint8)))
     assert len(pairs) <= 40 * lookalikes.MOST_EACH and (resembled == 39).all()
     assert {later for _, later in pairs} == set(range(1, 40))

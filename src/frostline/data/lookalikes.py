@@ -28,7 +28,7 @@ Pair = tuple[int, int]
 LEAST = 0.965  # correlation of the detail: different pictures of several sets stay below, see the decision
 MOST_EACH = 8  # earlier lookalikes of an image that are kept: enough to link it, and memory stays bounded
 MOST_COPIES, MOST_SHARE = 10, 0.05  # an image that resembles more others, in number and of all, is no copy but one of a series
-_THUMBNAIL = Geometry(32, 32)  # never the run's own size: the same images must be sealed at every size
+_THUMBNAIL = Geometry(64, 64)  # never the run's own size: the same images must be sealed at every size
 _LOWEST, _HIGHEST = 2, 12  # half-waves a side: below is what all pictures of a kind share, above is noise
 _CLIPPED = 2.0  # medians: a few large amplitudes, such as a texture's period, must not decide alone
 _FLAT = 1.0  # gray levels: what has less detail is a blank picture, of which nothing can be said
@@ -74,7 +74,7 @@ def find_lookalikes(root: Path, samples: Sequence[Sample], progress: Progress | 
 
 
 def _thumbnail(file: Path) -> Pixels:
-    """(32, 32) gray; blank where the file cannot be decoded."""
+    """(64, 64) gray; blank where the file cannot be decoded."""
     try:
         square = decode(file, _THUMBNAIL).astype(np.int64)
     except DataError:
@@ -86,7 +86,7 @@ def _thumbnail(file: Path) -> Pixels:
 
 
 def describe_pictures(thumbnails: Pixels) -> Floats:
-    """(n, 32, 32) gray -> (n, 117) whole numbers as float32: the detail, of length 4000 whatever brightness and contrast.
+    """(n, 64, 64) gray -> (n, 117) whole numbers as float32: the detail, of length 4000 whatever brightness and contrast.
 
     The cosine transform's amplitudes between 2 and 12 half-waves a side, each times its frequency, because amplitudes of
     pictures fall with it, and cut off at twice their median: many details must agree, not a few large ones. A picture
@@ -105,9 +105,9 @@ def describe_pictures(thumbnails: Pixels) -> Floats:
 
 @cache
 def _waves() -> Floats:
-    """(32, 32) the orthonormal cosine transform (DCT-II), a row a frequency."""
+    """(12, 64) the lowest frequencies of the orthonormal cosine transform (DCT-II), a row each."""
     side = _THUMBNAIL.size
-    places, frequencies = np.arange(side), np.arange(side)[:, None]
+    places, frequencies = np.arange(side), np.arange(_HIGHEST)[:, None]
     waves = np.sqrt(2 / side) * np.cos(np.pi * (2 * places + 1) * frequencies / (2 * side))
     waves[0] /= np.sqrt(2)
     return np.asarray(waves)
@@ -116,7 +116,7 @@ def _waves() -> Floats:
 @cache
 def _frequencies() -> npt.NDArray[np.int64]:
     """(117, 2) half-waves down and across, the coarsest first."""
-    every = np.indices((_THUMBNAIL.size, _THUMBNAIL.size)).reshape(2, -1).T
+    every = np.indices((_HIGHEST, _HIGHEST)).reshape(2, -1).T
     length = np.hypot(*every.T)
     inside = np.flatnonzero((length >= _LOWEST) & (length < _HIGHEST))
     return every[inside[np.argsort(length[inside], kind="stable")]]
