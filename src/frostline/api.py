@@ -131,6 +131,7 @@ def search(
     allow_unreadable: bool = False,
     label: str | None = None,
     group: str | None = None,
+    test: str | Path | None = None,
     limit: int | None = None,
     learning_curve: bool = False,
     backend: str = "auto",
@@ -151,6 +152,7 @@ def search(
         specificity: for two classes: that the second operating point keeps on training data.
         subgroup: columns of the data's table by which scores are also shown.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
+        test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -160,8 +162,8 @@ def search(
 
     request = _request(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit, backend=backend,
-        workers=workers, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
+        pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test), limit=limit,
+        backend=backend, workers=workers, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -192,6 +194,7 @@ def plan(
     allow_unreadable: bool = False,
     label: str | None = None,
     group: str | None = None,
+    test: str | Path | None = None,
     limit: int | None = None,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
@@ -208,8 +211,8 @@ def plan(
 
     request = _request(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
-        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
+        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test),
+        limit=limit, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
     )  # fmt: skip
     return session.plan(request)
 
@@ -239,6 +242,10 @@ def _request(
 
 def _several(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def open_run(path: str | Path) -> Run:
@@ -440,6 +447,7 @@ def _command(work: Work) -> str:
     words += [word for column in settings.subgroups for word in ("--subgroup", column)]
     words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
     words += ["--learning-curve"] if settings.learning_curve else []
+    words += ["--test", settings.test] if settings.test is not None else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []

@@ -75,6 +75,9 @@ Subgroup = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN", help="Show scores also for each value of this column; repeatable.")
 ]
 Specificity = Annotated[float, typer.Option(metavar="S", help="Two classes: sensitivity is shown at this specificity.")]
+Test = Annotated[
+    str | None, typer.Option(metavar="PATH", help="An external test set: a folder per class or an index.csv. Opened once, last.")
+]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 Curve = Annotated[bool, typer.Option("--learning-curve", help="Also train on parts of the images: what would more of them buy?")]
 
@@ -118,6 +121,7 @@ def search(
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     group: Group = None,
+    test: Test = None,
     limit: Limit = None,
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
@@ -128,8 +132,9 @@ def search(
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
+        learning_curve=learning_curve,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 
@@ -182,6 +187,7 @@ def plan(
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     group: Group = None,
+    test: Test = None,
     limit: Limit = None,
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
@@ -190,8 +196,8 @@ def plan(
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, limit=limit,
-        specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api

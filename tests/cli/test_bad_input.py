@@ -61,6 +61,14 @@ def missing_folder(folder: Path) -> list[str]:
     return [str(folder / "nowhere"), *DEMO]
 
 
+def missing_test_set(folder: Path) -> list[str]:
+    return [_good(folder), *DEMO, "--test", str(folder / "god")]
+
+
+def other_classes_in_the_test_set(folder: Path) -> list[str]:
+    return [_good(folder), *DEMO, "--test", str(make_folder(folder / "other", {"cat": 2, "dgo": 3}))]
+
+
 def different_run(folder: Path) -> list[str]:
     RunFolder.create(folder / "run", SETTINGS, "0").close()
     return [_good(folder), *DEMO]
@@ -79,6 +87,8 @@ CASES: dict[Callable[[Path], list[str]], tuple[str, ...]] = {
     weights_that_do_not_fit: ("other.safetensors", "resnet18"),
     missing_weights: ("nowhere.safetensors",),
     missing_folder: ("nowhere",),
+    missing_test_set: ("god is not there", "Nearest: good"),
+    other_classes_in_the_test_set: ("test set", "dgo (3)", "cat, dog", "Nearest: dog"),
     different_run: ("run", "another folder with -o", "seed" if SETTINGS.seed else "size was 96, now 64"),
     recipe_of_another_network: ("layer9", "frostline stages"),
 }

@@ -84,12 +84,13 @@ def test_options_arrive_as_values(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(cli, "_search", lambda *call: calls.append(call))
     line = ["search", "some/x-rays/", "-b", "a", "-b", "b=f?size=96", "--recipe", "all: tune | head: linear", "--pool_val"]
-    assert cli.run([*line, "--cache_size=2GB", "--time", "1h30m", "--limit", "9", "--delta", "0.02"]) == 0
+    assert cli.run([*line, "--cache_size=2GB", "--time", "1h30m", "--limit", "9", "--delta", "0.02", "--test", "t"]) == 0
     data, folder, time_text, options = calls[0]
     assert (data, folder, time_text) == ("some/x-rays/", Path("frostline-x-rays"), "1h30m")
     assert options["backbone"] == ["a", "b=f?size=96"]
     assert options["recipe"] == ("all: tune | head: linear",)
     assert (options["pool_val"], options["cache_size"], options["limit"], options["delta"]) == (True, 2 * 10**9, 9, 0.02)
+    assert options["test"] == "t"
 
 
 def test_a_search_becomes_its_plan_by_changing_one_word() -> None:

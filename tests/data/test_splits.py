@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frostline.data import inner_split, plan_splits
-from frostline.data.splits import units_of
+from frostline.data.units import left_apart, units_of
 from frostline.errors import DataError
 from frostline.terms.data import Dataset, SplitPlan
 from tests.data.pictures import dataset
@@ -21,12 +22,15 @@ def data_sets(draw: st.DrawFn) -> Dataset:
     grouped = draw(st.booleans())
     groups = [draw(st.one_of(st.none(), st.integers(0, count // 2).map(str))) for _ in range(count)] if grouped else None
     digests = [f"d{draw(st.integers(0, 3 * count))}" for _ in range(count)]
-    return dataset(labels, groups, digests=digests)
+    index = st.integers(0, count - 1)
+    pairs = draw(st.lists(st.tuples(index, index).filter(lambda pair: pair[0] < pair[1]), max_size=20))
+    return replace(dataset(labels, groups, digests=digests), lookalikes=tuple(pairs))
 
 
 def check(plan: SplitPlan, data: Dataset) -> None:
     """Disjoint, covering, no unit broken, every class on both sides."""
     units = units_of(data)
+    together = set(data.lookalikes) - set(left_apart(data, units))
     sealed = set(plan.sealed)
     everything = set(range(len(data.samples)))
     assert {units[i] for i in sealed}.isdisjoint(units[i] for i in everything - sealed)
@@ -35,6 +39,7 @@ def check(plan: SplitPlan, data: Dataset) -> None:
         assert not train & validation
         assert train | validation | sealed == everything and not (train | validation) & sealed
         assert {units[i] for i in train}.isdisjoint(units[i] for i in validation)
+        assert all((one in side) == (other in side) for one, other in together for side in (train, validation, sealed))
         for side in (train, validation):
             assert {data.samples[i].label for i in side} == set(range(len(data.classes)))
     for repeat in {split.repeat for split in plan.splits}:
@@ -119,6 +124,18 @@ def test_copies_count_as_one_unit() -> None:
     digests = [f"d{i}" for i in range(30)] + ["same"] * 10
     with pytest.raises(DataError, match=r"class1 \(1\)"):
         plan_splits(dataset([0] * 30 + [1] * 10, digests=digests), 0)
+
+
+def test_near_duplicates_stay_on_one_side_and_those_that_cannot_are_said() -> None:
+    data = replace(dataset([i % 2 for i in range(600)]), lookalikes=((3, 500), (10, 20), (20, 30)))
+    plan = plan_splits(data, 0)
+    check(plan, data)
+    assert not any("near-duplicates" in note for note in plan.notes)
+    chain = replace(dataset([0] * 50 + [1] * 50), lookalikes=tuple((i, i + 1) for i in range(49)))
+    (note,) = [note for note in plan_splits(chain, 0).notes if "near-duplicates" in note]
+    assert "4 pairs" in note and "000009.png and 000010.png" in note and "--group" in note
+    inner = inner_split(data, plan.splits[0])
+    assert all((one in inner.train) == (other in inner.train) for one, other in data.lookalikes if one in plan.splits[0].train)
 
 
 def test_chains_of_groups_and_copies_are_one_unit() -> None:

@@ -74,6 +74,10 @@ def test_the_same_search_continues_with_its_sections(tmp_path: Path) -> None:
         ({"pool_val": True}, "pool-val was False, now True"),
         ({"delta": 0.02}, "delta was not given, now 0.02"),
         ({"recipes": ()}, "recipes was pixels: forest, now none"),
+        (
+            {"fingerprint": "cafe", "test": "clinic"},
+            "its images are others (it was started on /images/x, now /images/x with the test set clinic)",
+        ),
         ({"fingerprint": "cafe", "data": "moths"}, "its images are others (it was started on /images/x, now moths)"),
     ],
 )

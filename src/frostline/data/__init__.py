@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
     from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits
+    from frostline.data.units import units_of
 
 _HOMES = {
     "Geometry": "decoding",
@@ -35,6 +36,7 @@ _HOMES = {
     "short_side": "decoding",
     "subset": "assemble",
     "suggest_flip": "images",
+    "units_of": "units",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "short_side",
     "subset",
     "suggest_flip",
+    "units_of",
 ]
 
 

@@ -94,8 +94,14 @@ def fingerprint(samples: Iterable[Sample], classes: Sequence[str]) -> str:
     return whole.hexdigest()[:32]
 
 
-def make_dataset(root: str, samples: Sequence[Sample], classes: Sequence[str], notes: Sequence[str]) -> Dataset:
-    return Dataset(root, tuple(samples), tuple(classes), fingerprint(samples, classes), tuple(notes))
+def make_dataset(
+    root: str,
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    notes: Sequence[str],
+    lookalikes: Iterable[tuple[int, int]] = (),
+) -> Dataset:
+    return Dataset(root, tuple(samples), tuple(classes), fingerprint(samples, classes), tuple(notes), tuple(lookalikes))
 
 
 def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
@@ -104,7 +110,8 @@ def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
     Raises:
         DataError: a class would be left with fewer than two images to train on.
     """
-    samples = [dataset.samples[index] for index in sorted(set(indices))]
+    place = {index: place for place, index in enumerate(sorted(set(indices)))}
+    samples = [dataset.samples[index] for index in place]
     check_classes(
         (Entry(s.path, dataset.classes[s.label], s.group, s.part) for s in samples),
         Path(dataset.root),
@@ -113,7 +120,8 @@ def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
     if len(kept) < len(dataset.classes):
         gone = listed(name for index, name in enumerate(dataset.classes) if index not in kept)
         raise DataError(f"{dataset.root}: no readable image is left of {gone}; add images of this class or remove it.")
-    return make_dataset(dataset.root, samples, dataset.classes, (*dataset.notes, *([note] if note else [])))
+    pairs = [(place[one], place[other]) for one, other in dataset.lookalikes if one in place and other in place]
+    return make_dataset(dataset.root, samples, dataset.classes, (*dataset.notes, *([note] if note else [])), pairs)
 
 
 # Notes ---------------------------------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from frostline.data.assemble import check_classes, describe, make_dataset, make_samples
 from frostline.data.entries import Entry, listed
+from frostline.data.external import joined
 from frostline.data.folder import existing_folder, read_folder
 from frostline.data.limit import stratified
+from frostline.data.lookalikes import Progress, find_lookalikes, lookalike_notes
 from frostline.data.table import read_table
 from frostline.errors import DataError
 from frostline.terms.data import Dataset
@@ -25,8 +27,10 @@ def read(
     label: str | None = None,
     group: str | None = None,
     subgroups: Sequence[str] = (),
+    test: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
-    """The data set in a folder, ordered by path whatever the file system says; nothing is decoded.
+    """The data set in a folder, ordered by path whatever the file system says; of every image a thumbnail is looked at.
 
     Args:
         path: a folder a class; `train`, `val` (or `valid`, `validation`) and `test` folders of these; a folder with an
@@ -36,12 +40,18 @@ def read(
         allow_unreadable: leave out files that cannot be read, with a note. Damaged pictures are found when decoding.
         label, group: columns of the table, instead of `label` and of patient, group or subject.
         subgroups: columns of the table by which scores will also be shown; they change neither fingerprint nor splits.
+        test: an external test set, as a folder a class or a table; its paths are then relative to the data's root too.
+        progress: called as progress(done, total) from this thread, while the images are compared with each other.
 
     Raises:
         DataError: says what was given, what was expected, the nearest choice and what to do.
     """
     root, entries, notes = _entries(Path(path), label, group, subgroups)
     check_classes(entries, root)
+    if test is not None:
+        beside, tested, said = _entries_of_test(Path(test), label, group, subgroups)
+        entries = joined(root, entries, beside, tested)
+        notes += [f"Test set {test}: {note}" for note in said]
     if limit is not None and limit < len(entries):
         notes.append(f"Limited to {limit:,} of {len(entries):,} images, stratified by class (seed {seed}).")
         entries = stratified(entries, limit, seed)
@@ -50,7 +60,17 @@ def read(
     if unreadable:
         notes.append(_unreadable(unreadable, root, allow_unreadable))
         check_classes([entry for entry in entries if entry.path not in unreadable], root)
-    return make_dataset(str(root), samples, classes, notes + describe(samples, classes))
+    found = find_lookalikes(root, samples, progress)
+    notes += [*describe(samples, classes), *lookalike_notes(samples, classes, found)]
+    return make_dataset(str(root), samples, classes, notes, found.pairs)
+
+
+def _entries_of_test(
+    test: Path, label: str | None, group: str | None, subgroups: Sequence[str]
+) -> tuple[Path, list[Entry], list[str]]:
+    """As `_entries`; columns are named for tables alone, and data with a table may be tested on a folder a class."""
+    table = test.is_file() or (test / TABLE).is_file()
+    return _entries(test, label, group, subgroups) if table else _entries(test, None, None, ())
 
 
 def _entries(path: Path, label: str | None, group: str | None, subgroups: Sequence[str]) -> tuple[Path, list[Entry], list[str]]:

@@ -12,11 +12,11 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from frostline.data.entries import listed
 from frostline.data.shift import prevalence_notes
+from frostline.data.units import FOLDS, left_apart, units_of
 from frostline.errors import DataError
 from frostline.terms.data import Dataset, Split, SplitPlan
 from frostline.terms.identity import digest
 
-FOLDS = 5
 LEAST_AFTER_SEAL = 100  # images of the rarest class that must remain for cross-validation
 REPEATED_BELOW = 500  # images in the pool: repeats are needed to tell recipes apart, and are cheap
 REPEATS = 3
@@ -53,13 +53,14 @@ def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPla
     The user's own `test` is sealed; else a fifth, if at least 100 images of the rarest class remain; it depends on the
     data alone, so that every run seals the same images. The user's own `val` is the one hold-out, and nothing is sealed
     beside it, unless `pool_val`. Otherwise five stratified folds, repeated three times below 500 images; three hold-outs
-    with different seeds where a fold would hold 2,000 or more. Groups, and files with equal bytes, are never broken.
+    with different seeds where a fold would hold 2,000 or more. Units (see `units_of`) are never broken.
 
     Raises:
         DataError: a class comes from one group only, so that it cannot be both trained on and validated on.
     """
     notes = prevalence_notes(dataset)
     whole = _pool(dataset)
+    notes += _apart_notes(dataset, whole.units)
     parts = np.array([sample.part or "train" for sample in dataset.samples])
     sealed, rest = _rows(parts == "test"), _rows(parts != "test")
     fold_seed = _seed(dataset.fingerprint, f"folds/{seed}")
@@ -178,7 +179,23 @@ def _crossing(whole: _Pool, scored: Indices, trained: Indices) -> int:
 
 
 def _crossed(count: int, part: str) -> str:
-    return f"{count:,} training images share a patient or equal bytes with your own {part}: scores there are flattered."
+    return (
+        f"{count:,} training images share a patient, equal bytes or nearly the same picture with your own {part}: scores there"
+        " are flattered, and are no evidence for new images. Remove these images from one side."
+    )
+
+
+def _apart_notes(dataset: Dataset, units: Indices) -> list[str]:
+    """A sentence about lookalikes that may lie on two sides of a split, where there are any."""
+    apart = left_apart(dataset, units)
+    if not apart:
+        return []
+    one, other = (dataset.samples[index].path for index in apart[0])
+    return [
+        f"{len(apart):,} pairs of near-duplicates (such as {one} and {other}) may lie on two sides of a split, where scores are"
+        f" then flattered: kept together they would be more than a fifth of a class. If images come in series, such as the"
+        " frames of a video, name the series in a table's column: --group COLUMN."
+    ]
 
 
 # Folds ---------------------------------------------------------------------------------------------------------------
@@ -267,29 +284,6 @@ def _kfold(count: int, seed: int) -> StratifiedKFold:
 def _pool(dataset: Dataset) -> _Pool:
     labels = np.array([sample.label for sample in dataset.samples], dtype=np.int64)
     return _Pool(np.arange(len(labels)), labels, units_of(dataset), dataset.classes)
-
-
-def units_of(dataset: Dataset) -> Indices:
-    """(n,) the unit of each sample: samples of one group, or of equal bytes, or linked by a chain of these, share one.
-
-    Numbered in order of appearance.
-    """
-    parent = list(range(len(dataset.samples)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    first: dict[tuple[str, str], int] = {}
-    for index, sample in enumerate(dataset.samples):
-        for kind, name in (("group", sample.group), ("digest", sample.digest or None)):
-            if name is not None:
-                earlier = root(first.setdefault((kind, name), index))
-                parent[root(index)] = earlier
-    numbers: dict[int, int] = {}
-    return np.array([numbers.setdefault(root(i), len(numbers)) for i in range(len(parent))], dtype=np.int64)
 
 
 def _rows(mask: npt.NDArray[np.bool_]) -> Indices:

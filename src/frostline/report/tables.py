@@ -96,6 +96,7 @@ def asked(settings: Settings) -> tuple[tuple[str, str], ...]:
     """The settings that shaped the run, as (what, value)."""
     return (
         ("data", settings.data),
+        *((("test set", settings.test),) if settings.test is not None else ()),
         ("fingerprint", settings.fingerprint),
         ("backbones", ", ".join(settings.backbones)),
         ("image size", f"{settings.size} x {settings.size}"),

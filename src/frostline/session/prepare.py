@@ -60,7 +60,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         AlreadyFinished: there is nothing left to do.
     """
     check(request)
-    dataset = _timed(listener, clock, "read images", lambda: read(request))
+    dataset = _timed(listener, clock, "read images", lambda: read(request, _telling("read images", listener, clock)))
     loaded = told_apart(_timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones]))
     for one in loaded:
         listener.update(Shared(f"Backbone {one.name}: {len(one.stages)} stages, {', '.join(one.stage_names)}"))
@@ -209,7 +209,7 @@ def check(request: Request) -> None:
         raise OptionError(" ".join(found))
 
 
-def read(request: Request) -> Dataset:
+def read(request: Request, progress: Callable[[int, int], None] | None = None) -> Dataset:
     return data.read(
         request.data,
         limit=request.limit,
@@ -218,7 +218,20 @@ def read(request: Request) -> Dataset:
         label=request.label,
         group=request.group,
         subgroups=request.subgroups,
+        test=request.test,
+        progress=progress,
     )
+
+
+def _telling(phase: str, listener: Listener, clock: Clock) -> Callable[[int, int], None]:
+    """Tells how far a phase has come, and stops it where the user asked for that."""
+    stop = clock.watch()
+
+    def progress(done: int, total: int) -> None:
+        listener.update(Progressed(phase, done))
+        stop()
+
+    return progress
 
 
 def size_of(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]) -> int:
@@ -279,6 +292,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         allow_unreadable=request.allow_unreadable,
         label=request.label,
         group=request.group,
+        test=None if request.test is None else str(request.test),
         time_s=request.time_s,
         cache_bytes=request.cache_bytes,
         backend=staff.backend,
@@ -294,18 +308,12 @@ def _pixels(
 ) -> tuple[Dataset, data.PixelStore]:
     geometry = data.Geometry.of(spec)
     before = clock.elapsed()
-    stop = clock.watch()
-
-    def progress(done: int, total: int) -> None:
-        listener.update(Progressed("decode", done))
-        stop()
-
     listener.update(PhaseStarted("decode", len(dataset.samples), "images"))
     found = data.build_store(
         dataset,
         geometry,
         cache,
-        progress=progress,
+        progress=_telling("decode", listener, clock),
         allow_unreadable=request.allow_unreadable,
     )
     clock.spend("decode", clock.elapsed() - before)

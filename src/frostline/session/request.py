@@ -12,6 +12,7 @@ class Request:
 
     Attributes:
         data: folder of images. out: run folder.
+        test: an external test set; None for the data's own `test`, or for one that is sealed by rule.
         backbones: names, possibly with weights and options.
         time_s: seconds for everything together, None for the full panel.
         label, group: columns of the table; subgroups: those by which scores are also shown.
@@ -37,6 +38,7 @@ class Request:
     allow_unreadable: bool = False
     label: str | None = None
     group: str | None = None
+    test: Path | None = None
     limit: int | None = None
     backend: str = "auto"
     workers: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from frostline.compute.bench import Bench
 from frostline.compute.build import fitting
 from frostline.compute.frozen import shown_views
 from frostline.compute.materialise import Taps
-from frostline.data import PixelStore
+from frostline.data import PixelStore, units_of
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger
 from frostline.stats.decide import Truth
@@ -131,7 +132,7 @@ class Work:
         """The lane of backbone `name`; pixels use the first."""
         return next((lane for lane in self.lanes if lane.name == name), self.lanes[0])
 
-    @property
+    @cached_property
     def truth(self) -> Truth:
         """Labels and groups as the decision sees them."""
         return truth_of(self.dataset)
@@ -185,11 +186,9 @@ class Work:
 
 
 def truth_of(dataset: Dataset) -> Truth:
-    """Labels and groups of a data set; an image without a group is one of its own."""
-    samples = dataset.samples
-    groups = [sample.group if sample.group is not None else f"image {index}" for index, sample in enumerate(samples)]
-    labels = np.asarray([sample.label for sample in samples], np.int64)
-    return Truth(labels, np.asarray(groups, dtype=object), dataset.classes)
+    """Labels and groups of a data set. Images that no split parts are one group: the decision draws them together too."""
+    labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
+    return Truth(labels, units_of(dataset), dataset.classes)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from frostline.terms.identity import digest
 from frostline.terms.settings import Settings
 
 SCHEMA_VERSION = 1
-MAY_DIFFER = ("data", "time_s", "cache_bytes", "backend", "workers")  # the fingerprint tells what is in the data
+MAY_DIFFER = ("data", "test", "time_s", "cache_bytes", "backend", "workers")  # the fingerprint tells what is in data and test
 SECTIONS = ("kernels", "sizes", "registered", "opened")
 WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")
 
@@ -226,8 +226,12 @@ def _refuse_different(path: Path, found: Settings, given: Settings) -> None:
 
 def _difference(name: str, found: Settings, given: Settings) -> str:
     if name == "fingerprint":
-        return f"its images are others (it was started on {found.data}, now {given.data})"
+        return f"its images are others (it was started on {_images(found)}, now {_images(given)})"
     return f"{name.replace('_', '-')} was {_shown(getattr(found, name))}, now {_shown(getattr(given, name))}"
+
+
+def _images(settings: Settings) -> str:
+    return settings.data if settings.test is None else f"{settings.data} with the test set {settings.test}"
 
 
 def _shown(value: Any) -> str:

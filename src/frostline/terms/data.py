@@ -36,6 +36,7 @@ class Dataset:
         samples: ordered by path: the order of the folder listing never matters.
         classes: names, sorted.
         fingerprint: of paths, file digests, labels, groups, parts and class names.
+        lookalikes: pairs of samples with different bytes and nearly the same picture, the most alike first.
         notes: what a user should know (duplicates, groups found, files left out).
     """
 
@@ -44,6 +45,7 @@ class Dataset:
     classes: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    lookalikes: tuple[tuple[int, int], ...] = ()
 
     @property
     def grouped(self) -> bool:

@@ -10,11 +10,12 @@ BACKENDS = ("auto", "serial", "process")
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything in `config.yaml`. The rest is identity, but `data`, `time_s`, `cache_bytes`, `backend` and `workers` may
-    differ when continued: images may have moved, as long as they are the same.
+    """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `backend` and
+    `workers` may differ when continued: images may have moved (together), as long as they are the same.
 
     Attributes:
-        data: the folder as given; `fingerprint` of what is in it.
+        data: the folder as given; `fingerprint` of what is in it, and in `test`.
+        test: an external test set as given, None where there is none.
         backbones: as given on the command line, in order.
         size: image size in pixels; None until the data were seen.
         metric: `auroc`, `balanced-accuracy`, `accuracy` or `log-loss`.
@@ -44,6 +45,7 @@ class Settings:
     allow_unreadable: bool = False
     label: str | None = None
     group: str | None = None
+    test: str | None = None
     time_s: float | None = None
     cache_bytes: int | None = None
     backend: str = "serial"
