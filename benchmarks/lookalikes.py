@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
-from frostline.data.decoding import Geometry, decode
+from frostline.data.decoding import thumbnail
 from frostline.data.entries import find_images
 from frostline.data.lookalikes import LEAST, describe_pictures
 
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.floating]
 Alteration = Callable[[Image.Image], Image.Image]
 
 NEAREST = 5  # pairs of different files that are named
-THUMBNAIL = Geometry(64, 64)
+SIDE = 64  # pixels of a thumbnail
 
 
 def _jpeg(quality: int) -> Alteration:
@@ -73,6 +73,7 @@ ALTERATIONS: dict[str, Alteration] = {
     "half the size": _scaled(0.5),
     "twice the size": _scaled(2.0),
     "a quarter of the size": _scaled(0.25),
+    "pressed into a square": lambda image: image.resize((min(image.size), min(image.size))),
     "brighter by 10 %": _brighter(1.1),
     "brighter by 25 %": _brighter(1.25),
     "contrast + 20 %": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
@@ -82,12 +83,6 @@ ALTERATIONS: dict[str, Alteration] = {
     "2 % cropped on each side": _cropped(0.02),
     "3 % cropped on each side": _cropped(0.03),
 }
-
-
-def thumbnail(file: str | Path | io.BytesIO) -> npt.NDArray[np.uint8]:
-    """(64, 64) gray."""
-    square = Image.fromarray(decode(file, THUMBNAIL).squeeze())
-    return np.asarray(square.convert("L"))
 
 
 def recalls(files: Sequence[Path]) -> dict[str, float]:
@@ -100,7 +95,7 @@ def recalls(files: Sequence[Path]) -> dict[str, float]:
             stream = io.BytesIO()
             altered = alter(plain)
             altered.save(stream, "JPEG" if altered.format == "JPEG" else "PNG", **({"quality": "keep"} if altered.format else {}))
-            pair = describe_pictures(np.stack([thumbnail(file), thumbnail(stream)]))
+            pair = describe_pictures(np.stack([thumbnail(file, SIDE), thumbnail(stream, SIDE)]))
             found[name].append(likeness(pair)[1, 0] >= LEAST)
     return {name: float(np.mean(hits)) for name, hits in found.items()}
 
@@ -124,7 +119,7 @@ def report(folder: Path, images: int) -> None:
     begun = time.process_time()
     described = np.concatenate(
         [
-            describe_pictures(np.stack([thumbnail(file) for file in files[start : start + 256]]))
+            describe_pictures(np.stack([thumbnail(file, SIDE) for file in files[start : start + 256]]))
             for start in range(0, len(files), 256)
         ]
     )

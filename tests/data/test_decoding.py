@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageOps
 
-from frostline.data.decoding import Geometry, _resized, decode, short_side
+from frostline.data.decoding import Geometry, _resized, decode, short_side, thumbnail
 from frostline.data.images import load
 from frostline.errors import DataError
 from frostline.terms.backbone import InputSpec
@@ -182,3 +182,21 @@ def test_geometry_refuses_nonsense() -> None:
         Geometry(32, 32, "bicubik")
     with pytest.raises(DataError, match="1 <= size"):
         Geometry(32, 31)
+
+
+def test_a_thumbnail_shows_the_whole_picture_upright_in_gray(tmp_path: Path) -> None:
+    image = Image.fromarray(noise(4, 120, 200))
+    image.save(tmp_path / "plain.png")
+    whole = np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BILINEAR))
+    assert np.array_equal(thumbnail(tmp_path / "plain.png", 16), whole)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=turned)
+    assert np.array_equal(thumbnail(tmp_path / "turned.png", 16), whole)
+    image.save(tmp_path / "scaled.jpg", quality=95)
+    assert abs(thumbnail(tmp_path / "scaled.jpg", 16).astype(int) - whole).max() <= 8
+    deep = np.asarray(image.convert("L")).astype(np.uint16) * 200
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert thumbnail(tmp_path / "deep.png", 16).dtype == np.uint8
+    with pytest.raises(DataError, match=r"gone\.png"):
+        thumbnail(tmp_path / "gone.png", 16)

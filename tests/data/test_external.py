@@ -18,8 +18,18 @@ def refusal(path: Path, test: Path, **options: str) -> str:
     return str(caught.value)
 
 
+def others(root: Path, counts: dict[str, int]) -> Path:
+    """As `folders`, with pictures that no other folder has."""
+    seed = 500
+    for folder, count in counts.items():
+        for number in range(count):
+            seed += 1
+            picture(root / folder / f"{number:03d}.png", seed)
+    return root
+
+
 def test_an_external_test_set_is_sealed_and_everything_else_is_drawn_from(tmp_path: Path) -> None:
-    data, test = folders(tmp_path / "data", {"a": 20, "b": 20}), folders(tmp_path / "clinic", {"a": 3, "b": 2}, height=44)
+    data, test = folders(tmp_path / "data", {"a": 20, "b": 20}), others(tmp_path / "clinic", {"a": 3, "b": 2})
     found = read(data, test=test)
     assert Counter(sample.part for sample in found.samples) == {"train": 40, "test": 5}
     assert found.root == str(data) and found.fingerprint != read(data).fingerprint
@@ -32,7 +42,7 @@ def test_an_external_test_set_is_sealed_and_everything_else_is_drawn_from(tmp_pa
 
 def test_paths_lead_to_the_files_also_through_links(tmp_path: Path) -> None:
     folders(tmp_path / "far" / "away" / "data", {"a": 3, "b": 3})
-    test = folders(tmp_path / "clinic", {"a": 1, "b": 1}, height=44)
+    test = others(tmp_path / "clinic", {"a": 1, "b": 1})
     (tmp_path / "data").symlink_to(tmp_path / "far" / "away" / "data")
     found = read(tmp_path / "data", test=test)
     assert all((Path(found.root) / sample.path).is_file() for sample in found.samples)
@@ -56,27 +66,27 @@ def test_tables_and_own_val(tmp_path: Path) -> None:
 
 def test_a_table_may_be_tested_on_folders(tmp_path: Path) -> None:
     data = table(tmp_path / "data", ["path", "kind", "label"], [[f"{i}.png", "ab"[i % 2], "x"] for i in range(8)])
-    test = folders(tmp_path / "clinic", {"a": 2, "b": 2}, height=44)
+    test = others(tmp_path / "clinic", {"a": 2, "b": 2})
     assert len(read(data, test=test, label="kind").samples) == 12
 
 
 def test_classes_that_the_data_do_not_have_are_refused_and_missing_ones_said(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"healthy": 6, "sick": 6})
-    said = refusal(data, folders(tmp_path / "odd", {"helthy": 3, "sick": 1}, height=44))
+    said = refusal(data, others(tmp_path / "odd", {"helthy": 3, "sick": 1}))
     assert "helthy (3)" in said and "Nearest: healthy." in said and str(tmp_path / "odd") in said and "healthy, sick" in said
-    found = read(data, test=folders(tmp_path / "half", {"sick": 4}, height=44))
+    found = read(data, test=others(tmp_path / "half", {"sick": 4}))
     assert any("test holds no image of healthy" in note for note in found.notes)
 
 
 def test_two_test_sets_are_refused(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"train/a": 4, "train/b": 4, "test/a": 2, "test/b": 2})
-    said = refusal(data, folders(tmp_path / "clinic", {"a": 2, "b": 2}, height=44))
+    said = refusal(data, others(tmp_path / "clinic", {"a": 2, "b": 2}))
     assert "test set of its own (4 images)" in said and "Leave --test out" in said
 
 
 def test_a_test_set_in_parts_is_refused(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 4, "b": 4})
-    clinic = folders(tmp_path / "clinic", {"train/a": 2, "train/b": 2, "test/a": 1, "test/b": 1}, height=44)
+    clinic = others(tmp_path / "clinic", {"train/a": 2, "train/b": 2, "test/a": 1, "test/b": 1})
     said = refusal(data, clinic)
     assert "divided into test, train" in said and str(clinic / "test") in said
     assert len(read(data, test=clinic / "test").samples) == 10
@@ -96,7 +106,7 @@ def test_a_test_set_that_is_not_there_gets_the_nearest(tmp_path: Path) -> None:
 
 
 def test_copies_and_lookalikes_that_cross_are_said(tmp_path: Path) -> None:
-    data, test = folders(tmp_path / "data", {"a": 20, "b": 20}), folders(tmp_path / "clinic", {"a": 3, "b": 3}, height=44)
+    data, test = folders(tmp_path / "data", {"a": 20, "b": 20}), others(tmp_path / "clinic", {"a": 3, "b": 3})
     (test / "a" / "copy.png").write_bytes((data / "a" / "001.png").read_bytes())
     Image.open(data / "b" / "002.png").save(test / "b" / "again.jpg", quality=80)
     found = read(data, test=test)
@@ -110,6 +120,6 @@ def test_the_order_of_creation_and_the_place_of_both_do_not_matter(tmp_path: Pat
     found = set()
     for place in ("one", "two"):
         data = folders(tmp_path / place / "data", {"a": 3, "b": 3})
-        test = folders(tmp_path / place / "clinic", {"b": 1, "a": 1}, height=44)
+        test = others(tmp_path / place / "clinic", {"b": 1, "a": 1})
         found.add(read(os.path.relpath(data), test=os.path.relpath(test)).fingerprint)
     assert len(found) == 1

@@ -46,6 +46,13 @@ def test_a_copy_is_found_among_other_pictures(tmp_path: Path, quality: int, size
     assert find_lookalikes(tmp_path, samples) == Lookalikes(((3, 9),))
 
 
+@pytest.mark.parametrize("size", [(160, 160), (80, 160), (300, 200)])
+def test_a_copy_of_another_shape_is_found(tmp_path: Path, size: tuple[int, int]) -> None:
+    samples = saved(tmp_path, {f"{seed}.png": photograph(seed).crop((0, 0, 160, 110)) for seed in range(5)})
+    samples += saved(tmp_path, {"copy.png": photograph(2).crop((0, 0, 160, 110)).resize(size)})
+    assert find_lookalikes(tmp_path, samples) == Lookalikes(((2, 5),))
+
+
 def test_one_texture_in_other_places_and_with_other_noise_is_no_copy(tmp_path: Path) -> None:
     wave = np.sin(np.arange(96) / 3) * 60 + 120
     pictures = {

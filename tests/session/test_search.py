@@ -128,6 +128,16 @@ def test_killed_at_any_moment_it_continues_to_the_same_verdict(
     assert mine.score.interval.value == pytest.approx(theirs.score.interval.value, abs=1e-3)
 
 
+def test_a_shorter_time_later_loses_nothing_that_is_finished(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    out, options = tmp_path / "run", {"recipe": [RECIPES[0], RECIPES[1], RECIPES[3], RECIPES[4]], "size": SIZE, "limit": 60}
+    before = fl.search(textures, backbone_name, out=out, **options)
+    (out / "verdict.json").unlink()
+    after = fl.search(textures, backbone_name, out=out, time="1s", **options)
+    assert {(row.recipe, row.folds) for row in after.verdict.rows} == {(row.recipe, row.folds) for row in before.verdict.rows}
+    assert all(row.folds for row in after.verdict.rows)
+    assert not after.verdict.not_run
+
+
 @pytest.mark.slow
 def test_too_little_time_still_ends_with_a_final_verdict(textures: Path, backbone_name: str, tmp_path: Path) -> None:
     """What did not fit is said; what was run has a verdict."""

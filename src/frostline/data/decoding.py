@@ -81,16 +81,27 @@ def decode(path: str | Path, geometry: Geometry) -> Pixels:
     """
     try:
         with Image.open(path) as image:
-            size = image.size
-            drafted = image.draft(None, _resized(size, geometry.margin))
-            # a scaled decode rounds the size up: the picture ends inside the last pixel, and the resize must know
-            filled = drafted[1][2:] if drafted else image.size
-            upright, turn = _upright(image)
-            box = _turned_box(upright.size, filled, turn)
-            return _square(_plain(upright), size if turn < _FIRST_SIDEWAYS else size[::-1], box, geometry)
+            return _square(*_picture(image, geometry.margin), geometry)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's plug-ins raise whatever their parsers stumble over
+        raise DataError(f"{path} cannot be decoded: {_reason(error)}") from error
+
+
+def thumbnail(path: str | Path, side: int) -> Pixels:
+    """The whole picture pressed into (side, side) gray pixels, whatever its shape; otherwise as `decode` reads it.
+
+    Raises:
+        DataError: as `decode`.
+    """
+    try:
+        with Image.open(path) as image:
+            picture, _, box = _picture(image, side)
+            gray = picture if picture.mode == "F" else picture.convert("L")
+            return _rounded(np.asarray(gray.resize((side, side), Image.Resampling.BILINEAR, box=box)))
+    except MemoryError:
+        raise
+    except Exception as error:
         raise DataError(f"{path} cannot be decoded: {_reason(error)}") from error
 
 
@@ -114,6 +125,17 @@ def is_gray_file(path: str | Path) -> bool:
             return image.mode in _GRAY_MODES
     except Exception:
         return False
+
+
+def _picture(image: Image.Image, short: int) -> tuple[Image.Image, tuple[int, int], Box]:
+    """An opened image upright, its size in the file, and the box of what it shows; a JPEG is decoded not below `short`."""
+    size = image.size
+    drafted = image.draft(None, _resized(size, short))
+    # a scaled decode rounds the size up: the picture ends inside the last pixel, and the resize must know
+    filled = drafted[1][2:] if drafted else image.size
+    upright, turn = _upright(image)
+    box = _turned_box(upright.size, filled, turn)
+    return _plain(upright), size if turn < _FIRST_SIDEWAYS else size[::-1], box
 
 
 def _reason(error: Exception) -> str:
@@ -192,9 +214,11 @@ def _square(image: Image.Image, size: tuple[int, int], box: Box, geometry: Geome
     resized = image.resize((width, height), _FILTERS[geometry.interpolation], box=box)
     left, top = _start(width, geometry), _start(height, geometry)
     cut = np.array(resized.crop((left, top, left + geometry.margin, top + geometry.margin)))  # writable, torch asks for it
-    if cut.dtype != np.uint8:
-        cut = np.clip(np.rint(cut), 0, 255).astype(np.uint8)
-    return cut.reshape(geometry.margin, geometry.margin, -1)
+    return _rounded(cut).reshape(geometry.margin, geometry.margin, -1)
+
+
+def _rounded(pixels: npt.NDArray[Any]) -> Pixels:
+    return pixels if pixels.dtype == np.uint8 else np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def _shortened(image: Image.Image) -> Image.Image:

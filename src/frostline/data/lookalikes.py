@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from frostline.data.decoding import Geometry, Pixels, decode
+from frostline.data.decoding import Pixels, thumbnail
 from frostline.data.entries import listed
 from frostline.errors import DataError
 from frostline.terms.data import Sample
@@ -28,7 +28,7 @@ Pair = tuple[int, int]
 LEAST = 0.965  # correlation of the detail: different pictures of several sets stay below, see the decision
 MOST_EACH = 8  # earlier lookalikes of an image that are kept: enough to link it, and memory stays bounded
 MOST_COPIES, MOST_SHARE = 10, 0.05  # an image that resembles more others, in number and of all, is no copy but one of a series
-_THUMBNAIL = Geometry(64, 64)  # never the run's own size: the same images must be sealed at every size
+_SIDE = 64  # pixels of a thumbnail: never the run's own size, or other images were sealed at other sizes
 _LOWEST, _HIGHEST = 2, 12  # half-waves a side: below is what all pictures of a kind share, above is noise
 _CLIPPED = 2.0  # medians: a few large amplitudes, such as a texture's period, must not decide alone
 _FLAT = 1.0  # gray levels: what has less detail is a blank picture, of which nothing can be said
@@ -76,13 +76,9 @@ def find_lookalikes(root: Path, samples: Sequence[Sample], progress: Progress | 
 def _thumbnail(file: Path) -> Pixels:
     """(64, 64) gray; blank where the file cannot be decoded."""
     try:
-        square = decode(file, _THUMBNAIL).astype(np.int64)
+        return thumbnail(file, _SIDE)
     except DataError:
-        return np.zeros((_THUMBNAIL.size, _THUMBNAIL.size), np.uint8)
-    if square.shape[2] == 1:
-        return square[..., 0].astype(np.uint8)
-    gray: Pixels = (square @ np.array([19595, 38470, 7471]) + 32768 >> 16).astype(np.uint8)  # luminance, ITU-R 601
-    return gray
+        return np.zeros((_SIDE, _SIDE), np.uint8)
 
 
 def describe_pictures(thumbnails: Pixels) -> Floats:
@@ -98,7 +94,7 @@ def describe_pictures(thumbnails: Pixels) -> Floats:
     most = _CLIPPED * np.median(np.abs(weighted), axis=1, keepdims=True)
     weighted = np.clip(weighted, -most, most)
     lengths = np.linalg.norm(weighted, axis=1, keepdims=True)
-    contrast = np.linalg.norm(amplitudes, axis=1, keepdims=True) / _THUMBNAIL.size
+    contrast = np.linalg.norm(amplitudes, axis=1, keepdims=True) / _SIDE
     scaled = np.where(contrast >= _FLAT, weighted * _WHOLE / np.maximum(lengths, 1e-9), 0)
     return np.rint(scaled).astype(np.float32)
 
@@ -106,7 +102,7 @@ def describe_pictures(thumbnails: Pixels) -> Floats:
 @cache
 def _waves() -> Floats:
     """(12, 64) the lowest frequencies of the orthonormal cosine transform (DCT-II), a row each."""
-    side = _THUMBNAIL.size
+    side = _SIDE
     places, frequencies = np.arange(side), np.arange(_HIGHEST)[:, None]
     waves = np.sqrt(2 / side) * np.cos(np.pi * (2 * places + 1) * frequencies / (2 * side))
     waves[0] /= np.sqrt(2)

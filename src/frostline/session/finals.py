@@ -23,7 +23,7 @@ from frostline.terms.data import Split
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
-from frostline.terms.trial import Budget
+from frostline.terms.trial import Budget, Trial
 
 MOST_SCRATCH_EPOCHS = 80
 MARGIN = 1.15  # a trial is begun only where so many times its expected seconds are left: stopped half-way it is wasted
@@ -185,7 +185,9 @@ class _Fold:
             one, epochs = self.waiting.popleft()
             reserve = CLOSING_S + test_s(self.work) + _reserve(self.work, one, self.allotted)
             must = not self.given and not _something_to_hand_over(self.work)
-            if must or self.work.clock.allows(MARGIN * _needed_s(self.work, one, self.split, epochs), reserve):
+            known = self.work.ledger.knows(self._trial(one, epochs))
+            needed = MARGIN * _needed_s(self.work, one, self.split, epochs)
+            if must or known or self.work.clock.allows(needed, reserve):
                 return self._task(one, epochs, None if must else reserve)
             if self.split is self.work.common:
                 self.work.not_run.append(f"'{one.line.recipe}' was not run at full size: no time.")
@@ -193,10 +195,13 @@ class _Fold:
         return None
 
     def _task(self, one: Screened, epochs: int, reserve: float | None) -> Task:
-        trial = deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))
+        trial = self._trial(one, epochs)
         self.given[trial.id] = one
         forks = Forks(self.work.checkpoints, followed=2 * epochs <= MOST_SCRATCH_EPOCHS) if self._looking(one) else None
         return Task(trial, self.split, one.line.backbone, self.work.clock.deadline(reserve), forks)
+
+    def _trial(self, one: Screened, epochs: int) -> Trial:
+        return deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))
 
     def finish(self, task: Task, result: Result) -> Result:
         """Whether scratch has reached its plateau, where that can be known."""

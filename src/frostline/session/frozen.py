@@ -24,7 +24,7 @@ from frostline.terms.data import Split
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Action, Family, HeadKind, Recipe, Weights
 from frostline.terms.result import IntArray, Result
-from frostline.terms.trial import Budget
+from frostline.terms.trial import Budget, Trial
 
 DEEP_SHARE = 0.6  # of a time limit: kept for recipes that train the trunk
 
@@ -40,7 +40,7 @@ def run_frozen(work: Work) -> None:
     work.say(f"{len(lines)} recipes on {plural(len(work.plan.splits), 'fold')} share the passes of the frozen trunk")
     seconds = _first_draw(work, lines)
     for number, splits in enumerate(repeats):
-        if not work.clock.allows(seconds, _kept_back_s(work)):
+        if not work.clock.allows(seconds, _kept_back_s(work)) and not _finished(work, lines, splits):
             count = len(repeats) - number
             work.not_run.append(f"{plural(count, 'further draw')} of the folds: not enough time; all recipes share {number + 1}.")
             return
@@ -48,6 +48,15 @@ def run_frozen(work: Work) -> None:
             own = [line for line in lines if _solved(line) == solved]
             _fit(work, own, f"repeat {number + 2} of {len(repeats) + 1}", splits)
         work.splits += splits
+
+
+def _finished(work: Work, lines: Sequence[Line], splits: Sequence[Split]) -> bool:
+    """An earlier start of the run has carried out all of this."""
+    return all(work.ledger.knows(_trial(work, line, split)) for line in lines for split in splits)
+
+
+def _trial(work: Work, line: Line, split: Split) -> Trial:
+    return work.trial(line, split, configurations(line), Budget("full", work.settings.size))
 
 
 def draws(splits: Sequence[Split]) -> list[list[Split]]:
@@ -130,8 +139,8 @@ class _Heads:
     def ask(self) -> Task | None:
         while self.waiting:
             line, split = self.waiting.popleft()
-            if not self.optional or self.work.clock.allows(self.longest, CLOSING_S):
-                trial = self.work.trial(line, split, configurations(line), Budget("full", self.work.settings.size))
+            trial = _trial(self.work, line, split)
+            if not self.optional or self.work.ledger.knows(trial) or self.work.clock.allows(self.longest, CLOSING_S):
                 return Task(trial, split, self.work.lane(line.backbone).name)
             self.work.not_run.append(f"'{line.recipe}' was not run on every fold: no time.")
             self.waiting = deque(pair for pair in self.waiting if pair[0] != line)

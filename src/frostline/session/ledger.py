@@ -52,6 +52,10 @@ class Ledger:
             self._tell(known, 0.0)
         return known
 
+    def knows(self, trial: Trial) -> bool:
+        """`trial` is finished, by this start of the run or by an earlier one: it takes no time."""
+        return trial.id in self.found
+
     def add(self, result: Result, keep: bool = True) -> None:
         """A new result, saved before it is told; without `keep` the next start of the run carries it out again."""
         if keep:

@@ -184,18 +184,23 @@ class _Rung:
 
     def ask(self) -> Task | None:
         if self.waiting and self.work.clock.elapsed() > self.until:
-            count = len(self.waiting) + len(self.given)
-            self.phase.note = f"{len(self.waiting)} of {count} screening trials did not fit into the time"
-            self.work.not_run.append(self.phase.note + ".")
-            self.waiting.clear()
+            known = deque(entry for entry in self.waiting if self.work.ledger.knows(self._trial(entry)))
+            missing, count = len(self.waiting) - len(known), len(self.waiting) + len(self.given)
+            if missing:
+                self.phase.note = f"{missing} of {count} screening trials did not fit into the time"
+                self.work.not_run.append(self.phase.note + ".")
+            self.waiting = known
         return self._task(self.waiting.popleft()) if self.waiting else None
 
-    def _task(self, entry: Entry) -> Task:
+    def _trial(self, entry: Entry) -> Trial:
         line, setting = entry
         size = _screen(self.work, line.backbone).backbone.spec.height
         epochs = self.allotted.epochs * (ETA if self.rung else 1)
         budget = Budget(f"screen-{self.rung}", size, self.allotted.images, epochs)
-        trial = deep_trial(self.work, line, self.work.inner, setting, budget)
+        return deep_trial(self.work, line, self.work.inner, setting, budget)
+
+    def _task(self, entry: Entry) -> Task:
+        line, trial = entry[0], self._trial(entry)
         self.given[trial.id], self.lineages[entry] = entry, trial.lineage
         forks = Forks(self.work.checkpoints, followed=not self.rung) if self.allotted.second_rung else None
         return Task(trial, self.work.inner, line.backbone, self.work.clock.deadline(_reserve(self.work, self.until)), forks)
