@@ -33,7 +33,10 @@ Row = dict[str, str]
 
 SMALL = "benchmarks.calibration.networks:small"
 SAME = "benchmarks.calibration.networks:same"
+NAMED = "timm/test_resnet"  # a network that a run's model can be rebuilt from by its name
 SOURCE_IMAGES, TARGET_IMAGES = 1600, 300
+MANY = 900  # images; with 300 the first stage has some 80 steps, too few to change the sign of anything
+LONG = "train: lr=0.01 epochs=40"
 EPOCHS, BATCH, RATE = 12, 32, 3e-3
 
 FROZEN = "all: freeze | head: linear"
@@ -41,11 +44,13 @@ WHOLE = "all: tune | head: linear"
 FIRST = "stem: tune | first.5 .. last: freeze | head: linear"
 LAST = "stem .. third: freeze | last: tune | head: linear"
 SCRATCH = "weights: random | all: tune | head: linear"
+FOREST = "pixels: forest"
+RANDOM_FEATURES = "weights: random | all: freeze | head: all-layer"
 CONTROLS = (
     "pixels: logistic",
-    "pixels: forest",
+    FOREST,
     "weights: random | all: freeze | head: linear",
-    "weights: random | all: freeze | head: all-layer",
+    RANDOM_FEATURES,
     "weights: matched | all: tune | head: linear",
     SCRATCH,
 )
@@ -117,11 +122,11 @@ def random_source(file: Path, seed: int = 0) -> Path:
     return _save(fl.build(SCRATCH, fl.load_backbone(SMALL, pretrained=False, size=SIZE), classes=2, seed=seed), file)
 
 
-def trained_source(images: torch.Tensor, labels: Sequence[str], file: Path, seed: int = 0) -> Path:
-    """A weights file of the small network after some epochs on these images."""
+def trained_source(images: torch.Tensor, labels: Sequence[str], file: Path, network: str = SMALL, seed: int = 0) -> Path:
+    """A weights file of a network after some epochs on these images."""
     names = sorted(set(labels))
     y = torch.tensor([names.index(label) for label in labels])
-    model = fl.build(SCRATCH, fl.load_backbone(SMALL, pretrained=False, size=SIZE), classes=len(names), seed=seed)
+    model = fl.build(SCRATCH, fl.load_backbone(network, pretrained=False, size=SIZE), classes=len(names), seed=seed)
     optimizer = torch.optim.AdamW(fl.parameter_groups(model, lr=RATE))
     order = torch.Generator().manual_seed(seed)
     batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(y), generator=order).split(BATCH) if len(rows) > 1]
@@ -149,9 +154,9 @@ def _cell_source(data: Path, rows: Sequence[Row], file: Path, inverted: bool = F
     return trained_source(-images if inverted else images, [row["label"] for row in rows], file)
 
 
-def _cell_target(data: Path, out: Path) -> tuple[list[Row], Path]:
+def _cell_target(data: Path, out: Path, images: int = TARGET_IMAGES) -> tuple[list[Row], Path]:
     ours, others = by_patient(cells(data))
-    return ours, target(data, balanced(others, TARGET_IMAGES), out / "target")
+    return ours, target(data, balanced(others, images), out / "target")
 
 
 def _claim(run: fl.Run, name: str) -> Claim:
@@ -185,15 +190,16 @@ def same_task(data: Path, out: Path) -> Answer:
 
 def inverted_inputs(data: Path, out: Path) -> Answer:
     """The source saw negatives: tuning the first stage is among the tied best, and above tuning the last."""
-    ours, folder = _cell_target(data, out)
+    ours, folder = _cell_target(data, out, MANY)
     source = _cell_source(data, ours, out / "inverted.safetensors", inverted=True)
-    run = fl.search(folder, f"{SMALL}={source}", recipe=(FROZEN, FIRST, LAST, WHOLE), size=SIZE, out=out / "inverted")
-    of = {row.recipe: row.score for row in run.verdict.rows if row.score is not None}
+    first, last = f"{FIRST} | {LONG}", f"{LAST} | {LONG}"
+    run = fl.search(folder, f"{SMALL}={source}", recipe=(FROZEN, first, last, WHOLE), size=SIZE, out=out / "run")
+    of = {row.recipe: row for row in run.verdict.rows if row.score is not None}
     best = {run.verdict.chosen.recipe, *run.verdict.tied}
-    first, last = of[FIRST], of[LAST]
-    said = f"first stage {first.value:.3f}, last stage {last.value:.3f}, " + ("tied best" if FIRST in best else "not tied best")
-    return Answer("source trained on negatives", "first stage tied best, above last", said,
-                  FIRST in best and first.value > last.value, first)  # fmt: skip
+    scores = {name: of[recipe].score.value for name, recipe in (("first", first), ("last", last))}  # type: ignore[union-attr]
+    said = f"first stage {scores['first']:.3f}, last {scores['last']:.3f}; first {'' if first in best else 'not '}tied best"
+    right = first in best and scores["first"] > scores["last"]
+    return Answer("source trained on negatives", "first stage tied best, above last", said, right, of[first].score)
 
 
 def two_names(data: Path, out: Path) -> Answer:
@@ -211,19 +217,16 @@ def two_names(data: Path, out: Path) -> Answer:
 
 def patients(data: Path, out: Path) -> Answer:
     """Splitting by image instead of by patient flatters: by how much, interval from a bootstrap over patients."""
-    rows = cells(data)
-    ours, others = by_patient(rows)
-    source = f"{SMALL}={_cell_source(data, ours, out / 'cells.safetensors')}"
+    rows, source = cells(data), random_source(out / "random.safetensors")
     runs = []
     for name, columns in (("by-image", ("path", "label")), ("by-patient", ("path", "label", "patient"))):
         folder = target(data, rows, out / f"cells-{name}", columns)
-        runs.append(fl.search(folder, source.replace(source.split("=")[1], str(random_source(out / "random.safetensors"))),
-                              recipe=("pixels: forest", SCRATCH), size=SIZE, out=out / f"run-{name}"))  # fmt: skip
-    of = {row["path"]: row["patient"] for row in rows}
-    found = flattery(*(pd.read_parquet(run.path / "predictions.parquet") for run in runs), of)
-    return Answer(
-        "cells split by image minus by patient, forest on pixels", "above 0", f"{found.value:+.4f}", found.low > 0, found
-    )
+        run = fl.search(folder, f"{SMALL}={source}", recipe=(FOREST, RANDOM_FEATURES), size=SIZE, out=out / f"run-{name}")
+        runs.append(pd.read_parquet(run.path / "predictions.parquet"))
+    patient = {row["path"]: row["patient"] for row in rows}
+    found, other = (flattery(*runs, patient, recipe) for recipe in (FOREST, RANDOM_FEATURES))
+    said = f"forest {found.value:+.4f}, random features {other.value:+.4f} ({other.low:+.4f} to {other.high:+.4f})"
+    return Answer("cells split by image minus by patient", "above 0", said, found.low > 0, found)
 
 
 def flattery(
@@ -256,14 +259,15 @@ def _mean_auroc(table: pd.DataFrame, place: dict[str, int], weights: Array) -> A
 
 
 PUBLISHED = {"AUC": 0.944, "ACC": 0.854}  # MedMNIST v2 (Yang et al. 2023), PneumoniaMNIST, ResNet-18 at 28 pixels, official test
+NEAR = 0.03
 
 
 def published(data: Path, out: Path, backbone: str | None = None) -> Answer:
     """PneumoniaMNIST's official test set against the published table; the shift between the parts is said by the tool."""
     images = data / "pneumoniamnist"
     if backbone is None:
-        backbone = f"{SMALL}={_pets_source(data, out / 'pets.safetensors')}"
-    run = fl.search(images, backbone, recipe=("pixels: forest", FROZEN, WHOLE, SCRATCH), size=SIZE, out=out / "pneumonia")
+        backbone = f"{NAMED}={_pets_source(data, out / 'pets.safetensors')}"
+    run = fl.search(images, backbone, recipe=(FOREST, FROZEN, WHOLE), size=SIZE, out=out / "pneumonia")
     files = sorted(path for path in (images / "test").rglob("*") if path.is_file())
     said = list(fl.predict(run.path, files))
     names = sorted(said[0].probabilities)
@@ -273,17 +277,17 @@ def published(data: Path, out: Path, backbone: str | None = None) -> Answer:
     shift = any("test" in note and ("were not drawn" in note or "unlike" in note) for note in run.verdict.notes)
     others = ", ".join(f"{name} {one.interval.value:.3f}" for name, one in run.verdict.test.items())
     text = f"AUC {auc:.3f}, ACC {acc:.3f} ({run.verdict.chosen.recipe}); {others}; shift {'said' if shift else 'not said'}"
-    right = shift and abs(auc - PUBLISHED["AUC"]) < 0.04
-    return Answer("PneumoniaMNIST, official test", f"near AUC {PUBLISHED['AUC']}, ACC {PUBLISHED['ACC']}; shift said", text, right,
-                  run.verdict.score.interval)  # fmt: skip
+    right = shift and auc > PUBLISHED["AUC"] - NEAR
+    expected = f"AUC {PUBLISHED['AUC']} or up to {NEAR} below, ACC {PUBLISHED['ACC']}; shift said"
+    return Answer("PneumoniaMNIST, official test", expected, text, right, run.verdict.score.interval)
 
 
 def _pets_source(data: Path, file: Path) -> Path:
-    """The small network trained on cats and dogs."""
+    """`NAMED` trained on cats and dogs."""
     if file.exists():
         return file
     files = sorted((data / "cats-dogs").rglob("*.jpg"))
-    return trained_source(pixels(files), [one.parent.name for one in files], file)
+    return trained_source(pixels(files), [one.parent.name for one in files], file, NAMED)
 
 
 QUESTIONS: dict[str, Callable[[Path, Path], Answer]] = {
