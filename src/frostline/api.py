@@ -421,7 +421,7 @@ def _facts(work: Work) -> RunFacts:
         kernels=(*kernels, *(note for lane in work.lanes for note in _kernel_notes(lane.bench.kernels))),
         cores=os.cpu_count() or 1,
         stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
-        registered=tuple((work.folder.section("registered") or {}).values()),
+        registered=work.registered,
     )
 
 

@@ -35,7 +35,7 @@ SHORT = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), reason="a
         (VERDICT, FACTS, "(stage by stage: Holm 1979)", "repeats with new seeds"),
         (UNSEALED, FOLDS, "from 310 groups (such as patients), none of which was split", "measured once"),
         (UNSEALED, FOLDS, "bootstrap over groups", "bootstrap over images"),
-        (UNSEALED, FOLDS, "5 folds in all from repeats with new seeds", "test set was not looked at"),
+        (UNSEALED, FOLDS, "5 folds in all from repeats with new seeds", "The given test set"),
         (UNSEALED, FACTS, "the test set is still sealed", "measured once"),
         (VERDICT, REGISTERED, f"plan.json, 2026-11-02T13:40:00+00:00, SHA-256 {'ab' * 32}", "set aside by rule"),
         (dataclasses.replace(VERDICT, claims=(SHORT,)), FACTS, "at this budget only: it was not run to its plateau", "Holm"),

@@ -6,9 +6,11 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
+import pytest
+import yaml
 
 import frostline as fl
+from frostline.errors import RunFolderError
 from frostline.store.run_folder import RunFolder
 from frostline.store.values import read_value
 from frostline.terms.progress import Event, TrialFinished
@@ -31,6 +33,11 @@ class Watching:
             self.found.append(folder.plan_path.exists() and folder.section("registered") is not None)
 
 
+def continued(textures: Path, backbone_name: str, out: Path) -> fl.Run:
+    (out / "verdict.json").unlink(missing_ok=True)
+    return fl.search(textures, backbone_name, out=out, **OPTIONS)
+
+
 def test_the_plan_is_registered_before_the_first_result(textures: Path, backbone_name: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     watching = Watching(out)
@@ -51,10 +58,32 @@ def test_a_changed_plan_is_said_when_the_run_is_continued(textures: Path, backbo
     fl.search(textures, backbone_name, out=out, **OPTIONS)
     before = (out / "plan.json").read_text()
     (out / "plan.json").write_text(before.replace("auroc", "accuracy"))
-    (out / "verdict.json").unlink()
-    assert "is not the file that was registered" in " ".join(fl.search(textures, backbone_name, out=out, **OPTIONS).verdict.notes)
+    again = continued(textures, backbone_name, out)
+    assert "is not the file that was registered" in " ".join(again.verdict.notes)
+    assert "plan.json" not in again.methods
     (out / "plan.json").write_text(before)
-    table = pd.read_csv(out / "splits.csv")
-    assert len(table) == 60
-    (out / "verdict.json").unlink()
-    assert "registered" not in " ".join(fl.search(textures, backbone_name, out=out, **OPTIONS).verdict.notes)
+    again = continued(textures, backbone_name, out)
+    assert "registered" not in " ".join(again.verdict.notes)
+    assert "plan.json" in again.methods
+
+
+def test_nothing_is_registered_after_the_first_result(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    fl.search(textures, backbone_name, out=out, **OPTIONS)
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    (out / "config.yaml").write_text(yaml.safe_dump({name: config[name] for name in ("schema_version", "frostline", "settings")}))
+    (out / "plan.json").unlink()
+    again = continued(textures, backbone_name, out)
+    assert "There were results before a plan was registered" in " ".join(again.verdict.notes)
+    assert not (out / "plan.json").exists() and "SHA-256" not in again.methods
+
+
+def test_results_of_other_splits_are_not_gone_on_with(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    fl.search(textures, backbone_name, out=out, **OPTIONS)
+    text = (out / "splits.csv").read_text()
+    (out / "splits.csv").write_text(text.replace("validation", "train", 1))
+    with pytest.raises(RunFolderError, match="begun with other folds"):
+        continued(textures, backbone_name, out)
+    (out / "splits.csv").write_text(text)
+    assert continued(textures, backbone_name, out).verdict.chosen.recipe

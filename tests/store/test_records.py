@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -121,7 +122,7 @@ def test_splits_say_where_every_image_was_and_hide_the_groups(tmp_path: Path) ->
 
 def test_predictions_have_a_row_for_each_image_and_configuration(tmp_path: Path) -> None:
     failed = result(1, Outcome.FAILED)
-    records.write_predictions(tmp_path / "predictions.parquet", [result(), failed], DATASET)
+    records.write_predictions(tmp_path / "predictions.parquet", [result(), failed], DATASET, np.arange(len(DATASET.samples)))
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert len(table) == 2 * 3
     assert set(table["trial"]) == {trial().id}

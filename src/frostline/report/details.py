@@ -182,7 +182,10 @@ def detail_section(verdict: Verdict) -> DetailSection | None:
 
 def _lead(detail: Detail) -> tuple[str, ...]:
     unit = "groups (patients)" if detail.unit == "group" else "images"
-    said = [f"Measured on {origin(detail)}. All intervals come from the same bootstrap over {unit} as the verdict's."]
+    said = [
+        f"Measured on {origin(detail)}. Intervals come from a bootstrap over {unit}, as the verdict's do, but for the recipes"
+        " as they are: what choosing among them adds is in the verdict's intervals alone."
+    ]
     if detail.how != SEALED:
         said.append(
             "These numbers are as measured: unlike the verdict's score they are not corrected for having chosen this recipe among"

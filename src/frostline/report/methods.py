@@ -45,8 +45,11 @@ def _data(facts: RunFacts) -> str:
 def _splits(verdict: Verdict, facts: RunFacts) -> str:
     sealed = {
         "rule": f"A stratified fifth ({plural(facts.sealed, 'image')}) was set aside by rule as a test set before the search;",
-        "user": f"The given test set ({plural(facts.sealed, 'image')}) was not looked at until the decision had been made;",
-    }.get(facts.sealed_by, "The data were too few to set a test set aside;")
+        "user": f"The given test set ({plural(facts.sealed, 'image')}) scored no model until the decision had been made;",
+        "none": "The data were too few to set a test set aside;",
+    }[facts.sealed_by]
+    if facts.split_kind == "own-validation" and facts.sealed_by == "none":
+        sealed = "There was no test set beside the given validation set;"
     held = facts.folds[0].validation if facts.folds else 0
     kind = KINDS.get(facts.split_kind, "{0} splits").format(len(facts.folds), count(held))
     used = max((row.folds for row in verdict.rows), default=0)

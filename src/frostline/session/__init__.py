@@ -66,7 +66,8 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             tell_remaining(work, foreseen.after("finalists"))
             return close(work, keep)
         except StopRequested:
-            work.notes.append("Stopped before the last checkpoint: what the claims say now was not due to be looked at yet.")
+            if not work.decided:
+                work.notes.append("Stopped before the last checkpoint: what the claims say now was not due to be looked at yet.")
             raise Interrupted(_interim(work)) from None
         finally:
             work.backend.close()

@@ -83,7 +83,8 @@ def verdict_now(work: Work, interim: bool) -> Verdict:
 def write_down(work: Work, verdict: Verdict) -> None:
     """results.csv, predictions.parquet and verdict.json as they stand."""
     write_results_csv(work.folder.table_path, verdict)
-    write_predictions(work.folder.predictions_path, work.ledger.results, work.dataset)
+    compared = [result for result in work.ledger.results if result.trial.budget.rung != CURVE]
+    write_predictions(work.folder.predictions_path, compared, work.dataset, work.truth.numbered().groups)
     write_verdict(work.folder.verdict_path, verdict)
 
 
@@ -91,6 +92,7 @@ def close(work: Work, keep: Keep) -> Finished:
     """The final verdict, with the test set opened if there is one, after the exported weights were kept."""
     with work.phase("decide"):
         verdict = verdict_now(work, interim=False)
+        work.decided = True
         write_down(work, replace(verdict, interim=True))
     draw_curve(work, verdict)
     handover = _refit_chosen(work, verdict)

@@ -27,13 +27,13 @@ from frostline.session.workers import Machine, Staff, choose_staff, hire, proble
 from frostline.stats.metrics import METRICS, default_metric
 from frostline.store.activations import ActivationStore
 from frostline.store.checkpoints import CheckpointStore
-from frostline.store.records import read_verdict, write_splits
+from frostline.store.records import read_verdict, splits_text, write_splits
 from frostline.store.run_folder import RunFolder
 from frostline.store.values import build, read_document
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.activations import View
 from frostline.terms.backbone import InputSpec, Layout
-from frostline.terms.data import Dataset
+from frostline.terms.data import Dataset, SplitPlan
 from frostline.terms.kernels import Kernels
 from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Shared
 from frostline.terms.quantities import plural
@@ -124,10 +124,12 @@ def _assemble(
         dataset, store = _pixels(request, listener, clock, dataset, backbone.spec, folder.cache_path)
         stores.append(store)
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
+    known = folder.results.load_all()
+    _refuse_other_splits(folder, dataset, plan, begun=bool(known))
     write_splits(folder.splits_path, dataset, plan)
     labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
     results = folder.results
-    ledger = Ledger(results, listener, labels, settings.metric, results.load_all())
+    ledger = Ledger(results, listener, labels, settings.metric, known)
     free = shutil.disk_usage(folder.path).free
     budget = min(MOST_CACHE_BYTES, free // 2) if settings.cache_bytes is None else settings.cache_bytes
     classes, pool = len(dataset.classes), len(plan.pool)
@@ -156,6 +158,20 @@ def _assemble(
         *(note for lane in lanes for note in lane.backbone.description.notes),
     ]
     return work
+
+
+def _refuse_other_splits(folder: RunFolder, dataset: Dataset, plan: SplitPlan, begun: bool) -> None:
+    """Results belong to the images that they were validated on: a test set sealed later may have been among them.
+
+    Raises:
+        RunFolderError: the run was begun with other splits.
+    """
+    path = folder.splits_path
+    if begun and path.exists() and path.read_text(encoding="utf-8") != splits_text(dataset, plan):
+        raise RunFolderError(
+            f"the run folder {folder.path} was begun with other folds or another sealed test set (see its {path.name}), by"
+            " another version of frostline or of what decodes images. Its results do not fit these: give another folder with -o."
+        )
 
 
 def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:

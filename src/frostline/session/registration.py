@@ -14,16 +14,25 @@ from frostline.terms.registration import Registration
 
 
 def register(work: Work) -> None:
-    """Write `plan.json`, and its hash and the time into `config.yaml`; where that was done before, note what has changed."""
+    """Write `plan.json`, and its hash and the time into `config.yaml`; where that was done before, note what has changed.
+
+    `work.registered` is left empty where the plan was not there first, or is not kept to: nothing may then be said of it.
+    """
     wanted, path = _registration(work), work.folder.plan_path
     known = work.folder.section("registered")
+    if known is None and work.ledger.found:
+        work.notes.append("There were results before a plan was registered, so none is.")
+        return
     if known is None:
         write_value(path, wanted)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         work.folder.write_section("registered", {"sha256": sha256(path), "at": at})
+        work.registered = (sha256(path), at)
         work.say(f"The plan was written to {path.name} before the first result (SHA-256 {sha256(path)[:12]}...)")
         return
-    work.notes += _changes(work, wanted, str(known["sha256"]))
+    changes = _changes(work, wanted, str(known["sha256"]))
+    work.notes += changes
+    work.registered = () if changes else (str(known["sha256"]), str(known["at"]))
 
 
 def _registration(work: Work) -> Registration:
@@ -39,6 +48,8 @@ def _registration(work: Work) -> Registration:
         sure=SURE,
         seed=work.settings.seed,
         splits=sha256(work.folder.splits_path),
+        specificity=work.settings.specificity,
+        subgroups=work.settings.subgroups,
     )
 
 

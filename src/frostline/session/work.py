@@ -87,6 +87,8 @@ class Work:
         opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
         curve: how the error falls with the number of images, where that was asked for; curve_s: seconds that it may take.
         notes: sentences for the report; not_run: what time or memory did not allow.
+        registered: SHA-256 of the plan and when it was written, before the first result; empty where that cannot be said.
+        decided: the last checkpoint has been passed.
         cache_told: that stored activations found no room was said.
     """
 
@@ -110,6 +112,8 @@ class Work:
     curve_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
+    registered: tuple[str, ...] = ()
+    decided: bool = False
     cache_told: bool = False
 
     @property

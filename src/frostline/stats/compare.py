@@ -8,7 +8,8 @@ How an interval is centred and how wide it is:
 - Spread: out-of-bag sets hold a share q = .37 of the units, drawn without replacement, so a mean over them varies
   (1 - q) / q = 1.7 times as much as one over all units; deviations are shrunk by sqrt(q / (1 - q)). (BBC-CV does not, and
   its intervals are conservative.)
-- Repeats: the variance between repeats, over their number, is added: other partitions and seeds would give other models.
+- Repeats: the variance between repeats, over their number, is added: other partitions and seeds would give other models. Of a
+  single repeat it is what its folds differ by beyond what their images explain.
 - Two pseudo-units that disagree, one each way, are added to the variance, after Agresti and Min 2005 ("Simple improved
   confidence intervals for comparing matched proportions"): otherwise three differing images would be certainty, and none
   would prove equality. It vanishes as 1/n.
@@ -151,7 +152,7 @@ def word(found: Distribution, delta: float, sure: float = SURE) -> Word:
 
 
 def step_down(certainties: Sequence[float], sure: float = SURE) -> list[float]:
-    """What probability each claim of one family must reach, so that all of them hold together with probability `sure`.
+    """What probability each claim of one family must reach, so that the chance of any false one is about that of a single claim.
 
     Holm 1979, "A simple sequentially rejective multiple test procedure": the surest of m claims must reach 1 - a/m, the next
     1 - a/(m-1), and so on; from the first that does not, the same is asked of all that are less sure.

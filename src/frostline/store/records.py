@@ -21,7 +21,7 @@ from frostline.store.values import build, plain, read_document, read_value, writ
 from frostline.terms.data import Dataset, SplitPlan
 from frostline.terms.detail import Detail
 from frostline.terms.evidence import Evidence
-from frostline.terms.result import Outcome, Result
+from frostline.terms.result import IntArray, Outcome, Result
 from frostline.terms.verdict import SCHEMA_VERSION, Claim, Comparison, Interval, Row, Score, Verdict, Word
 
 RESULT_COLUMNS = (
@@ -38,11 +38,16 @@ _SPLIT_NAME = re.compile(r"(?:r(?P<repeat>\d+))?f(?P<fold>\d+)|h(?P<holdout>\d+)
 
 def write_results_csv(path: Path, verdict: Verdict) -> None:
     """A row a recipe, in the verdict's order; columns `RESULT_COLUMNS`."""
-    _write_csv(path, RESULT_COLUMNS, [_row_out(row) | {"schema_version": SCHEMA_VERSION} for row in verdict.rows])
+    write_text(path, _csv_text(RESULT_COLUMNS, [_row_out(row) | {"schema_version": SCHEMA_VERSION} for row in verdict.rows]))
 
 
 def write_splits(path: Path, dataset: Dataset, plan: SplitPlan) -> None:
     """A row an image: path, group (hashed), class, part, then `train`, `validation`, `sealed` or nothing for each split."""
+    write_text(path, splits_text(dataset, plan))
+
+
+def splits_text(dataset: Dataset, plan: SplitPlan) -> str:
+    """What stands in `splits.csv`."""
     names = [split.name for split in plan.splits]
     places: list[dict[str, str]] = [{} for _ in dataset.samples]
     for split in plan.splits:
@@ -56,15 +61,15 @@ def write_splits(path: Path, dataset: Dataset, plan: SplitPlan) -> None:
         {"path": sample.path, "group": group, "class": dataset.classes[sample.label], "part": sample.part or "", **place}
         for sample, group, place in zip(dataset.samples, hashed_groups(dataset), places, strict=True)
     )
-    _write_csv(path, ("path", "group", "class", "part", *names), rows)
+    return _csv_text(("path", "group", "class", "part", *names), rows)
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+def _csv_text(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([_cell(column) for column in columns])
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:
@@ -228,30 +233,40 @@ def _verdict_in(document: dict[str, Any]) -> Verdict:
 # --- predictions.parquet ---------------------------------------------------------------------------------------------
 
 
-def write_predictions(path: Path, results: Iterable[Result], dataset: Dataset) -> None:
+def write_predictions(path: Path, results: Iterable[Result], dataset: Dataset, units: IntArray) -> None:
     """A row for each image, configuration and finished trial, so that a reviewer can run another test.
 
-    Columns: sample, group (hashed), split, repeat, fold, trial, backbone, recipe, configuration, rung, label, then
-    `probability: CLASS` for every class.
+    Columns: sample, group (hashed), unit (number of what the bootstrap draws), split, repeat, fold, trial, backbone, recipe,
+    configuration, rung, label, then `probability: CLASS` for every class.
+
+    Args:
+        units: (N,) of every image of the data set.
     """
     groups, schema = hashed_groups(dataset), _prediction_schema(dataset.classes)
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for result in results:
             if result.outcome is Outcome.DONE and result.indices.size:
                 for number, name in enumerate(result.trial.configurations):
-                    writer.write_table(_prediction_table(result, number, name, dataset, groups, schema))
+                    writer.write_table(_prediction_table(result, number, name, dataset, groups, units, schema))
 
 
 def _prediction_schema(classes: Sequence[str]) -> pa.Schema:
     text = pa.dictionary(pa.int32(), pa.string())
-    columns = [("sample", text), ("group", text), ("split", text), ("repeat", pa.int32()), ("fold", pa.int32())]
+    columns = [
+        ("sample", text),
+        ("group", text),
+        ("unit", pa.int32()),
+        ("split", text),
+        ("repeat", pa.int32()),
+        ("fold", pa.int32()),
+    ]
     columns += [("trial", text), ("backbone", text), ("recipe", text), ("configuration", text), ("rung", text), ("label", text)]
     columns += [(f"probability: {name}", pa.float32()) for name in classes]
     return pa.schema(columns, metadata={"schema_version": str(SCHEMA_VERSION)})
 
 
 def _prediction_table(
-    result: Result, number: int, configuration: str, dataset: Dataset, groups: Sequence[str], schema: pa.Schema
+    result: Result, number: int, configuration: str, dataset: Dataset, groups: Sequence[str], units: IntArray, schema: pa.Schema
 ) -> pa.Table:
     trial, count = result.trial, len(result.indices)
     repeat, fold = _repeat_and_fold(trial.split)
@@ -261,6 +276,7 @@ def _prediction_table(
     columns: dict[str, Any] = {name: [value] * count for name, value in shared.items()}
     columns["sample"] = [dataset.samples[index].path for index in indices]
     columns["group"] = [groups[index] for index in indices]
+    columns["unit"] = units[result.indices]
     columns["label"] = [dataset.classes[dataset.samples[index].label] for index in indices]
     for position, name in enumerate(dataset.classes):
         columns[f"probability: {name}"] = result.probabilities[number, :, position].astype(np.float32)

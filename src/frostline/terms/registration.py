@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+RULE = (
+    "the simplest recipe whose mean, on the folds of the best one, is at most delta below it; simplest by family, then trained"
+    " parameters, then inference FLOPs, then the order in which backbones were given; no control but scratch"
+)
 CHECKPOINTS = ("when all frozen-trunk recipes have run on all folds", "when the finalists have run")
 
 
@@ -16,6 +20,7 @@ class Registration:
         backbones: `NAME DIGEST` of each.
         recipes: lines, each with its backbone's name behind it where it has one.
         delta: None: .01 in the metric's unit, at most a quarter of what the best still lacks.
+        specificity, subgroups: of what is described beside the primary metric.
         sure: probability that a claim needs; claims on stages share their risk of error by Holm's procedure.
         splits: SHA-256 of `splits.csv`.
         checkpoints: when claims are looked at; the sealed test set is opened once, after the last.
@@ -32,4 +37,7 @@ class Registration:
     sure: float
     seed: int
     splits: str
+    specificity: float
+    subgroups: tuple[str, ...] = ()
+    rule: str = RULE
     checkpoints: tuple[str, ...] = CHECKPOINTS
