@@ -14,8 +14,8 @@ from benchmarks.calibration.worlds import WORLDS, World, draw
 from frostline.stats.pool import gather
 from frostline.stats.weighted import mean_of_defined
 
-DATA = Path(os.environ.get("FROSTLINE_DATA", Path(__file__).parents[2] / "shared" / "data"))
-needs_images = pytest.mark.skipif(not DATA.exists(), reason="the real data sets are not here (FROSTLINE_DATA names their folder)")
+DATA = Path(os.environ.get("FROSTLINE_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
+needs_images = pytest.mark.skipif(not DATA.exists(), reason="real images are not here: FROSTLINE_REAL_DATA")
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "auroc", "balanced-accuracy"])

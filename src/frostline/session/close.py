@@ -24,7 +24,6 @@ from frostline.store.files import require_room
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
 from frostline.strategy.families import Line
 from frostline.terms.curve import CURVE
-from frostline.terms.data import Split
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
@@ -75,16 +74,19 @@ def verdict_now(work: Work, interim: bool) -> Verdict:
         notes=tuple(work.notes),
         interim=interim,
     )
-    results = [result for result in work.ledger.results if result.trial.budget.rung != CURVE]
-    verdict = decide(results, work.truth, work.candidates(), settings)
+    verdict = decide(_compared(work), work.truth, work.candidates(), settings)
     return replace(verdict, test_opened_at=work.opened_at)
+
+
+def _compared(work: Work) -> list[Result]:
+    """Every result but those of the learning curve, which trained on parts of the images."""
+    return [result for result in work.ledger.results if result.trial.budget.rung != CURVE]
 
 
 def write_down(work: Work, verdict: Verdict) -> None:
     """results.csv, predictions.parquet and verdict.json as they stand."""
     write_results_csv(work.folder.table_path, verdict)
-    compared = [result for result in work.ledger.results if result.trial.budget.rung != CURVE]
-    write_predictions(work.folder.predictions_path, compared, work.dataset, work.truth.numbered().groups)
+    write_predictions(work.folder.predictions_path, _compared(work), work.dataset, work.truth.numbered().groups)
     write_verdict(work.folder.verdict_path, verdict)
 
 

@@ -9,7 +9,7 @@ then taken to be that in the other folds, else balanced accuracy would weigh it 
 optimism too little.
 
 Assumptions: units are independent and exchangeable within a class; the class shares are those of the data. Not covered: how
-the models themselves would differ had other images been drawn to train on, except for what repeats show (see `compare`).
+the models themselves would differ had other images been drawn to train on, except for what repeats or folds show (see `compare`).
 """
 
 from __future__ import annotations

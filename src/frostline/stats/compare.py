@@ -8,8 +8,8 @@ How an interval is centred and how wide it is:
 - Spread: out-of-bag sets hold a share q = .37 of the units, drawn without replacement, so a mean over them varies
   (1 - q) / q = 1.7 times as much as one over all units; deviations are shrunk by sqrt(q / (1 - q)). (BBC-CV does not, and
   its intervals are conservative.)
-- Repeats: the variance between repeats, over their number, is added: other partitions and seeds would give other models. Of a
-  single repeat it is what its folds differ by beyond what their images explain.
+- Models: other partitions and seeds would give other models. The variance between repeats, over their number, is added; of a
+  single repeat, what its folds differ by beyond what their images explain (docs/decisions/single-repeat-and-rare-classes.md).
 - Two pseudo-units that disagree, one each way, are added to the variance, after Agresti and Min 2005 ("Simple improved
   confidence intervals for comparing matched proportions"): otherwise three differing images would be certainty, and none
   would prove equality. It vanishes as 1/n.

@@ -136,9 +136,8 @@ def comparison(arena: Arena, found: Contest) -> Comparison:
 def _assumptions(arena: Arena, found: Contest, units: Units) -> tuple[str, ...]:
     said = [f"{units.name}s are independent, and as many of each class as in these data"]
     if len(arena.pool.repeats(found.folds)) == 1:
-        hold_out = int(found.folds.sum()) == 1
-        known = "not in the interval" if hold_out else "in the interval only as far as the folds differ by more than their images"
-        said.append(f"one repeat: how much other training images or seeds would change the models is {known}")
+        seen = "is judged from its folds alone" if found.folds.sum() > 1 else "is not in the interval"
+        said.append(f"one repeat: how much other training images or seeds would change the models {seen}")
     said.append("both sides' recipes and configurations were chosen again inside the bootstrap")
     return (*said, *_cross_check(arena, found))
 
