@@ -11,7 +11,7 @@ from frostline.stats.decide import DecideSettings, decide
 from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
 from frostline.terms.verdict import Claim, Word
-from tests.stats.simulate import candidate, folds, results_of, scores_to_probabilities, truth
+from tests.stats.simulate import candidate, folds, result, results_of, scores_to_probabilities, truth
 
 FAST = DecideSettings(metric="auroc", replicates=200)
 LABELS = np.tile([0, 1], 150)
@@ -71,6 +71,24 @@ def test_two_backbones_are_told_apart_in_the_name() -> None:
     found = stage_claims({PIXELS: 0.1, SOFTMAX: 0.4, other: 0.5})
     expected = ["stage-toy:s1-worth-transferring", "stage-toy:s2-worth-transferring", "stage-b:t1-worth-transferring"]
     assert list(found) == expected
+
+
+def test_transfer_that_was_only_screened_is_a_claim_at_this_budget() -> None:
+    whole = candidate(Family.WHOLE, transferred=("s1", "s2"))
+    rng = np.random.default_rng(0)
+    values = {SCRATCH: 2.0, SOFTMAX: 0.2}
+    predictions = {
+        one: scores_to_probabilities((2 * LABELS - 1) * strength + rng.normal(size=(1, len(LABELS))))
+        for one, strength in values.items()
+    }
+    results = results_of(predictions, SPLITS)
+    indices = SPLITS["r0f0"]
+    screened = result(whole, "r0f0", indices, predictions[SOFTMAX][:, indices], rung="screen-0")
+    ran = result(whole, "r0f0", indices, predictions[SOFTMAX][:, indices])
+    for extra, said in (([screened], True), ([screened, ran], False), ([], False)):
+        claim = decide([*results, *extra], KNOWN, [*values, whole], FAST).claims[0]
+        assert claim.verdict is Word.HARMS
+        assert ("was only screened" in claim.reason) == said
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,10 @@ def pretraining_helps(arena: Arena, results: Sequence[Result]) -> Claim:
     transfer, controls = _recipes(arena, lambda c: c.transfer), _recipes(arena, lambda c: not c.transfer)
     question = Question("pretraining-helps", transfer, controls, "no transfer recipe", "no control")
     claim = _claim(arena, question.name, _hold(arena, question))
-    return _with_reason(claim, scratch_caveat(results)) if claim.comparison is not None else claim
+    if claim.comparison is None:
+        return claim
+    claim = _with_reason(claim, scratch_caveat(results))
+    return claim if claim.verdict is Word.HELPS else _with_reason(claim, whole_caveat(results))
 
 
 def tuning_beats_freezing(arena: Arena) -> Claim:
@@ -164,6 +167,15 @@ def scratch_caveat(results: Sequence[Result]) -> str:
             "at this budget: training from scratch had not reached its plateau when it stopped; "
             "the claim at plateau is undetermined"
         )
+    return ""
+
+
+def whole_caveat(results: Sequence[Result]) -> str:
+    """Why transfer may not have shown its best: its whole network was only screened, while scratch was trained in full."""
+    tried = {result.trial.family for result in results if result.outcome is Outcome.DONE}
+    full = {result.trial.family for result in results if result.outcome is Outcome.DONE and result.trial.budget.rung == "full"}
+    if Family.SCRATCH.value in full and Family.WHOLE.value in tried - full:
+        return "at this budget: tuning the whole pre-trained network was only screened, while scratch was trained in full"
     return ""
 
 
