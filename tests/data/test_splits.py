@@ -122,7 +122,7 @@ def test_class_from_one_patient_cannot_be_validated() -> None:
 
 def test_copies_count_as_one_unit() -> None:
     digests = [f"d{i}" for i in range(30)] + ["same"] * 10
-    with pytest.raises(DataError, match=r"class1 \(1\)"):
+    with pytest.raises(DataError, match=r"equal files or near-duplicates\) a class: class1 \(1\)"):
         plan_splits(dataset([0] * 30 + [1] * 10, digests=digests), 0)
 
 

@@ -193,7 +193,7 @@ def _apart_notes(dataset: Dataset, units: Indices) -> list[str]:
     one, other = (dataset.samples[index].path for index in apart[0])
     return [
         f"{len(apart):,} pairs of near-duplicates (such as {one} and {other}) may lie on two sides of a split, where scores are"
-        f" then flattered: kept together they would be more than a fifth of a class. If images come in series, such as the"
+        f" then flattered: kept together they would be more than a fifth of a class outside the test set. If images come in series, such as the"
         " frames of a video, name the series in a table's column: --group COLUMN."
     ]
 
@@ -239,7 +239,8 @@ def _folds_or_fewer(pool: _Pool, seed: int) -> Indices:
     poorest = sorted(units, key=lambda label: (units[label], label))
     names = listed(f"{pool.classes[label]} ({units[label]})" for label in poorest if units[label] <= max(2, units[poorest[0]]))
     raise DataError(
-        f"No split has every class on both sides without breaking a group; groups (patients, or sets of equal files) a class:"
+        f"No split has every class on both sides without breaking a group; groups (patients, equal files or near-duplicates)"
+        f" a class:"
         f" {names}. Expected at least two groups with images of each class. Add images from others, or merge classes."
     )
 
