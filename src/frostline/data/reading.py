@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frostline.data.assemble import check_classes, describe, make_dataset, make_samples
-from frostline.data.entries import Entry, listed
+from frostline.data.entries import WITHOUT_NAMES, Entry, listed
 from frostline.data.external import joined
 from frostline.data.folder import existing_folder, read_folder
 from frostline.data.limit import stratified
@@ -91,7 +91,7 @@ def _entries(path: Path, label: str | None, group: str | None, subgroups: Sequen
 def _unreadable(found: dict[str, str], root: Path, allowed: bool) -> str:
     names = listed(f"{path}: {why}" for path, why in sorted(found.items()))
     if allowed:
-        return f"{len(found):,} files cannot be read and were left out ({names})."
+        return f"{len(found):,} files cannot be read and were left out{WITHOUT_NAMES}"
     raise DataError(
         f"{len(found):,} files in {root} cannot be read ({names}). Repair or remove them,"
         " or leave them out with --allow-unreadable."

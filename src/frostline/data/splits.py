@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from frostline.data.entries import listed
+from frostline.data.entries import listed, table_rows
 from frostline.data.shift import prevalence_notes
 from frostline.data.units import FOLDS, left_apart, units_of
 from frostline.errors import DataError
@@ -190,11 +190,10 @@ def _apart_notes(dataset: Dataset, units: Indices) -> list[str]:
     apart = left_apart(dataset, units)
     if not apart:
         return []
-    one, other = (dataset.samples[index].path for index in apart[0])
     return [
-        f"{len(apart):,} pairs of near-duplicates (such as {one} and {other}) may lie on two sides of a split, where scores are"
-        f" then flattered: kept together they would be more than a fifth of a class outside the test set. If images come in series, such as the"
-        " frames of a video, name the series in a table's column: --group COLUMN."
+        f"{len(apart):,} pairs of near-duplicates (such as {table_rows(*apart[0])}) may lie on two sides of a split, where scores"
+        " are then flattered: kept together they would be more than a fifth of a class outside the test set. If images come in"
+        " series, such as the frames of a video, name the series in a table's column: --group COLUMN."
     ]
 
 
