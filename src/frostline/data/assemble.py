@@ -164,7 +164,11 @@ def _group_notes(samples: Sequence[Sample]) -> list[str]:
     notes = [f"{len(sizes):,} groups; the largest has {max(sizes.values()):,} images."]
     crossing = _crossing_parts(samples, lambda sample: sample.group)
     if crossing:
-        notes.append(f"{crossing:,} groups are in more than one of train, val and test: scores there are flattered.")
+        notes.append(
+            f"{crossing:,} groups are in more than one of train, val and test, by the same name in the patient column of both:"
+            " scores there are flattered. Leave each in one of them, or, where one name stands for different patients, as in two"
+            " clinics' tables, give them different names."
+        )
     return notes
 
 

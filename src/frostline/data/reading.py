@@ -69,8 +69,15 @@ def _entries_of_test(
     test: Path, label: str | None, group: str | None, subgroups: Sequence[str]
 ) -> tuple[Path, list[Entry], list[str]]:
     """As `_entries`; columns are named for tables alone, and data with a table may be tested on a folder a class."""
-    table = test.is_file() or (test / TABLE).is_file()
-    return _entries(test, label, group, subgroups) if table else _entries(test, None, None, ())
+    if test.is_file() or (test / TABLE).is_file():
+        return _entries(test, label, group, subgroups)
+    root, entries, notes = _entries(test, None, None, ())
+    if subgroups:
+        notes.append(
+            f"it has no {TABLE}, so its images have nothing in {listed(subgroups)}: on the opened test set no score is shown by"
+            f" subgroup. Add an {TABLE} with the columns path, label and {listed(subgroups)} to see them."
+        )
+    return root, entries, notes
 
 
 def _entries(path: Path, label: str | None, group: str | None, subgroups: Sequence[str]) -> tuple[Path, list[Entry], list[str]]:

@@ -180,8 +180,9 @@ def _crossing(whole: _Pool, scored: Indices, trained: Indices) -> int:
 
 def _crossed(count: int, part: str) -> str:
     return (
-        f"{count:,} training images share a patient, equal bytes or nearly the same picture with your own {part}: scores there"
-        " are flattered, and are no evidence for new images. Remove these images from one side."
+        f"{count:,} training images share a patient (the same name in the patient column of both), equal bytes or nearly the same"
+        f" picture with your own {part}: scores there are flattered, and are no evidence for new images. Remove these images from"
+        " one side, or give different patients different names."
     )
 
 
