@@ -105,8 +105,8 @@ def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws:
     """Parts of `split.train` of about a `divisor`-th of its images, all validated on `split.validation`.
 
     In each draw the units of each class come in a random order, and a part takes the first of them until it has its share of the
-    class's images. So smaller parts lie in larger ones, and no unit (group, or files of equal bytes) is broken; one of several
-    classes counts for its most frequent one. A part where some class has fewer than two images is left out.
+    class's images. So smaller parts lie in larger ones, and no unit (see `units_of`) is broken; one of several classes
+    counts for its most frequent one. A part where some class has fewer than two images is left out.
 
     Returns:
         splits named `curve0-8` (draw, divisor), the smallest part of a draw first; `repeat` is the draw, each with a seed.
