@@ -101,7 +101,7 @@ def draw(world: World, seed: int) -> Drawn:
     probabilities = _predictions(world, labels, patients, fold, truths, rng)
     names = tuple(f"class {one}" for one in range(len(world.classes)))
     candidates = _candidates(world.transfer, world.controls)
-    return Drawn(Truth(labels, patients, names), candidates, truths, _results(world, candidates, fold, probabilities))
+    return Drawn(Truth(labels, patients, names, patients), candidates, truths, _results(world, candidates, fold, probabilities))
 
 
 def _images(world: World, rng: np.random.Generator) -> tuple[Array, Array]:

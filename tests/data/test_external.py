@@ -70,6 +70,30 @@ def test_a_table_may_be_tested_on_folders(tmp_path: Path) -> None:
     assert len(read(data, test=test, label="kind").samples) == 12
 
 
+def test_folders_beside_a_table_have_no_subgroups_and_it_is_said(tmp_path: Path) -> None:
+    rows = [[f"{i}.png", "ab"[i % 2], "MF"[i // 2 % 2]] for i in range(24)]
+    data = table(tmp_path / "data", ["path", "label", "sex"], rows)
+    test = others(tmp_path / "clinic", {"a": 2, "b": 2})
+    found = read(data, test=test, subgroups=("sex",))
+    assert {sample.subgroups for sample in found.samples if sample.part == "test"} == {()}
+    (note,) = [note for note in found.notes if "no index.csv" in note]
+    assert note.startswith(f"Test set {test}: ") and "nothing in sex" in note and "Add an index.csv" in note
+    assert not any("no index.csv" in note for note in read(data, test=test).notes)
+
+
+def test_patients_of_one_name_in_both_tables_are_said_with_what_to_do(tmp_path: Path) -> None:
+    data = table(tmp_path / "data", ["path", "label", "patient"], [[f"{i}.png", "ab"[i % 2], f"p{i}"] for i in range(24)])
+    test = table(tmp_path / "clinic", ["path", "label", "patient"], [[f"{i}.png", "ab"[i % 2], f"p{i}"] for i in range(3)])
+    for seed in range(3):
+        picture(test / f"{seed}.png", 500 + seed)
+    (note,) = [note for note in read(data, test=test).notes if "more than one of train, val and test" in note]
+    assert (
+        note.startswith("3 groups")
+        and "the same name in the patient column of both" in note
+        and "give them different names" in note
+    )
+
+
 def test_classes_that_the_data_do_not_have_are_refused_and_missing_ones_said(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"healthy": 6, "sick": 6})
     said = refusal(data, others(tmp_path / "odd", {"helthy": 3, "sick": 1}))
@@ -111,7 +135,10 @@ def test_copies_and_lookalikes_that_cross_are_said(tmp_path: Path) -> None:
     Image.open(data / "b" / "002.png").save(test / "b" / "again.jpg", quality=80)
     found = read(data, test=test)
     plan = plan_splits(found, 0)
-    assert any("2 training images share a patient, equal bytes or nearly the same picture" in note for note in plan.notes)
+    assert any(
+        "2 training images share a patient (the same name in the patient column of both), equal bytes or nearly" in note
+        for note in plan.notes
+    )
     assert any("1 pairs of near-duplicates are in two of" in note for note in found.notes)
     assert len(plan.pool) == 40  # the user's own images are never left out unasked
 

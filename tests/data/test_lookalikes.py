@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from frostline.data import lookalikes, read
+from frostline.data.assemble import subset
 from frostline.data.lookalikes import Lookalikes, compare, describe_pictures, find_lookalikes, lookalike_notes
-from frostline.terms.data import Sample
+from frostline.store.records import write_splits
+from frostline.terms.data import Sample, SplitPlan
 from tests.data.pictures import folders, noise
 
 
@@ -150,6 +153,20 @@ def test_reading_tells_near_duplicates_where_they_cross_and_where_labels_differ(
     paths = [tuple(data.samples[index].path for index in pair) for pair in data.lookalikes]
     assert paths == [("test/dog/again.jpg", "train/cat/first.png")]
     notes = " ".join(data.notes)
-    assert "2 images are near-duplicates (such as test/dog/again.jpg and train/cat/first.png)" in notes
+    assert "first" not in notes, "names of files may be names of patients"
+    assert "2 images are near-duplicates (such as rows 6 and 13 of splits.csv)" in notes
     assert "1 pairs of near-duplicates are in two of train, val and test" in notes
-    assert "different labels (test/dog/again.jpg: dog ~ train/cat/first.png: cat)" in notes
+    assert "different labels (in splits.csv row 6: dog ~ row 13: cat)" in notes
+
+
+def test_notes_name_the_rows_in_which_the_files_stand(tmp_path: Path) -> None:
+    root = folders(tmp_path / "data", {"cat": 6, "dog": 6})
+    Image.fromarray(noise(900)).save(root / "dog/first.png")
+    Image.fromarray(noise(900)).save(root / "dog/second.jpg", quality=70)
+    whole = read(root)
+    for data in (whole, subset(whole, range(3, len(whole.samples)), "Three left out.")):
+        write_splits(tmp_path / "splits.csv", data, SplitPlan("folds", (), (), "none", 0))
+        (one, other) = re.findall(r"rows (\d+) and (\d+) of splits.csv", " ".join(data.notes))[0]
+        lines = (tmp_path / "splits.csv").read_text().splitlines()
+        assert lines[int(one) - 1].startswith("dog/first.png,") and lines[int(other) - 1].startswith("dog/second.jpg,")
+        assert sum(f"{len(data.samples)} images in 2 classes" in note for note in data.notes) == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,20 @@ def test_a_chain_that_would_swallow_a_class_is_cut_at_its_weakest_links() -> Non
     assert left_apart(data, units) == [(9, 10), (19, 20), (29, 30), (39, 40)]
 
 
+def test_sealed_images_do_not_raise_the_bound_of_those_that_are_split() -> None:
+    """Forty train images of class 0 and sixty sealed ones: a unit holds at most a fifth of the forty."""
+    chain = tuple((index, index + 1) for index in range(99))
+    data = replace(dataset([0] * 100 + [1] * 40, parts=["train"] * 40 + ["test"] * 60 + ["train"] * 40), lookalikes=chain)
+    units = units_of(data)
+    assert max(Counter(units[:40].tolist()).values()) == 8 and len(set(units[:40].tolist())) == FOLDS
+    assert set(units[40:100].tolist()) == {units[39]}
+
+
+def test_one_sealed_image_of_a_class_is_known_for_a_copy() -> None:
+    data = replace(dataset([0] * 11 + [1] * 10, parts=["train"] * 10 + ["test"] + ["train"] * 10), lookalikes=((0, 10),))
+    assert units_of(data)[0] == units_of(data)[10]
+
+
 def test_the_most_alike_are_joined_first() -> None:
     data = replace(dataset([0, 0, 0, 1, 1, 1]), lookalikes=((1, 2), (0, 1)))
     assert units_of(data).tolist() == [0, 1, 1, 2, 3, 4]
@@ -83,3 +98,18 @@ def test_what_is_dealt_together_is_drawn_together() -> None:
     data = replace(dataset([0] * 6 + [1] * 6, digests=[*"aabcdefghijk"]), lookalikes=((2, 3),))
     groups = truth_of(data).groups
     assert groups[0] == groups[1] and groups[2] == groups[3] and len(set(groups.tolist())) == 10
+
+
+def test_a_pair_of_like_images_is_no_patient() -> None:
+    data = replace(dataset([0] * 6 + [1] * 6), lookalikes=((2, 3),))
+    known, everything = truth_of(data), np.arange(12)
+    assert known.patients is None
+    assert (known.unit(everything), known.unit(everything[4:])) == ("set of like images", "image")
+
+
+def test_patients_stay_apart_where_like_images_join_them() -> None:
+    groups = [None, None, *(f"p{index // 2}" for index in range(2, 40))]
+    known = truth_of(replace(dataset([index % 2 for index in range(40)], groups), lookalikes=((3, 4),)))
+    assert known.patients is not None and known.patients[:8].tolist() == [0, 1, 2, 2, 3, 3, 4, 4]
+    assert known.groups[:8].tolist() == [0, 1, 2, 2, 2, 2, 3, 3]
+    assert known.unit(np.arange(40)) == "group"

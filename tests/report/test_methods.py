@@ -18,6 +18,13 @@ REGISTERED = dataclasses.replace(FACTS, registered=("ab" * 32, "2026-11-02T13:40
 SHORT = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), reason="at this budget: scratch stopped early")
 
 
+def drawn(unit: str) -> Verdict:
+    """As `UNSEALED`, from a bootstrap over that."""
+    compared = [(claim, claim.comparison) for claim in UNSEALED.claims]
+    claims = [dataclasses.replace(claim, comparison=one and dataclasses.replace(one, unit=unit)) for claim, one in compared]
+    return dataclasses.replace(UNSEALED, claims=tuple(claims))
+
+
 @pytest.mark.parametrize(
     ("verdict", "facts", "said", "unsaid"),
     [
@@ -34,7 +41,8 @@ SHORT = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), reason="a
         (VERDICT, FIFTEEN, "(5 of them were run)", "Nothing"),
         (VERDICT, FACTS, "(stage by stage: Holm 1979)", "repeats with new seeds"),
         (UNSEALED, FOLDS, "from 310 groups (such as patients), none of which was split", "measured once"),
-        (UNSEALED, FOLDS, "bootstrap over groups", "bootstrap over images"),
+        (drawn("group"), FOLDS, "bootstrap over groups", "bootstrap over images"),
+        (drawn("set of like images"), FACTS, "bootstrap over sets of like images", "group"),
         (UNSEALED, FOLDS, "5 folds in all from repeats with new seeds", "The given test set"),
         (UNSEALED, FACTS, "the test set is still sealed", "measured once"),
         (VERDICT, REGISTERED, f"plan.json, 2026-11-02T13:40:00+00:00, SHA-256 {'ab' * 32}", "set aside by rule"),

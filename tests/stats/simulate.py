@@ -50,7 +50,8 @@ def random_features(count: int) -> list[Candidate]:
 def truth(labels: Sequence[int] | Array, groups: Any = None, classes: int = 2) -> Truth:
     y = np.asarray(labels)
     names = tuple(f"c{one}" for one in range(classes))
-    return Truth(y, np.arange(len(y)) if groups is None else np.asarray(groups), names)
+    named = None if groups is None else np.asarray(groups)
+    return Truth(y, np.arange(len(y)) if named is None else named, names, named)
 
 
 def folds(labels: Array, count: int, repeats: int = 1, seed: int = 0) -> dict[str, Array]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frostline.stats.curve import Measured, Series, crossing, fit, fit_all, learning_curve, predicted
+from frostline.stats.curve import Measured, Series, crossing, fit, fit_all, learning_curve, picks, predicted
 from frostline.terms.curve import DIVISORS, DRAWS, Law, LearningCurve, Overtaking
 from tests.stats.simulate import hits_to_probabilities, truth
 
@@ -148,3 +148,13 @@ def test_intervals_of_what_twice_the_images_buy_hold_the_truth() -> None:
     known = [one for one in found if one is not None]
     assert len(known) >= 190
     assert np.mean([one.low <= truly <= one.high for one in known]) >= 0.9
+
+
+def test_draws_that_are_present_are_taken_equally_often_and_stay_paired() -> None:
+    keys = np.random.default_rng(0).random((20_000, 3, 3))
+    every, two = picks(keys, [0, 1, 2]), picks(keys, [0, 2])
+    assert every.shape == (20_000, 3) and two.shape == (20_000, 2)
+    assert np.bincount(every.ravel()) / every.size == pytest.approx([1 / 3] * 3, abs=0.01)
+    assert np.bincount(two.ravel()) / two.size == pytest.approx([1 / 2] * 2, abs=0.01)
+    taken = every[:, :2] != 1
+    assert (np.array([0, 2])[two][taken] == every[:, :2][taken]).all()

@@ -227,7 +227,7 @@ def test_two_backbones_are_compared_in_their_order() -> None:
 
 
 def test_groups_are_the_unit() -> None:
-    known = Truth(LABELS, np.arange(N) // 8, ("a", "b"))
+    known = Truth(LABELS, np.arange(N) // 8, ("a", "b"), np.arange(N) // 8)
     strengths = {PIXELS: 0.2, SOFTMAX: 1.0}
     found = claim(decide(run(strengths), known, list(strengths), FAST), "pretraining-helps").comparison
     assert found is not None and (found.unit, found.units) == ("group", 50)

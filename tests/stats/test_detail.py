@@ -155,6 +155,13 @@ def test_patients_and_subgroups() -> None:
     assert site.missing == 115 and site.values[0].note.startswith("too few: ")
 
 
+def test_like_images_without_patients_give_no_table_of_patients() -> None:
+    known = dataclasses.replace(truth(LABELS), groups=np.maximum(np.arange(N), 3))
+    detail = describe({"chosen": model(0, folds(LABELS, 4))}, known, FAST)
+    assert detail is not None and (detail.unit, detail.patients) == ("set of like images", None)
+    assert detail.models[0].units == N - 3
+
+
 def test_more_classes_have_no_operating_point() -> None:
     labels = np.arange(N) % 3
     p = np.random.default_rng(0).dirichlet([1, 1, 1], N)

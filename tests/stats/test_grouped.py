@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -47,6 +49,14 @@ def test_one_group_with_both_labels_leaves_nothing() -> None:
     labels = np.array([0, 1, 0, 1])
     found = by_group([rows_of(labels)], truth(labels, np.zeros(4, dtype=int)))
     assert (found.repeats, found.mixed) == ((), 1)
+
+
+def test_patients_of_one_unit_are_scored_apart_and_drawn_together() -> None:
+    patients = np.arange(40) // 2
+    known = dataclasses.replace(truth(patients % 2, patients), groups=patients // 2)
+    found = by_group([rows_of(patients % 2)], known)
+    assert found.repeats[0].images.tolist() == list(range(20))
+    assert found.truth.groups.tolist() == [one // 2 for one in range(20)]
 
 
 def test_scores_of_a_subgroup_are_those_of_its_images_alone() -> None:

@@ -49,7 +49,7 @@ def test_images_of_one_patient_widen_the_interval_and_are_said(verdict: Verdict)
     by_image = with_test(verdict, {"chosen": (labels, p, OWN)}, "now").score.interval
     both = with_test(verdict, {"chosen": (labels, p, patients), "control": (labels, p, patients)}, "now")
     assert both.score.interval.high - both.score.interval.low > 2 * (by_image.high - by_image.low)
-    assert "come in groups" in both.notes[-1]
+    assert "some are drawn together" in both.notes[-1]
 
 
 def test_interval_of_accuracy_is_the_binomial_one() -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from frostline.data.entries import Entry, listed
+from frostline.data.entries import Entry, listed, row_of, table_rows
+from frostline.data.lookalikes import pair_notes
 from frostline.errors import DataError, nearest
 from frostline.terms.data import Dataset, Sample
 
@@ -105,7 +106,7 @@ def make_dataset(
 
 
 def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
-    """The data set of these samples alone, in the old order, with its own fingerprint.
+    """The data set of these samples alone, in the old order, with its own fingerprint and its own counts in the notes.
 
     Raises:
         DataError: a class would be left with fewer than two images to train on.
@@ -121,7 +122,13 @@ def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
         gone = listed(name for index, name in enumerate(dataset.classes) if index not in kept)
         raise DataError(f"{dataset.root}: no readable image is left of {gone}; add images of this class or remove it.")
     pairs = [(place[one], place[other]) for one, other in dataset.lookalikes if one in place and other in place]
-    return make_dataset(dataset.root, samples, dataset.classes, (*dataset.notes, *([note] if note else [])), pairs)
+    before = {*_told(dataset.samples, dataset.classes, dataset.lookalikes)}
+    notes = [*(said for said in dataset.notes if said not in before), *_told(samples, dataset.classes, pairs)]
+    return make_dataset(dataset.root, samples, dataset.classes, [*notes, *([note] if note else [])], pairs)
+
+
+def _told(samples: Sequence[Sample], classes: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[str]:
+    return [*describe(samples, classes), *pair_notes(samples, classes, pairs)]
 
 
 # Notes ---------------------------------------------------------------------------------------------------------------
@@ -157,26 +164,32 @@ def _group_notes(samples: Sequence[Sample]) -> list[str]:
     notes = [f"{len(sizes):,} groups; the largest has {max(sizes.values()):,} images."]
     crossing = _crossing_parts(samples, lambda sample: sample.group)
     if crossing:
-        notes.append(f"{crossing:,} groups are in more than one of train, val and test: scores there are flattered.")
+        notes.append(
+            f"{crossing:,} groups are in more than one of train, val and test, by the same name in the patient column of both:"
+            " scores there are flattered. Leave each in one of them, or, where one name stands for different patients, as in two"
+            " clinics' tables, give them different names."
+        )
     return notes
 
 
 def _duplicate_notes(samples: Sequence[Sample]) -> list[str]:
-    sets: defaultdict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        sets[sample.digest].append(sample)
+    sets: defaultdict[str, list[int]] = defaultdict(list)
+    for index, sample in enumerate(samples):
+        sets[sample.digest].append(index)
     several = [found for digest, found in sets.items() if digest and len(found) > 1]
     if not several:
         return []
     extra = sum(len(found) - 1 for found in several)
-    notes = [f"{extra:,} exact duplicates of other images (such as {several[0][0].path} and {several[0][1].path})."]
-    crossing = [found for found in several if len({s.part for s in found}) > 1]
+    notes = [f"{extra:,} exact duplicates of other images (such as {table_rows(*several[0][:2])})."]
+    crossing = [found for found in several if len({samples[index].part for index in found}) > 1]
     if crossing:
         notes.append(f"{len(crossing):,} images are in more than one of train, val and test: scores there are flattered.")
-    disputed = [found for found in several if len({s.label for s in found}) > 1]
+    disputed = [found for found in several if len({samples[index].label for index in found}) > 1]
     if disputed:
-        names = listed(" = ".join(s.path for s in found) for found in disputed[:3])
-        notes.append(f"{len(disputed):,} images have several files with different labels ({names}): correct or remove them.")
+        rows = listed(" = ".join(f"row {row_of(index)}" for index in found) for found in disputed[:3])
+        notes.append(
+            f"{len(disputed):,} images have several files with different labels (in splits.csv {rows}): correct or remove them."
+        )
     return notes
 
 

@@ -97,6 +97,22 @@ def _new(folder: Path, seen: set[str]) -> bool:
     return fresh
 
 
+WITHOUT_NAMES = "; without --allow-unreadable the error names them."  # a note goes into reports: see `table_rows`
+
+
+def table_rows(one: int, other: int) -> str:
+    """Where two samples stand, by their indices: notes go into reports, and a path may name a patient.
+
+    Rows are counted as a spreadsheet does: the header is the first.
+    """
+    return f"rows {row_of(one)} and {row_of(other)} of splits.csv"
+
+
+def row_of(index: int) -> int:
+    """The row of splits.csv in which a sample stands."""
+    return index + 2
+
+
 def listed(names: Iterable[str], most: int = 10) -> str:
     """`a, b, c and 12 more`."""
     every = list(names)

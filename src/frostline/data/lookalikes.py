@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.data.decoding import Pixels, thumbnail
-from frostline.data.entries import listed
+from frostline.data.entries import listed, row_of, table_rows
 from frostline.errors import DataError
 from frostline.terms.data import Sample
 
@@ -162,30 +162,29 @@ def lookalike_notes(samples: Sequence[Sample], classes: Sequence[str], found: Lo
             " film: copies cannot be told among them, and they are split as if independent. If they come in series, name these"
             " in a table's column: --group COLUMN."
         )
-    return notes + (_pair_notes(samples, classes, found.pairs) if found.pairs else [])
+    return notes + pair_notes(samples, classes, found.pairs)
 
 
-def _pair_notes(samples: Sequence[Sample], classes: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
+def pair_notes(samples: Sequence[Sample], classes: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
+    """What `lookalike_notes` says about pairs."""
+    if not pairs:
+        return []
     images = len({index for pair in pairs for index in pair})
     notes = [
-        f"{images:,} images are near-duplicates (such as {_named(samples, pairs[0])}): different files of nearly the same"
+        f"{images:,} images are near-duplicates (such as {table_rows(*pairs[0])}): different files of nearly the same"
         " picture. They stay on one side of every split that is drawn."
     ]
     crossing = [pair for pair in pairs if samples[pair[0]].part != samples[pair[1]].part]
     if crossing:
         notes.append(
             f"{len(crossing):,} pairs of near-duplicates are in two of train, val and test (such as"
-            f" {_named(samples, crossing[0])}): scores there are flattered."
+            f" {table_rows(*crossing[0])}): scores there are flattered."
         )
     disputed = [pair for pair in pairs if samples[pair[0]].label != samples[pair[1]].label]
     if disputed:
-        names = (" ~ ".join(f"{samples[index].path}: {classes[samples[index].label]}" for index in pair) for pair in disputed)
+        names = (" ~ ".join(f"row {row_of(index)}: {classes[samples[index].label]}" for index in pair) for pair in disputed)
         notes.append(
-            f"{len(disputed):,} pairs of near-duplicates have different labels ({listed(names, 3)}): one of the two labels is"
-            " probably wrong."
+            f"{len(disputed):,} pairs of near-duplicates have different labels (in splits.csv {listed(names, 3)}): one of the"
+            " two labels is probably wrong."
         )
     return notes
-
-
-def _named(samples: Sequence[Sample], pair: Pair) -> str:
-    return " and ".join(samples[index].path for index in pair)

@@ -19,7 +19,7 @@ import numpy as np
 
 from frostline.data.assemble import subset
 from frostline.data.decoding import Geometry, Pixels, decode, is_gray_file
-from frostline.data.entries import listed
+from frostline.data.entries import WITHOUT_NAMES, listed
 from frostline.errors import NO_ROOM, DataError, DiskFull, room_in
 from frostline.terms.data import Dataset
 from frostline.terms.identity import digest
@@ -178,8 +178,7 @@ def _without(dataset: Dataset, left_out: dict[str, str]) -> Dataset:
     if not left_out:
         return dataset
     kept = [index for index, sample in enumerate(dataset.samples) if sample.path not in left_out]
-    names = listed(f"{path}: {why}" for path, why in left_out.items())
-    return subset(dataset, kept, f"{len(left_out):,} images cannot be decoded and were left out ({names}).")
+    return subset(dataset, kept, f"{len(left_out):,} images cannot be decoded and were left out{WITHOUT_NAMES}")
 
 
 def _unreadable(left_out: dict[str, str], root: str) -> str:

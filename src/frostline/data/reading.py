@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frostline.data.assemble import check_classes, describe, make_dataset, make_samples
-from frostline.data.entries import Entry, listed
+from frostline.data.entries import WITHOUT_NAMES, Entry, listed
 from frostline.data.external import joined
 from frostline.data.folder import existing_folder, read_folder
 from frostline.data.limit import stratified
@@ -69,8 +69,15 @@ def _entries_of_test(
     test: Path, label: str | None, group: str | None, subgroups: Sequence[str]
 ) -> tuple[Path, list[Entry], list[str]]:
     """As `_entries`; columns are named for tables alone, and data with a table may be tested on a folder a class."""
-    table = test.is_file() or (test / TABLE).is_file()
-    return _entries(test, label, group, subgroups) if table else _entries(test, None, None, ())
+    if test.is_file() or (test / TABLE).is_file():
+        return _entries(test, label, group, subgroups)
+    root, entries, notes = _entries(test, None, None, ())
+    if subgroups:
+        notes.append(
+            f"it has no {TABLE}, so its images have nothing in {listed(subgroups)}: on the opened test set no score is shown by"
+            f" subgroup. Add an {TABLE} with the columns path, label and {listed(subgroups)} to see them."
+        )
+    return root, entries, notes
 
 
 def _entries(path: Path, label: str | None, group: str | None, subgroups: Sequence[str]) -> tuple[Path, list[Entry], list[str]]:
@@ -91,7 +98,7 @@ def _entries(path: Path, label: str | None, group: str | None, subgroups: Sequen
 def _unreadable(found: dict[str, str], root: Path, allowed: bool) -> str:
     names = listed(f"{path}: {why}" for path, why in sorted(found.items()))
     if allowed:
-        return f"{len(found):,} files cannot be read and were left out ({names})."
+        return f"{len(found):,} files cannot be read and were left out{WITHOUT_NAMES}"
     raise DataError(
         f"{len(found):,} files in {root} cannot be read ({names}). Repair or remove them,"
         " or leave them out with --allow-unreadable."

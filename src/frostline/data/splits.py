@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from frostline.data.entries import listed
+from frostline.data.entries import listed, table_rows
 from frostline.data.shift import prevalence_notes
 from frostline.data.units import FOLDS, left_apart, units_of
 from frostline.errors import DataError
@@ -105,8 +105,8 @@ def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws:
     """Parts of `split.train` of about a `divisor`-th of its images, all validated on `split.validation`.
 
     In each draw the units of each class come in a random order, and a part takes the first of them until it has its share of the
-    class's images. So smaller parts lie in larger ones, and no unit (group, or files of equal bytes) is broken; one of several
-    classes counts for its most frequent one. A part where some class has fewer than two images is left out.
+    class's images. So smaller parts lie in larger ones, and no unit (see `units_of`) is broken; one of several classes
+    counts for its most frequent one. A part where some class has fewer than two images is left out.
 
     Returns:
         splits named `curve0-8` (draw, divisor), the smallest part of a draw first; `repeat` is the draw, each with a seed.
@@ -180,8 +180,9 @@ def _crossing(whole: _Pool, scored: Indices, trained: Indices) -> int:
 
 def _crossed(count: int, part: str) -> str:
     return (
-        f"{count:,} training images share a patient, equal bytes or nearly the same picture with your own {part}: scores there"
-        " are flattered, and are no evidence for new images. Remove these images from one side."
+        f"{count:,} training images share a patient (the same name in the patient column of both), equal bytes or nearly the same"
+        f" picture with your own {part}: scores there are flattered, and are no evidence for new images. Remove these images from"
+        " one side, or give different patients different names."
     )
 
 
@@ -190,11 +191,10 @@ def _apart_notes(dataset: Dataset, units: Indices) -> list[str]:
     apart = left_apart(dataset, units)
     if not apart:
         return []
-    one, other = (dataset.samples[index].path for index in apart[0])
     return [
-        f"{len(apart):,} pairs of near-duplicates (such as {one} and {other}) may lie on two sides of a split, where scores are"
-        f" then flattered: kept together they would be more than a fifth of a class. If images come in series, such as the"
-        " frames of a video, name the series in a table's column: --group COLUMN."
+        f"{len(apart):,} pairs of near-duplicates (such as {table_rows(*apart[0])}) may lie on two sides of a split, where scores"
+        " are then flattered: kept together they would be more than a fifth of a class outside the test set. If images come in"
+        " series, such as the frames of a video, name the series in a table's column: --group COLUMN."
     ]
 
 
@@ -239,7 +239,8 @@ def _folds_or_fewer(pool: _Pool, seed: int) -> Indices:
     poorest = sorted(units, key=lambda label: (units[label], label))
     names = listed(f"{pool.classes[label]} ({units[label]})" for label in poorest if units[label] <= max(2, units[poorest[0]]))
     raise DataError(
-        f"No split has every class on both sides without breaking a group; groups (patients, or sets of equal files) a class:"
+        f"No split has every class on both sides without breaking a group; groups (patients, equal files or near-duplicates)"
+        f" a class:"
         f" {names}. Expected at least two groups with images of each class. Add images from others, or merge classes."
     )
 

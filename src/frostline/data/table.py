@@ -170,7 +170,8 @@ def _subgroup_columns(table: _Table, asked: Sequence[str], group: str | None) ->
 
 def _subgroups(table: _Table, columns: _Columns) -> list[tuple[tuple[str, str], ...]]:
     """(column, value) pairs for every row."""
-    shown = [readable(table.file, name, table.values(name)) for name in columns.subgroups]
+    units = [_group(cells, columns) or line for line, cells in table.rows]
+    shown = [readable(table.file, name, table.values(name), units) for name in columns.subgroups]
     return [tuple(zip(columns.subgroups, values, strict=True)) for values in zip(*shown, strict=True)] or [()] * len(table.rows)
 
 

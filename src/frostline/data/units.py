@@ -20,9 +20,10 @@ def units_of(dataset: Dataset) -> Indices:
 
     Samples of one group, or of equal bytes, or linked by a chain of these, share one. Lookalikes are then joined, the most
     alike first, as long as the unit that results holds at most a fifth of the images of each class in it: a chain of
-    pictures each of which resembles the next must not swallow a class. `left_apart` tells which pairs that leaves out.
+    pictures each of which resembles the next must not swallow a class. The user's own test images neither count nor are
+    counted: folds are made of the others. `left_apart` tells which pairs that leaves out.
     """
-    forest = _Forest([sample.label for sample in dataset.samples])
+    forest = _Forest([None if sample.part == "test" else sample.label for sample in dataset.samples])
     first: dict[Hashable, int] = {}
     for index, sample in enumerate(dataset.samples):
         for kind, name in (("group", sample.group), ("digest", sample.digest or None)):
@@ -40,12 +41,12 @@ def left_apart(dataset: Dataset, units: Indices) -> list[tuple[int, int]]:
 
 
 class _Forest:
-    """Disjoint sets of samples, with the images of each class in every set."""
+    """Disjoint sets of samples, with the images of each class in every set; images without a label are not counted."""
 
-    def __init__(self, labels: list[int]) -> None:
+    def __init__(self, labels: list[int | None]) -> None:
         self._parent = list(range(len(labels)))
-        self._held = [Counter((label,)) for label in labels]
-        self._most = {label: _most(count) for label, count in Counter(labels).items()}
+        self._held = [Counter(() if label is None else (label,)) for label in labels]
+        self._most = {label: _most(count) for label, count in Counter(labels).items() if label is not None}
 
     def root(self, index: int) -> int:
         while self._parent[index] != index:

@@ -9,8 +9,8 @@ from frostline.report.figures import Picture, reliability_picture
 from frostline.report.numbers import listed, metric_name, score, score_range
 from frostline.terms.detail import SEALED, Bin, Detail, Measure, ModelDetail, OperatingPoint, PatientDetail, Subgroups
 from frostline.terms.interval import Interval
-from frostline.terms.quantities import count, plural
-from frostline.terms.verdict import Verdict
+from frostline.terms.quantities import count, plural, plural_of
+from frostline.terms.verdict import GROUP, IMAGE, Verdict
 
 NAMES = {
     "auroc": "AUROC",
@@ -181,7 +181,7 @@ def detail_section(verdict: Verdict) -> DetailSection | None:
 
 
 def _lead(detail: Detail) -> tuple[str, ...]:
-    unit = "groups (patients)" if detail.unit == "group" else "images"
+    unit = "groups (patients)" if detail.unit == GROUP else plural_of(detail.unit)
     said = [
         f"Measured on {origin(detail)}. Intervals come from a bootstrap over {unit}, as the verdict's do, but for the recipes"
         " as they are: what choosing among them adds is in the verdict's intervals alone."
@@ -286,8 +286,8 @@ def _patient_table(detail: Detail, found: PatientDetail) -> Table:
 
 def _subgroup_table(found: Subgroups, detail: Detail) -> Table:
     shown = next((one.measures for one in found.values if one.measures), ())
-    grouped = detail.unit == "group"
-    sizes = ("images", "groups") if grouped else ("images",)
+    grouped = detail.unit != IMAGE
+    sizes = ("images", plural_of(detail.unit)) if grouped else ("images",)
     columns = (found.column, *sizes, *(measure_title(one, len(detail.classes)) for one in shown))
     width = max(1, len(shown))
     rows = tuple(

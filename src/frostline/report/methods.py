@@ -6,9 +6,9 @@ from frostline.report.facts import RunFacts
 from frostline.report.numbers import listed, metric_name, points
 from frostline.report.words import CONTROLS, score_words
 from frostline.terms.candidate import TUNED
-from frostline.terms.quantities import count, plural
+from frostline.terms.quantities import count, plural, plural_of
 from frostline.terms.settings import Settings
-from frostline.terms.verdict import Row, Verdict
+from frostline.terms.verdict import IMAGE, Row, Verdict
 
 KINDS = {
     "folds": "stratified cross-validation in {0} folds",
@@ -27,7 +27,7 @@ def methods(verdict: Verdict, settings: Settings, facts: RunFacts) -> str:
         _controls(verdict),
         _training(verdict),
         _decided(verdict),
-        _claims(verdict, facts),
+        _claims(verdict),
         _registered(facts),
         _tested(verdict, facts),
         _left_out(verdict),
@@ -97,8 +97,8 @@ def _decided(verdict: Verdict) -> str:
     )
 
 
-def _claims(verdict: Verdict, facts: RunFacts) -> str:
-    unit = "groups" if facts.groups else "images"
+def _claims(verdict: Verdict) -> str:
+    unit = plural_of(next((claim.comparison.unit for claim in verdict.claims if claim.comparison), IMAGE))
     family = " (stage by stage: Holm 1979)" if any(claim.claim.startswith("stage-") for claim in verdict.claims) else ""
     return (
         f"Intervals (95 %) and claims come from a bootstrap over {unit}, stratified by class, that repeats the whole choice in"

@@ -7,7 +7,7 @@ from frostline.report.numbers import points, points_range, signed_points
 from frostline.terms.curve import Crossing, LearningCurve, Overtaking, RecipeCurve
 from frostline.terms.plan import Plan
 from frostline.terms.quantities import count, plural
-from frostline.terms.verdict import Interval
+from frostline.terms.verdict import IMAGE, Interval
 
 NAMES = {"frozen": "softmax-only", "scratch": "training from scratch"}
 
@@ -28,7 +28,7 @@ def curve_answer(curve: LearningCurve) -> list[str]:
     said += [crossing_words(item, curve) for item in curve.crossings]
     said.append(
         f"Every size was scored on the same {plural(curve.validation, 'image')}, which no training part contains"
-        f"{f' ({plural(curve.units, curve.unit)})' if curve.unit == 'group' else ''}; smaller parts lie in larger ones,"
+        f"{f' ({plural(curve.units, curve.unit)})' if curve.unit != IMAGE else ''}; smaller parts lie in larger ones,"
         f" {plural(curve.draws, 'draw')} of each."
     )
     return [*said, *curve.notes]

@@ -8,7 +8,7 @@ from frostline.report.facts import RunFacts
 from frostline.report.numbers import big, clock, metric_name, points, score, score_range
 from frostline.report.ranking import mark
 from frostline.report.words import claim_lead, claim_sentence, recipe_words
-from frostline.terms.quantities import count, duration
+from frostline.terms.quantities import count, duration, plural
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Claim, Row, Score, Verdict
 
@@ -73,7 +73,7 @@ def claim_cells(claim: Claim, verdict: Verdict) -> tuple[str, str, str, str]:
         parts = [
             f"probability {compared.probability:.3f} that it is above zero",
             f"{compared.within:.3f} that it is within ±{points(verdict.delta, verdict.metric)}",
-            f"{count(compared.units)} {compared.unit}s" if compared.units else "",
+            plural(compared.units, compared.unit) if compared.units else "",
             f"{len(compared.folds)} folds" if compared.folds else "",
             *compared.assumptions,
         ]

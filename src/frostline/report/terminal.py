@@ -20,8 +20,8 @@ from frostline.report.short import middle, short_backbones, short_recipe
 from frostline.report.words import summary
 from frostline.terms.backbone import Backbone, Cut
 from frostline.terms.plan import Fit, Plan
-from frostline.terms.quantities import duration, plural
-from frostline.terms.verdict import Interval, Row, Verdict
+from frostline.terms.quantities import duration, plural, plural_of
+from frostline.terms.verdict import IMAGE, Interval, Row, Verdict
 
 __all__ = ["LiveView", "backbones_table", "plan_table", "ranked_table", "stages_table", "verdict_panel"]
 
@@ -189,12 +189,12 @@ def _reach(plan: Plan) -> Table:
     """The smallest true difference that is found in at least 80 % of runs, with these images and with more."""
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("images to search on", no_wrap=True, justify="right")
-    if plan.unit == "group":
-        table.add_column("groups", no_wrap=True, justify="right")
+    if plan.unit != IMAGE:
+        table.add_column(plural_of(plan.unit), no_wrap=True, justify="right")
     table.add_column(f"smallest difference of {metric_name(plan.metric)} that 80 % of such runs find", justify="right")
     for one in plan.reach:
         times = "" if one.times == 1 else f" ({one.times} times)"
-        groups = [Text(f"{one.units:,}")] if plan.unit == "group" else []
+        groups = [Text(f"{one.units:,}")] if plan.unit != IMAGE else []
         table.add_row(Text(f"{one.images:,}{times}"), *groups, Text(points(one.difference, plan.metric)))
     return table
 

@@ -190,9 +190,16 @@ class Work:
 
 
 def truth_of(dataset: Dataset) -> Truth:
-    """Labels and groups of a data set. Images that no split parts are one group: the decision draws them together too."""
+    """Labels, groups and patients of a data set. Images that no split parts are one group: they are drawn together too."""
     labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
-    return Truth(labels, units_of(dataset), dataset.classes)
+    return Truth(labels, units_of(dataset), dataset.classes, _patients(dataset) if dataset.grouped else None)
+
+
+def _patients(dataset: Dataset) -> IntArray:
+    """(N,) numbers; a sample without a group stands for itself."""
+    numbers: dict[str | int, int] = {}
+    own = ((index, sample.group) for index, sample in enumerate(dataset.samples))
+    return np.asarray([numbers.setdefault(index if group is None else group, len(numbers)) for index, group in own], np.int64)
 
 
 @dataclass

@@ -36,7 +36,7 @@ class Units:
     Attributes:
         of_image: (n,) the unit of each image of `images` (indices into the data set).
         strata: (U,) the class of each unit; a group of several classes counts for its most frequent one.
-        name: `group` or `image`.
+        name: as `Comparison.unit`.
     """
 
     images: Array
@@ -79,7 +79,7 @@ def units_of(images: Array, truth: Truth) -> Units:
     names, of_image = np.unique(truth.groups[images], return_inverse=True)
     counts = np.zeros((len(names), int(truth.labels.max()) + 1), dtype=int)
     np.add.at(counts, (of_image, truth.labels[images]), 1)
-    return Units(images, of_image, counts.argmax(axis=1), "group" if truth.grouped(images) else "image")
+    return Units(images, of_image, counts.argmax(axis=1), truth.unit(images))
 
 
 def draw_weights(units: Units, replicates: int, rng: np.random.Generator) -> Array:

@@ -103,8 +103,8 @@ def learning_curve(
     units = units_of(validation, truth)
     weights = np.concatenate([np.ones((1, len(validation)), np.float32), draw_weights(units, replicates, rng)])
     draws = max((run.draw for one in series for run in one.runs), default=0) + 1
-    picks = rng.integers(0, draws, (replicates, draws))
-    errors = {one.role: _errors(one, truth.labels[validation], metric, weights, picks) for one in series if one.runs}
+    keys = rng.random((replicates, draws, draws))
+    errors = {one.role: _errors(one, truth.labels[validation], metric, weights, keys) for one in series if one.runs}
     laws = {role: fit_all(found.images, found.values) for role, found in errors.items() if found.enough}
     curves = tuple(_curve(one, errors[one.role], laws.get(one.role), images) for one in series if one.runs)
     return LearningCurve(
@@ -116,19 +116,31 @@ def _count(units: Units) -> int:
     return int(units.count)
 
 
-def _errors(series: Series, labels: Array, metric: str, weights: Array, picks: Array) -> Errors:
+def _errors(series: Series, labels: Array, metric: str, weights: Array, keys: Array) -> Errors:
     runs = sorted(series.runs, key=lambda run: (-run.divisor, run.draw))
     values = find(metric).ceiling - weighted_scores(metric, labels, [run.probabilities for run in runs], weights)
     sizes = sorted({run.divisor for run in runs}, reverse=True)
     places = [[place for place, run in enumerate(runs) if run.divisor == size] for size in sizes]
-    means = np.stack([_mean_over_draws(values[:, own], picks) for own in places], axis=1)
+    drawn = [picks(keys, [runs[place].draw for place in own]) for own in places]
+    means = np.stack([_mean_over_draws(values[:, own], picked) for own, picked in zip(places, drawn, strict=True)], axis=1)
     found = np.array([np.mean([runs[place].images for place in own]) for own in places])
     defined = np.isfinite(means).all(axis=1)  # depends on the weights alone: the same rows for every series
     defined[0] = True
     return Errors(found, np.array([len(own) for own in places]), means[defined])
 
 
-def _mean_over_draws(values: Array, picks: Array) -> Array:
+def picks(keys: Array, present: Sequence[int]) -> Array:
+    """(B, R) which of the R draws that are `present` is taken R times, each time one of them, all equally likely.
+
+    Args:
+        keys: (B, times, draws) uniform: the draw of the highest key is taken. A draw that is missing in one series or size thus
+            changes only where it would have been taken, and everything else stays paired.
+        present: their numbers.
+    """
+    return np.asarray(keys[:, : len(present), list(present)].argmax(axis=2))
+
+
+def _mean_over_draws(values: Array, picked: Array) -> Array:
     """(1 + B, R) of R draws -> (1 + B,): the plain mean in row 0, of the picked draws in the others.
 
     Deviations are widened by sqrt(R / (R - 1)): the variance among so few draws would else be underestimated by that much.
@@ -137,8 +149,8 @@ def _mean_over_draws(values: Array, picks: Array) -> Array:
     means = values.mean(axis=1)
     if count == 1:
         return np.asarray(means)
-    picked = np.take_along_axis(values[1:], picks[:, :count] % count, axis=1).mean(axis=1)
-    widened = means[1:] + math.sqrt(count / (count - 1)) * (picked - means[1:])
+    resampled = np.take_along_axis(values[1:], picked, axis=1).mean(axis=1)
+    widened = means[1:] + math.sqrt(count / (count - 1)) * (resampled - means[1:])
     return np.concatenate([means[:1], np.maximum(widened, 0.0)])  # no error is below nothing
 
 

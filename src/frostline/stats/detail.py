@@ -233,7 +233,8 @@ class _Seen:
         )
 
     def patients(self) -> PatientDetail | None:
-        if not self.truth.grouped(self.images):
+        named = self.truth.patients
+        if named is None or len(np.unique(named[self.images])) == len(self.images):
             return None
         grouped = by_group(self.repeats, self.truth)
         if not grouped.repeats:

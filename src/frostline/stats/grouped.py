@@ -37,23 +37,27 @@ def by_group(repeats: Sequence[Rows], truth: Truth) -> ByGroup:
     """Every group with the mean probability of its images, which all have the group's one label.
 
     Args:
-        truth: groups as integers from 0 on (`Truth.numbered`).
+        truth: with patients, as integers from 0 on (`Truth.numbered`).
 
+    Patients whose images are drawn together stay together.
     A group is never split over the folds of a repeat; where a user's own parts do so, it counts for the fold of its first
     image. A threshold for single images is used for their mean as well.
     """
-    shown = np.unique(np.concatenate([rows.images for rows in repeats]))
-    lowest, highest = np.full(int(truth.groups.max()) + 1, len(truth.classes)), np.full(int(truth.groups.max()) + 1, -1)
-    np.minimum.at(lowest, truth.groups[shown], truth.labels[shown])
-    np.maximum.at(highest, truth.groups[shown], truth.labels[shown])
+    assert truth.patients is not None
+    patients, shown = truth.patients, np.unique(np.concatenate([rows.images for rows in repeats]))
+    lowest, highest = np.full(int(patients.max()) + 1, len(truth.classes)), np.full(int(patients.max()) + 1, -1)
+    np.minimum.at(lowest, patients[shown], truth.labels[shown])
+    np.maximum.at(highest, patients[shown], truth.labels[shown])
     mixed = (highest >= 0) & (lowest != highest)
-    known = Truth(np.maximum(highest, 0), np.arange(len(highest)), truth.classes)
-    grouped = tuple(_mean_of_groups(rows.where(~mixed[truth.groups[rows.images]]), truth) for rows in repeats)
+    drawn = np.zeros(len(highest), dtype=int)
+    drawn[patients] = truth.groups
+    known = Truth(np.maximum(highest, 0), drawn, truth.classes, np.arange(len(highest)))
+    grouped = tuple(_mean_of_groups(rows.where(~mixed[patients[rows.images]]), patients) for rows in repeats)
     return ByGroup(tuple(rows for rows in grouped if len(rows.images)), known, int(mixed.sum()))
 
 
-def _mean_of_groups(rows: Rows, truth: Truth) -> Rows:
-    groups, first, inverse = np.unique(truth.groups[rows.images], return_index=True, return_inverse=True)
+def _mean_of_groups(rows: Rows, patients: Array) -> Rows:
+    groups, first, inverse = np.unique(patients[rows.images], return_index=True, return_inverse=True)
     sums = np.zeros((len(groups), rows.probabilities.shape[1]))
     np.add.at(sums, inverse, rows.probabilities)
     means = sums / np.bincount(inverse, minlength=len(groups))[:, None]

@@ -19,6 +19,7 @@ from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Trial
+from frostline.terms.verdict import GROUP, IMAGE, LIKE_IMAGES
 
 Array = npt.NDArray[Any]
 FULL = "full"
@@ -30,23 +31,32 @@ class Truth:
 
     Attributes:
         labels: (N,) indices into `classes`, in the order of `Dataset.samples`.
-        groups: (N,) what must not be broken (a patient), any values; an image's own index where there are no groups.
+        groups: (N,) what must not be broken and is drawn together, any values; an image's own index where nothing joins it.
         classes: names.
+        patients: (N,) the groups that the user named, any values; None where none were. Images of one patient share a group,
+            and near-duplicates may join several patients in one.
     """
 
     labels: Array
     groups: Array
     classes: tuple[str, ...]
+    patients: Array | None = None
 
     def numbered(self) -> Truth:
         """The same with groups as integers, which are much quicker to compare than text."""
-        numbers: dict[object, int] = {}
-        groups = [numbers.setdefault(group, len(numbers)) for group in self.groups.tolist()]
-        return Truth(self.labels, np.array(groups, dtype=int), self.classes)
+        patients = None if self.patients is None else _numbered(self.patients)
+        return Truth(self.labels, _numbered(self.groups), self.classes, patients)
 
-    def grouped(self, indices: Array) -> bool:
-        """Some group has more than one of these images."""
-        return len(np.unique(self.groups[indices])) < len(indices)
+    def unit(self, indices: Array) -> str:
+        """What is drawn of these images: `image`, or what joins several of them."""
+        if len(np.unique(self.groups[indices])) == len(indices):
+            return IMAGE
+        return LIKE_IMAGES if self.patients is None else GROUP
+
+
+def _numbered(values: Array) -> Array:
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values.tolist()], dtype=int)
 
 
 @dataclass(frozen=True, eq=False)

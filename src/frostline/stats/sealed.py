@@ -15,7 +15,7 @@ from frostline.stats.compare import Distribution, limits, pseudo_variance
 from frostline.stats.metrics import METRICS, score
 from frostline.stats.pool import Truth
 from frostline.stats.weighted import weighted_scores
-from frostline.terms.verdict import Score, Verdict
+from frostline.terms.verdict import IMAGE, Score, Verdict
 
 Array = npt.NDArray[Any]
 Predicted = tuple[Array, Array, Array]  # labels (n,), probabilities (n, C), groups (n,)
@@ -111,7 +111,7 @@ def _against_control(sheet: _Sheet, chosen: int, control: int) -> tuple[str, ...
     differences = sheet.spread[:, chosen] - sheet.spread[:, control]
     found = sheet.around(value, differences).interval(*limits(sheet.metric, difference=True))
     only_chosen, only_control, p = mcnemar(ours.argmax(axis=1) == sheet.labels, theirs.argmax(axis=1) == sheet.labels)
-    caveat = "; it takes images for independent, though they come in groups" if sheet.units.name == "group" else ""
+    caveat = "" if sheet.units.name == IMAGE else "; it takes images for independent, though some are drawn together"
     return (
         f"On the sealed test set, chosen minus control: {found.value:+.3f} {title} (95 % {found.low:+.3f} to {found.high:+.3f}).",
         f"Exact McNemar test, chosen against control: {only_chosen} images only the chosen recipe gets right, "

@@ -96,7 +96,7 @@ class LearningCurve:
 
     Attributes:
         images: n, the training images of the fold; `validation` its validation images.
-        unit: `group` or `image`, what the bootstrap drew of these; units: how many.
+        unit: what the bootstrap drew of these, as `Comparison.unit`; units: how many.
         draws: of nested parts.
         notes: what did not fit into the time, how long parts were trained.
     """

@@ -55,7 +55,7 @@ class ModelDetail:
 
     Attributes:
         name: `chosen`, `control` or `softmax-only`.
-        units: groups or images, whatever the bootstrap draws; `folds` is 1 on the sealed test.
+        units: whatever the bootstrap draws; `folds` is 1 on the sealed test.
         operating: empty unless there are two classes.
     """
 
@@ -144,11 +144,11 @@ class Detail:
 
     Attributes:
         how: `sealed-test` or `out-of-fold`.
-        unit: `group` or `image`: what the bootstrap drew.
+        unit: what the bootstrap drew, as `Comparison.unit`.
         positive: the class that sensitivity is about; empty unless there are two classes.
         models: the chosen recipe first.
         confusion: (true class, said class) -> images of the chosen recipe, averaged over repeats.
-        patients: None where there are no groups of several images.
+        patients: None where the user named no groups of several images.
     """
 
     how: str

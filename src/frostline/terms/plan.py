@@ -48,7 +48,7 @@ class Reach:
     """What so many images could tell apart.
 
     Attributes:
-        times: as many as there are; images: not counting sealed ones; units: groups among them, or images again.
+        times: as many as there are; images: not counting sealed ones; units: how many `Plan.unit`s they are.
         difference: the true one that is found in at least 80 % of runs, in the metric's own unit.
     """
 
@@ -68,7 +68,7 @@ class Plan:
         pool, sealed, folds, repeats: images and splits.
         metric: what is compared; delta: what counts as no practical difference, at most.
         reach: what the images at hand could tell apart, then what more of them could.
-        unit: `group` or `image`, what counts there; equality_units: how many must be validated for *no practical difference*.
+        unit: what counts there, as `Comparison.unit`; equality_units: how many must be validated for *no practical difference*.
         notes: what the user should know of the data.
         fit: what a time limit leaves room for, where one was given.
     """

@@ -60,5 +60,11 @@ def count(number: int) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+    """`1 image`, `2 images`, `2 sets of like images`."""
+    return f"{count(number)} {noun if number == 1 else plural_of(noun)}"
+
+
+def plural_of(noun: str) -> str:
+    """`images`, `sets of like images`."""
+    head, of, rest = noun.partition(" of ")
+    return f"{head}s{of}{rest}"

@@ -9,6 +9,7 @@ from frostline.terms.detail import Detail
 from frostline.terms.interval import Interval as Interval  # `detail` needs it too: it is the same name from both homes
 
 SCHEMA_VERSION = 1
+IMAGE, GROUP, LIKE_IMAGES = "image", "group", "set of like images"
 
 
 class Word(StrEnum):
@@ -29,7 +30,7 @@ class Comparison:
         difference: with its interval, from the bootstrap over units.
         probability: that the difference is above zero.
         within: probability that it is within +-delta.
-        unit: `group` or `image`: what the bootstrap drew.
+        unit: what the bootstrap drew: `image`, `group` (such as a patient), or `set of like images` (copies and near-duplicates).
         units: how many of them.
         folds: names of the splits that both were run on.
         assumptions: sentences.
