@@ -19,6 +19,8 @@ from frostline.terms.verdict import Claim, Word
 
 Array = npt.NDArray[Any]
 
+AT_THIS_BUDGET = "at this budget: "  # how a reason begins that holds for this run's training times only
+
 
 def claims(arena: Arena, results: Sequence[Result]) -> tuple[Claim, ...]:
     """Every claim of the closed list that this run can speak of."""
@@ -182,5 +184,7 @@ def whole_caveat(results: Sequence[Result]) -> str:
 def _with_reason(claim: Claim, caveat: str) -> Claim:
     if not caveat:
         return claim
+    if AT_THIS_BUDGET in claim.reason:
+        caveat = caveat.removeprefix(AT_THIS_BUDGET)
     reason = f"{claim.reason}; {caveat}" if claim.reason else caveat
     return replace(claim, reason=reason)
