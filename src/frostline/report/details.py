@@ -71,7 +71,10 @@ def threshold_origin(detail: Detail) -> str:
             "Thresholds were fixed on the out-of-fold predictions of the search; no sealed image helped to choose them. They"
             " are used as they are on the refitted model, which saw more images."
         )
-    return "Each fold's threshold was fixed on the other folds of its repeat, so no image helped to choose the one it is held to."
+    return (
+        "Each fold's threshold was fixed on the other folds of its repeat: no prediction for an image helped to choose the one that"
+        " it is held to."
+    )
 
 
 def short_lines(detail: Detail) -> list[str]:

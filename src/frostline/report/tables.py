@@ -74,7 +74,7 @@ def claim_cells(claim: Claim, verdict: Verdict) -> tuple[str, str, str, str]:
             f"probability {compared.probability:.3f} that it is above zero",
             f"{compared.within:.3f} that it is within ±{points(verdict.delta, verdict.metric)}",
             plural(compared.units, compared.unit) if compared.units else "",
-            f"{len(compared.folds)} folds" if compared.folds else "",
+            plural(len(compared.folds), "fold") if compared.folds else "",
             *compared.assumptions,
         ]
         detail = "; ".join(part for part in parts if part)
