@@ -72,8 +72,8 @@ def threshold_origin(detail: Detail) -> str:
             " are used as they are on the refitted model, which saw more images."
         )
     return (
-        "Each fold's threshold was fixed on the other folds of its repeat: no prediction for an image helped to choose the one that"
-        " it is held to."
+        "Each fold's threshold was fixed on the other folds of its repeat: no prediction for an image helped to choose the one"
+        " that it is held to."
     )
 
 
