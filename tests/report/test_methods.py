@@ -32,7 +32,7 @@ def drawn(unit: str) -> Verdict:
         (VERDICT, FACTS, "bootstrap over images", "SHA-256"),
         (VERDICT, FACTS, "The given test set (624 images)", "set aside by rule"),
         (VERDICT, FACTS, "AUROC .968 (95 % interval .955 to .979), measured once, after the decision", "cross-validation on"),
-        (VERDICT, FACTS, "11 recipes for torchvision/mobilenet_v2 at 96 x 96 pixels", "budget only"),
+        (VERDICT, FACTS, "11 recipes for torchvision/mobilenet_v2 at 96 x 96 pixels", "at this budget"),
         (VERDICT, FACTS, "2 planned recipes did not run or failed (new-layers+unfreeze and random-matched).", "Nothing"),
         (VERDICT, FACTS, "raw pixels, training from scratch and frozen random features", "No control"),
         (VERDICT, FACTS, "tuned recipes started from the head fitted on frozen features", "no stage of a pre-trained"),
@@ -46,7 +46,12 @@ def drawn(unit: str) -> Verdict:
         (UNSEALED, FOLDS, "5 folds in all from repeats with new seeds", "The given test set"),
         (UNSEALED, FACTS, "the test set is still sealed", "measured once"),
         (VERDICT, REGISTERED, f"plan.json, 2026-11-02T13:40:00+00:00, SHA-256 {'ab' * 32}", "set aside by rule"),
-        (dataclasses.replace(VERDICT, claims=(SHORT,)), FACTS, "at this budget only: it was not run to its plateau", "Holm"),
+        (
+            dataclasses.replace(VERDICT, claims=(SHORT,)),
+            FACTS,
+            "What is said of pre-training holds at this budget: scratch stopped early.",
+            "Holm",
+        ),
         (
             dataclasses.replace(VERDICT, rows=VERDICT.rows[:2]),
             FACTS,

@@ -19,7 +19,6 @@ from frostline.stats.measures import (
     scored,
     share,
 )
-from frostline.stats.metrics import calibration_error as plain_calibration_error
 from frostline.stats.sealed import with_test
 from frostline.terms.detail import Measure
 from frostline.terms.verdict import Verdict
@@ -66,6 +65,20 @@ def test_constant_scores_have_the_share_as_average_precision_and_half_as_auroc()
     y = np.array([0, 1, 1, 0, 0])
     assert average_precision(y == 1, np.full(5, 0.3), np.ones((1, 5)))[0] == pytest.approx(0.4)
     assert auroc(y == 1, np.full(5, 0.3), np.ones((1, 5)))[0] == pytest.approx(0.5)
+
+
+def plain_calibration_error(y: np.ndarray, p: np.ndarray) -> float:
+    """Guo et al. 2017, eq. 5, bin by bin."""
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    edges = np.linspace(0, 1, 16)
+    bins = [(confidence >= low) & (confidence < high) for low, high in zip(edges[:-1], [*edges[1:-1], 1.1], strict=True)]
+    return float(sum(abs(right[one].mean() - confidence[one].mean()) * one.mean() for one in bins if one.any()))
+
+
+def test_calibration_error_by_hand() -> None:
+    y, p = np.array([0, 0, 0, 1]), np.array([[0.9, 0.1]] * 4)
+    assert calibration_error(rows_of(y, p), np.ones((1, 4)))[0] == pytest.approx(0.15)
+    assert calibration_error(rows_of(y[:1], np.array([[1.0, 0.0]])), np.ones((1, 1)))[0] == 0
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from frostline.errors import OptionError
-from frostline.stats.metrics import METRICS, calibration_error, default_metric, report, score
+from frostline.stats.metrics import METRICS, default_metric, score
 from frostline.stats.weighted import weighted_scores
 
 
@@ -107,25 +107,6 @@ def test_wrong_input_is_named() -> None:
         score("auroc", [0, 1, 1], [[1, 0], [0, 1]])
     with pytest.raises(ValueError, match="2 columns"):
         score("auroc", [0, 2], [[1, 0], [0, 1]])
-
-
-def test_report_equals_scikit_learn() -> None:
-    for classes in (2, 3):
-        y, p = made(classes)
-        shown = report(y, p)
-        assert shown["log-loss"] == pytest.approx(oracle.log_loss(y, p))
-        assert shown["majority"] == pytest.approx(np.bincount(y).max() / len(y))
-        squares = ((p - np.eye(classes)[y]) ** 2).sum(axis=1).mean()
-        assert shown["brier"] == pytest.approx(oracle.brier_score_loss(y, p[:, 1]) if classes == 2 else squares)
-        assert 0 <= shown["calibration-error"] <= 1
-    assert all(np.isnan(value) for name, value in report(y, p * np.nan).items() if name != "majority")
-
-
-def test_calibration_error_by_hand() -> None:
-    y = np.array([0, 0, 0, 1])
-    p = np.array([[0.9, 0.1]] * 4)
-    assert calibration_error(y, p) == pytest.approx(0.15)
-    assert calibration_error(np.array([0]), np.array([[1.0, 0.0]])) == 0
 
 
 def test_default_metric() -> None:

@@ -1,7 +1,9 @@
 """Files that differ and show the same picture: encoded again, resized, made brighter, given more contrast.
 
 Each picture is described by the detail of a small gray thumbnail, and every two descriptions are compared: no candidate is
-missed, and the numbers are whole, so that every machine finds the same pairs. See `docs/decisions/near-duplicates.md`.
+missed, and the numbers are whole, so that no order of summation matters. Another decoder may round a pixel differently, and
+then a pair at the very threshold: a run is not gone on with when its splits would differ.
+See `docs/decisions/near-duplicates.md`.
 """
 
 from __future__ import annotations

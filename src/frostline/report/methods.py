@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frostline.report.facts import RunFacts
 from frostline.report.numbers import listed, metric_name, points
-from frostline.report.words import CONTROLS, score_words
+from frostline.report.words import CONTROLS, budget_caveat, score_words
 from frostline.terms.candidate import TUNED
 from frostline.terms.quantities import count, plural, plural_of
 from frostline.terms.settings import Settings
@@ -126,10 +126,8 @@ def _tested(verdict: Verdict, facts: RunFacts) -> str:
 def _left_out(verdict: Verdict) -> str:
     missing = [row for row in verdict.rows if row.status in ("not-run", "failed")]
     said = f"{plural(len(missing), 'planned recipe')} did not run or failed ({listed(_families(missing))})." if missing else ""
-    caveat = next((c.reason for c in verdict.claims if c.claim == "pretraining-helps" and "at this budget" in c.reason), "")
-    if not caveat:
-        return said
-    return f"{said} Training from scratch is a control at this budget only: it was not run to its plateau.".strip()
+    caveats = [budget_caveat(claim) for claim in verdict.claims if claim.claim == "pretraining-helps"]
+    return " ".join([said, *(f"What is said of pre-training holds {caveat}." for caveat in caveats if caveat)]).strip()
 
 
 def _families(rows: list[Row]) -> list[str]:

@@ -185,8 +185,7 @@ class _Trials:
         while self.waiting:
             one, part = self.waiting.popleft()
             trial = self._trial(one, part)
-            known = trial.id in self.work.ledger.found
-            if known or self.work.clock.allows(self._at_once_s(one, part), self.reserve_s):
+            if self.work.ledger.knows(trial) or self.work.clock.allows(self._at_once_s(one, part), self.reserve_s):
                 self.given[trial.id] = one, part
                 return Task(trial, part, self.work.lane(one.line.backbone).name, self.work.clock.deadline(self.reserve_s))
             self._end(one, part, late=True)

@@ -25,10 +25,10 @@ def register(work: Work) -> None:
         return
     if known is None:
         write_value(path, wanted)
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        work.folder.write_section("registered", {"sha256": sha256(path), "at": at})
-        work.registered = (sha256(path), at)
-        work.say(f"The plan was written to {path.name} before the first result (SHA-256 {sha256(path)[:12]}...)")
+        digest, at = sha256(path), datetime.now(UTC).isoformat(timespec="seconds")
+        work.folder.write_section("registered", {"sha256": digest, "at": at})
+        work.registered = (digest, at)
+        work.say(f"The plan was written to {path.name} before the first result (SHA-256 {digest[:12]}...)")
         return
     changes = _changes(work, wanted, str(known["sha256"]))
     work.notes += changes

@@ -19,8 +19,6 @@ from frostline.terms.verdict import Claim, Word
 
 Array = npt.NDArray[Any]
 
-AT_THIS_BUDGET = "at this budget: "  # how a reason begins that holds for this run's training times only
-
 
 def claims(arena: Arena, results: Sequence[Result]) -> tuple[Claim, ...]:
     """Every claim of the closed list that this run can speak of."""
@@ -33,10 +31,7 @@ def pretraining_helps(arena: Arena, results: Sequence[Result]) -> Claim:
     transfer, controls = _recipes(arena, lambda c: c.transfer), _recipes(arena, lambda c: not c.transfer)
     question = Question("pretraining-helps", transfer, controls, "no transfer recipe", "no control")
     claim = _claim(arena, question.name, _hold(arena, question))
-    if claim.comparison is None:
-        return claim
-    claim = _with_reason(claim, scratch_caveat(results))
-    return claim if claim.verdict is Word.HELPS else _with_reason(claim, whole_caveat(results))
+    return claim if claim.comparison is None else _at_this_budget(claim, results)
 
 
 def tuning_beats_freezing(arena: Arena) -> Claim:
@@ -78,8 +73,8 @@ def stages(arena: Arena, results: Sequence[Result]) -> list[Claim]:
         for backbone, one in deepest.items()
         for name in one.transferred or ()
     ]
-    caveat = scratch_caveat(results)
-    return [_with_reason(claim, caveat) if _against_controls(arena, claim) else claim for claim in _family(arena, questions)]
+    found = _family(arena, questions)
+    return [_at_this_budget(claim, results) if _against_controls(arena, claim) else claim for claim in found]
 
 
 def _stage(arena: Arena, backbone: str, name: str, shown: str) -> Question:
@@ -148,6 +143,13 @@ def _claim(arena: Arena, name: str, found: Contest | str, sure: float = SURE, fa
     return Claim(name, verdict, evidence, needed, reason)
 
 
+def _at_this_budget(claim: Claim, results: Sequence[Result]) -> Claim:
+    """`claim`, whose other side is a control, with why it holds for these training times only, if it does."""
+    more = "" if claim.verdict is Word.HELPS else whole_caveat(results)
+    said = "; ".join(reason for reason in (scratch_caveat(results), more) if reason)
+    return replace(claim, reason="; ".join(filter(None, (claim.reason, f"at this budget: {said}")))) if said else claim
+
+
 def scratch_caveat(results: Sequence[Result]) -> str:
     """Why a claim about pre-training holds only at this budget; empty when scratch ran to its plateau.
 
@@ -160,15 +162,12 @@ def scratch_caveat(results: Sequence[Result]) -> str:
     ]
     if not scratch:
         return (
-            "at this budget: training from scratch has not run at full size, so it is not among the controls; "
+            "training from scratch has not run at full size, so it is not among the controls; "
             "the claim at plateau is undetermined"
         )
     reached = {result.trial.backbone for result in scratch if result.converged}
     if {result.trial.backbone for result in scratch if result.converged is False} - reached:
-        return (
-            "at this budget: training from scratch had not reached its plateau when it stopped; "
-            "the claim at plateau is undetermined"
-        )
+        return "training from scratch had not reached its plateau when it stopped; the claim at plateau is undetermined"
     return ""
 
 
@@ -177,14 +176,5 @@ def whole_caveat(results: Sequence[Result]) -> str:
     tried = {result.trial.family for result in results if result.outcome is Outcome.DONE}
     full = {result.trial.family for result in results if result.outcome is Outcome.DONE and result.trial.budget.rung == "full"}
     if Family.SCRATCH.value in full and Family.WHOLE.value in tried - full:
-        return "at this budget: tuning the whole pre-trained network was only screened, while scratch was trained in full"
+        return "tuning the whole pre-trained network was only screened, while scratch was trained in full"
     return ""
-
-
-def _with_reason(claim: Claim, caveat: str) -> Claim:
-    if not caveat:
-        return claim
-    if AT_THIS_BUDGET in claim.reason:
-        caveat = caveat.removeprefix(AT_THIS_BUDGET)
-    reason = f"{claim.reason}; {caveat}" if claim.reason else caveat
-    return replace(claim, reason=reason)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar, nnls
 
-from frostline.stats.bootstrap import Units, draw_weights, units_of
+from frostline.stats.bootstrap import draw_weights, units_of
 from frostline.stats.metrics import find
 from frostline.stats.pool import Truth
 from frostline.stats.weighted import weighted_scores
@@ -108,12 +108,8 @@ def learning_curve(
     laws = {role: fit_all(found.images, found.values) for role, found in errors.items() if found.enough}
     curves = tuple(_curve(one, errors[one.role], laws.get(one.role), images) for one in series if one.runs)
     return LearningCurve(
-        metric, images, len(validation), units.name, _count(units), draws, curves, _crossings(errors, laws, images), notes
+        metric, images, len(validation), units.name, units.count, draws, curves, _crossings(errors, laws, images), notes
     )
-
-
-def _count(units: Units) -> int:
-    return int(units.count)
 
 
 def _errors(series: Series, labels: Array, metric: str, weights: Array, keys: Array) -> Errors:

@@ -23,7 +23,7 @@ from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
 from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, pseudo_variance, variance_of_mean
 from frostline.stats.metrics import METRICS, SMALLEST_PROBABILITY, log_likelihoods
 from frostline.stats.pool import Truth
-from frostline.stats.weighted import mean_of_defined, weighted_scores
+from frostline.stats.weighted import mean_of_defined, ratio, weighted_scores
 from frostline.terms.detail import Measure
 from frostline.terms.interval import Interval
 
@@ -150,10 +150,10 @@ def _measure(
     quantity: Quantity, repeats: Sequence[Rows], truth: Truth, plain: Array, drawn: Array, noise: Array, share: Array
 ) -> Measure:
     """plain: (repeats,). drawn: (B, repeats). share: (repeats,) how many folds each has."""
-    value = float(_weighted_mean(plain[None], share)[0])
+    value = float(_over_repeats(plain[None], share)[0])
     if not np.isfinite(value):
         return Measure(quantity.name, None, quantity.over, quantity.of, quantity.needs)
-    replicates = _weighted_mean(drawn, share)
+    replicates = _over_repeats(drawn, share)
     defined = np.isfinite(replicates)
     images = np.unique(np.concatenate([rows.images[quantity.among(rows)] for rows in repeats]))
     extra = quantity.pseudo(units_of(images, truth)) + variance_of_mean(plain)
@@ -163,13 +163,10 @@ def _measure(
     return Measure(quantity.name, _plain(found.interval(quantity.low, quantity.high)), quantity.over, quantity.of, quantity.note)
 
 
-def _weighted_mean(values: Array, share: Array) -> Array:
+def _over_repeats(values: Array, share: Array) -> Array:
     """(B, repeats) -> (B,) without NaN; NaN where nothing is left."""
     defined = ~np.isnan(values)
-    total = (defined * share).sum(axis=1)
-    return np.asarray(
-        np.divide((np.where(defined, values, 0.0) * share).sum(axis=1), total, out=np.full(len(values), np.nan), where=total > 0)
-    )
+    return ratio((np.where(defined, values, 0.0) * share).sum(axis=1), (defined * share).sum(axis=1))
 
 
 def _plain(interval: Interval) -> Interval:
@@ -181,9 +178,7 @@ def _plain(interval: Interval) -> Interval:
 
 def share(values: Array, weights: Array) -> Array:
     """The weighted mean of `values` (n,) under `weights` (B, n) -> (B,); NaN where all weights are 0."""
-    total = weights.sum(axis=1, dtype=np.float64)
-    sums = (weights @ values.astype(weights.dtype)).astype(np.float64)
-    return np.asarray(np.divide(sums, total, out=np.full(len(sums), np.nan), where=total > 0))
+    return ratio((weights @ values.astype(weights.dtype)).astype(np.float64), weights.sum(axis=1, dtype=np.float64))
 
 
 def auroc(positive: Array, scores: Array, weights: Array) -> Array:
@@ -203,18 +198,19 @@ def average_precision(positive: Array, scores: Array, weights: Array) -> Array:
     called = np.cumsum(sorted_weights, axis=1)[:, ends]
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
     found = (np.diff(hits, axis=1, prepend=0.0) * precision).sum(axis=1)
-    return np.asarray(np.divide(found, hits[:, -1], out=np.full(len(found), np.nan), where=hits[:, -1] > 0))
+    return ratio(found, hits[:, -1])
 
 
 def calibration_error(rows: Rows, weights: Array) -> Array:
-    """(B,) expected calibration error of the most probable class, as in `metrics.calibration_error`."""
+    """(B,) expected calibration error of the most probable class, bins of equal width (Guo et al. 2017, eq. 5).
+
+    Biased upwards when images are few: a perfectly calibrated model does not reach 0.
+    """
     confidence = rows.probabilities.max(axis=1)
     bin_of = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = np.zeros((len(confidence), CALIBRATION_BINS), dtype=weights.dtype)
     gaps[np.arange(len(confidence)), bin_of] = (rows.said == rows.labels) - confidence
-    total = weights.sum(axis=1, dtype=np.float64)
-    sums = np.abs(weights @ gaps).sum(axis=1, dtype=np.float64)
-    return np.asarray(np.divide(sums, total, out=np.full(len(sums), np.nan), where=total > 0))
+    return ratio(np.abs(weights @ gaps).sum(axis=1, dtype=np.float64), weights.sum(axis=1, dtype=np.float64))
 
 
 def squared_errors(rows: Rows) -> Array:

@@ -132,39 +132,3 @@ def _checked(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Array
     if len(y) and (y.min() < 0 or y.max() >= p.shape[1]):
         raise ValueError(f"labels run from {y.min()} to {y.max()}, but there are {p.shape[1]} columns of probabilities.")
     return y, p
-
-
-def report(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> dict[str, float]:
-    """The metrics shown beside the primary one.
-
-    Keys: `auroc`, `balanced-accuracy`, `accuracy`, `majority` (accuracy of always saying the most frequent class of
-    *these* labels), and, lower is better, `log-loss`, `brier`, `calibration-error`. NaN as in `score`.
-    """
-    y, p = _checked(labels, probabilities)
-    shown = {name: score(name, y, p) for name in ("auroc", "balanced-accuracy", "accuracy")}
-    shown["majority"] = float(np.bincount(y).max() / len(y)) if len(y) else float("nan")
-    shown["log-loss"] = -score("log-loss", y, p)
-    usable = len(y) > 0 and bool(np.isfinite(p).all())
-    shown["brier"] = brier(y, p) if usable else float("nan")
-    shown["calibration-error"] = calibration_error(y, p) if usable else float("nan")
-    return shown
-
-
-def brier(labels: Array, probabilities: Array) -> float:
-    """Brier score: squared error of the second class's probability for two classes, summed over classes otherwise."""
-    squares = (probabilities - np.eye(probabilities.shape[1])[labels]) ** 2
-    if probabilities.shape[1] == 2:
-        squares = squares[:, 1:]
-    return float(squares.sum(axis=1).mean())
-
-
-def calibration_error(labels: Array, probabilities: Array, bins: int = 15) -> float:
-    """Expected calibration error of the most probable class, equal-width bins (Guo et al. 2017, eq. 5).
-
-    Biased upwards when images are few: a perfectly calibrated model does not reach 0.
-    """
-    confidence = probabilities.max(axis=1)
-    hits = probabilities.argmax(axis=1) == labels
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(bin_of, weights=hits - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.stats.metrics import score
-from frostline.stats.weighted import mean_of_defined
+from frostline.stats.weighted import mean_of_defined, ratio
 from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
@@ -237,7 +237,7 @@ def mean_over_seeds(values: Array, columns: Sequence[int], count: int) -> Array:
         return means
     member = np.array([[column == one for column in columns] for one in range(count)], dtype=float)  # (K, runs)
     runs = member.sum(axis=1)
-    return np.asarray(np.divide(values @ member.T, runs, out=np.full((len(values), count), np.nan), where=runs > 0))
+    return ratio(values @ member.T, runs)
 
 
 def _best(columns: Array, scores: Array, ran: Array) -> int:

@@ -51,19 +51,21 @@ def _hits(labels: Array, probabilities: Sequence[Array]) -> Array:
     return np.stack([one.argmax(axis=1) == labels for one in probabilities], axis=1)
 
 
+def ratio(sums: Array, totals: Array) -> Array:
+    """`sums` / `totals`, of shapes that broadcast to that of `sums`; NaN where a total is 0."""
+    return np.asarray(np.divide(sums, totals, out=np.full(sums.shape, np.nan), where=totals > 0))
+
+
 def mean_of_defined(values: Array, axis: int) -> Array:
     """The mean along `axis` without NaN; NaN where nothing is left. (numpy's nanmean, without its warnings.)"""
     defined = ~np.isnan(values)
-    count = defined.sum(axis=axis)
-    total = np.where(defined, values, 0.0).sum(axis=axis)
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+    return ratio(np.asarray(np.where(defined, values, 0.0).sum(axis=axis)), np.asarray(defined.sum(axis=axis)))
 
 
 def _weighted_mean(values: Array, by_image: Array) -> Array:
     """(n, K) values under (n, B) weights -> (B, K)."""
     total = by_image.sum(axis=0, dtype=np.float64)[:, None]
-    sums = (by_image.T @ values.astype(np.float32)).astype(np.float64)
-    return np.asarray(np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0))
+    return ratio((by_image.T @ values.astype(np.float32)).astype(np.float64), total)
 
 
 def _auroc(labels: Array, probabilities: Array, by_image: Array) -> Array:
@@ -86,7 +88,7 @@ def _area(positive: Array, scores: Array, by_image: Array) -> Array:
     if (left != right).any():
         wins = (wins + np.einsum("ib,ib->b", weights, below[right])) / 2
     pairs = weights.sum(axis=0, dtype=np.float64) * below[-1]
-    return np.asarray(np.divide(wins, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0))
+    return ratio(wins, pairs)
 
 
 def _cumulative(rows: Array) -> Array:
