@@ -12,6 +12,7 @@ from pathlib import Path
 
 from frostline.data.entries import Entry, listed, row_of, table_rows
 from frostline.data.lookalikes import pair_notes
+from frostline.data.picture import check_regular
 from frostline.errors import DataError, nearest
 from frostline.terms.data import Dataset, Sample
 
@@ -79,6 +80,7 @@ def make_samples(entries: Sequence[Entry], classes: Sequence[str], root: Path) -
 def _file_digest(path: Path) -> tuple[str, str]:
     """(digest, "") or ("", why not)."""
     try:
+        check_regular(path)
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256")
             return (found.hexdigest()[:32], "") if file.tell() else ("", "the file is empty")

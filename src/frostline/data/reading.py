@@ -11,6 +11,7 @@ from frostline.data.external import joined
 from frostline.data.folder import existing_folder, read_folder
 from frostline.data.limit import stratified
 from frostline.data.lookalikes import Progress, find_lookalikes, lookalike_notes
+from frostline.data.patients import grouped_by_patient
 from frostline.data.table import read_table
 from frostline.errors import DataError
 from frostline.terms.data import Dataset
@@ -52,6 +53,8 @@ def read(
         beside, tested, said = _entries_of_test(Path(test), label, group, subgroups)
         entries = joined(root, entries, beside, tested)
         notes += [f"Test set {test}: {note}" for note in said]
+    entries, said = grouped_by_patient(root, entries)
+    notes += said
     if limit is not None and limit < len(entries):
         notes.append(f"Limited to {limit:,} of {len(entries):,} images, stratified by class (seed {seed}).")
         entries = stratified(entries, limit, seed)
