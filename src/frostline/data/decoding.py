@@ -6,6 +6,7 @@ Search, prediction and tests share it, because two ways of decoding differ in pi
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,23 @@ def look_at(path: str | Path, side: int) -> tuple[Pixels, Look]:
 def thumbnail(path: str | Path, side: int) -> Pixels:
     """The picture of `look_at` alone."""
     return look_at(path, side)[0]
+
+
+def preview(path: str | Path, side: int) -> bytes:
+    """The whole picture as a PNG of at most `side` pixels a side, for people; of several channels the first, or the first three.
+
+    Raises:
+        DataError: as `decode`.
+    """
+    with told(path):
+        picture = open_picture(path, side)
+        scale = side / max(picture.size)
+        size = (max(1, round(picture.size[0] * scale)), max(1, round(picture.size[1] * scale)))
+        bands = [np.asarray(band.resize(size, Image.Resampling.BILINEAR, box=picture.box)) for band in picture.bands[:3]]
+        shown = _rounded(np.stack(bands, axis=-1) if len(bands) == 3 else bands[0])
+        out = io.BytesIO()
+        Image.fromarray(shown).save(out, "PNG")
+        return out.getvalue()
 
 
 def short_side(path: str | Path) -> int:

@@ -14,7 +14,7 @@ class Scale(StrEnum):
     WINDOW = "window"  # DICOM: the window or the table of values of interest that the file itself names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Look:
     """One image.
 
