@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frostline.errors import BackboneError, FrostlineError, InputError, RunFolderError
+from frostline.errors import BackboneError, FrostlineError, InputError, OptionError, RunFolderError
 from frostline.terms.evidence import Evidence
 from frostline.terms.plan import Plan
 from frostline.terms.quantities import byte_count, seconds
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from frostline.report.facts import RunFacts
     from frostline.session import Handover, Listener, Request, Work
     from frostline.store.run_folder import RunFolder
+    from frostline.terms.finding import Checkup
     from frostline.terms.kernels import Kernels
     from frostline.terms.recipe import Recipe
 
@@ -215,6 +216,36 @@ def plan(
         limit=limit, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
     )  # fmt: skip
     return session.plan(request)
+
+
+def check(
+    data: str | Path,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    test: str | Path | None = None,
+    limit: int | None = None,
+    sheet: str | Path | None = None,
+) -> Checkup:
+    """What is wrong with the images, before anything is learned from them; nothing is changed, dropped or replaced.
+
+    Args:
+        sheet: also write a contact sheet to this HTML file: every finding with its images, and images of each class.
+
+    The others mean what they mean in `search`. Data that a search would refuse are no error here: `refused` says so.
+    """
+    from frostline import data as images
+
+    found = images.check(Path(data), label=label, group=group, test=_path(test), limit=limit)
+    if sheet is not None:
+        from frostline.report.checkup import write_sheet
+
+        if Path(sheet).is_dir() or not Path(sheet).parent.is_dir():
+            raise OptionError(
+                f"the contact sheet cannot be written to {sheet}; expected a file in a folder that is there: -o FILE.html"
+            )
+        write_sheet(Path(sheet), found, Path(data).resolve().name)
+    return found
 
 
 def _request(
@@ -460,6 +491,7 @@ __all__ = [
     "FrostlineError",
     "Run",
     "build",
+    "check",
     "demo_source",
     "list_backbones",
     "load",

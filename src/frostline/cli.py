@@ -19,6 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from frostline.errors import FrostlineError, OptionError, nearest
+from frostline.terms.cell import cell
 from frostline.terms.quantities import byte_count, seconds
 from frostline.terms.settings import BACKENDS, FLIPS
 
@@ -207,6 +208,32 @@ def plan(
 
 
 @app.command()
+def check(
+    data: Data,
+    label: Label = None,
+    group: Group = None,
+    test: Test = None,
+    limit: Limit = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The contact sheet, an HTML page.")] = None,
+) -> None:
+    """What is wrong with the images: a table, findings, and a contact sheet. Nothing is changed."""
+    _at_least("--limit", limit, 1)
+    sheet = out or Path(f"frostline-check-{Path(data).resolve().name}.html")
+    from frostline import api
+    from frostline.report.checkup import checkup_table, findings_text
+
+    found = api.check(data, label=label, group=group, test=test, limit=limit, sheet=sheet)
+    console = _console()
+    if found.kinds:
+        console.print(checkup_table(found))
+        console.print()
+    console.print(findings_text(found))
+    _note(f"Sheet:   {sheet} (it shows images and names of files)")
+    if found.refused:
+        raise typer.Exit(OptionError.exit_code)
+
+
+@app.command()
 def stages(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A backbone: `timm/resnet18`, or NAME=FILE with weights.")],
     all_cuts: Annotated[bool, typer.Option("--all", help="Every cut that a recipe may name.")] = False,
@@ -335,7 +362,7 @@ class _Csv:
         self._waiting.append(item)
         if self._classes is None and item.probabilities:
             self._classes = list(item.probabilities)
-            self._rows.writerow(["file", "label", "error", *self._classes])
+            self._rows.writerow(["file", "label", "error", *map(cell, self._classes)])
         if self._classes is not None:
             self._flush(self._classes)
 
@@ -347,7 +374,7 @@ class _Csv:
     def _flush(self, classes: list[str]) -> None:
         for item in self._waiting:
             numbers = [f"{item.probabilities[name]:.6g}" if item.probabilities else "" for name in classes]
-            self._rows.writerow([item.file, item.label or "", item.error or "", *numbers])
+            self._rows.writerow([cell(item.file), cell(item.label), cell(item.error), *numbers])
         self._waiting.clear()
         sys.stdout.flush()
 

@@ -138,6 +138,31 @@ def test_predictions_as_csv(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert err == "frostline: bad.png cannot be read\n"
 
 
+def test_a_name_is_no_formula_for_the_spreadsheet_that_opens_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "=HYPERLINK(0)"
+    assert predicted(monkeypatch, [Prediction("@x.png", evil, {evil: 0.75, "-1": 0.25})]) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows == [["file", "label", "error", f"'{evil}", "-1"], ["'@x.png", f"'{evil}", "", "0.75", "0.25"]]
+
+
+def test_check_prints_what_it_found_and_ends_with_what_a_search_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.pictures import make_folder
+
+    data, sheet = make_folder(tmp_path / "good", {"cat": 6, "dog": 6}), tmp_path / "sheet.html"
+    assert cli.run(["check", str(data), "-o", str(sheet)]) == 0
+    out, err = capsys.readouterr()
+    assert "cat" in out and "12 images in 2 classes" in out and str(sheet) in err and sheet.exists()
+    (data / "cat" / "x.png").write_bytes(b"no image")
+    assert cli.run(["check", str(data), "-o", str(sheet)]) == 2
+    assert "x.png: it is no image that can be read" in " ".join(capsys.readouterr().out.split())
+    assert cli.run(["check", str(data), "-o", str(tmp_path / "no" / "sheet.html")]) == 2
+    assert "expected a file in a folder that is there" in capsys.readouterr().err
+    assert cli.run(["check", str(tmp_path / "nowhere"), "-o", str(sheet)]) == 2
+    assert "nowhere is not there" in " ".join(capsys.readouterr().out.split())
+
+
 def test_predictions_as_json_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert predicted(monkeypatch, [GOOD], "--format", "jsonl") == 0
     line = json.loads(capsys.readouterr().out)

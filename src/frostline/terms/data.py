@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from frostline.terms.look import Look
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Dataset:
         fingerprint: of paths, file digests, labels, groups, parts and class names.
         lookalikes: pairs of samples with different bytes and nearly the same picture, the most alike first.
         notes: what a user should know (duplicates, groups found, files left out).
+        looks: what was seen of each sample, or why it cannot be decoded; empty where nobody looked.
     """
 
     root: str
@@ -46,6 +49,7 @@ class Dataset:
     fingerprint: str
     notes: tuple[str, ...] = ()
     lookalikes: tuple[tuple[int, int], ...] = ()
+    looks: tuple[Look | str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def grouped(self) -> bool:
