@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from frostline.backbones import LoadedBackbone
     from frostline.compute.build import TransferNetwork
     from frostline.export.bundle import Classifier
+    from frostline.export.exporting import Exported
     from frostline.export.predict import Predictions
     from frostline.report.facts import RunFacts
     from frostline.session import Handover, Listener, Request, Work
@@ -313,6 +314,34 @@ def predict(
     return predict_files(model, given, label_rule(source, model.classes, abstain_below, threshold))
 
 
+def export_model(
+    source: str | Path,
+    to: str = "onnx",
+    out: str | Path | None = None,
+    *,
+    check: str | Path | Sequence[str | Path] = (),
+    backbone: str | Callable[[], Any] | None = None,
+) -> Exported:
+    """The trained model of a run (or of a `model/` folder) in a form that needs no frostline.
+
+    It is compared with frostline on real files first; `parity` in what is returned says on how many and how far apart.
+
+    Args:
+        to: `onnx`, `torch` (a program of torch.export), `timm` (whole networks with a linear head), or `code`: plain PyTorch
+            that rebuilds the recipe and trains it again.
+        out: the folder to write; by default `export/FORM` in the run.
+        check: files to compare on; by default some of the run's own images.
+        backbone: as in `load`.
+
+    Raises:
+        InputError: something given cannot be used. ExportFailed: the network has no such form, or answers differently in it.
+    """
+    from frostline.export.exporting import export as write
+
+    files = [check] if isinstance(check, (str, Path)) else check
+    return write(Path(source), to, None if out is None else Path(out), files, backbone)
+
+
 def load_backbone(
     name: str, *, weights: str | Path | None = None, pretrained: bool = True, size: int | None = None
 ) -> LoadedBackbone:
@@ -492,6 +521,7 @@ __all__ = [
     "Run",
     "build",
     "demo_source",
+    "export_model",
     "list_backbones",
     "load",
     "load_backbone",

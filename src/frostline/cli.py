@@ -297,6 +297,24 @@ def predict(
         raise typer.Exit(2)
 
 
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run's folder, or its model/.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx, torch, timm, or code (plain PyTorch that retrains).")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Default: export/FORM in the run.")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(metavar="IMAGES", help="Files to compare on; repeatable. Default: some of the run's own.")
+    ] = None,
+    backbone: OwnBackbone = None,
+) -> None:
+    """The model in a form that needs no frostline, compared with frostline on real files."""
+    from frostline import api
+
+    made = api.export_model(source, to, out, check=check or (), backbone=backbone)
+    _echo(f"{made.folder}: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in made.files))
+    _echo(f"{made.parity}.")
+
+
 # --- printing --------------------------------------------------------------------------------------------------------
 
 

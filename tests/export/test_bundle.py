@@ -80,7 +80,7 @@ def test_every_layer_says_where_it_comes_from_and_what_was_trained(make_model) -
             assert layer["source"] is None and layer["seed"] == 3 and layer["trained"]
     assert {layer["origin"] for layer in rows.values() if layer["stage"] == "layer2"} == {"random"}
     assert rows["conv1.0"]["trained"] is False and rows["bn1"]["statistics"] == "kept"
-    assert rows["layer1.0.conv1"]["trained"] is True and rows["head.body"]["origin"] == "random"
+    assert rows["layer1.0.conv1"]["trained"] is True and rows["head.body"]["origin"] == "new"
 
 
 @pytest.mark.parametrize("name", ["timm/test_resnet", "timm/test_vit", "timm/test_efficientnet"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import nn
@@ -20,7 +21,7 @@ class Layer:
     Attributes:
         name: its path in the original network, `head.PATH` for what is new.
         stage: the stage it belongs to, or `head`.
-        origin: `transferred`, `random` or `matched` (random with the pre-trained mean and variance of each tensor).
+        origin: `transferred`, `random`, `matched` (random with the pre-trained mean and variance of each tensor) or `new`.
         source: digest of the weights it was transferred from, or whose moments it was matched to; None for random ones.
         seed: of its random numbers; None where it was transferred.
         trained: whether training changed its parameters.
@@ -47,19 +48,28 @@ def layers_of(network: TransferNetwork, backbone: LoadedBackbone, recipe: Recipe
         origin = "random" if random else "matched" if recipe.weights is Weights.MATCHED else "transferred"
         source = None if random else backbone.digest
         number = None if origin == "transferred" else seed
-        for name, module in _holding(part.body):
-            found.append(_layer(name, stage, module, origin, source, number, kept=part.frozen or part.norm_frozen))
-    for name, module in _holding(network.head):
-        found.append(_layer(f"{HEAD}.{name}", HEAD, module, "random", None, seed, kept=False))
+        for name, own, counts in _holding(part.body):
+            trained = any(parameter.requires_grad for parameter in own)
+            statistics = None if not counts else "kept" if part.frozen or part.norm_frozen else "learnt"
+            found.append(Layer(name, stage, origin, source, number, trained, statistics, _numbers(own)))
+    for name, own, counts in _holding(network.head):
+        statistics = "learnt" if counts else None
+        found.append(Layer(f"{HEAD}.{name}", HEAD, "new", None, seed, True, statistics, _numbers(own)))
     return found
 
 
-def _holding(root: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [(name, module) for name, module in root.named_modules() if any(True for _ in module.parameters(recurse=False))]
+def _holding(root: nn.Module) -> Iterator[tuple[str, list[nn.Parameter], bool]]:
+    """Path, parameters and whether it has running statistics, for each module with parameters of its own.
+
+    Those of the root itself (position tables, class tokens) stand by themselves under their own names.
+    """
+    for name, parameter in root.named_parameters(recurse=False):
+        yield name, [parameter], False
+    for name, module in root.named_modules():
+        own = list(module.parameters(recurse=False))
+        if name and own:
+            yield name, own, getattr(module, "running_mean", None) is not None
 
 
-def _layer(name: str, stage: str, module: nn.Module, origin: str, source: str | None, seed: int | None, kept: bool) -> Layer:
-    own = list(module.parameters(recurse=False))
-    trained = stage == HEAD or any(parameter.requires_grad for parameter in own)
-    statistics = None if getattr(module, "running_mean", None) is None else "kept" if kept else "learnt"
-    return Layer(name, stage, origin, source, seed, trained, statistics, sum(parameter.numel() for parameter in own))
+def _numbers(parameters: list[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
