@@ -321,6 +321,7 @@ def export_model(
     *,
     check: str | Path | Sequence[str | Path] = (),
     backbone: str | Callable[[], Any] | None = None,
+    include_images: bool = False,
 ) -> Exported:
     """The trained model of a run (or of a `model/` folder) in a form that needs no frostline.
 
@@ -328,10 +329,11 @@ def export_model(
 
     Args:
         to: `onnx`, `torch` (a program of torch.export), `timm` (whole networks with a linear head), or `code`: plain PyTorch
-            that rebuilds the recipe and trains it again.
+            that rebuilds the recipe and trains it again, or `model`, a copy of `model/`.
         out: the folder to write; by default `export/FORM` in the run.
         check: files to compare on; by default some of the run's own images.
         backbone: as in `load`.
+        include_images: with `model`: small pictures of training images, for `serve` to show those that look alike.
 
     Raises:
         InputError: something given cannot be used. ExportFailed: the network has no such form, or answers differently in it.
@@ -339,7 +341,28 @@ def export_model(
     from frostline.export.exporting import export as write
 
     files = [check] if isinstance(check, (str, Path)) else check
-    return write(Path(source), to, None if out is None else Path(out), files, backbone)
+    return write(Path(source), to, None if out is None else Path(out), files, backbone, include_images)
+
+
+def serve(
+    source: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    backbone: str | Callable[[], Any] | None = None,
+    abstain_below: float = 0.0,
+    threshold: str | float | None = None,
+) -> None:
+    """A server for the trained model of a run, until the process is told to stop; the arguments are those of `predict`.
+
+    Raises:
+        InputError: the extra [serve] is not installed, there is no model, or the address is in use.
+    """
+    try:
+        from frostline.export.serve.running import serve as run
+    except ImportError as error:
+        raise InputError(f"serving needs its extra ({error}): pip install 'frostline[serve]'.") from None
+    run(Path(source), host, port, backbone, abstain_below, threshold)
 
 
 def load_backbone(
@@ -531,4 +554,5 @@ __all__ = [
     "predict",
     "rewrite_report",
     "search",
+    "serve",
 ]

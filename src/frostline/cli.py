@@ -86,6 +86,11 @@ OwnBackbone = Annotated[
     str | None,
     typer.Option("--backbone", metavar="MODULE:FUNCTION", help="For a model on an own network: the function that makes it."),
 ]
+AbstainBelow = Annotated[float, typer.Option(metavar="P", help="No label where the model is less sure than this.")]
+Threshold = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="Two classes: say the second from this probability on: a number, youden or specificity."),
+]
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]
 
@@ -272,11 +277,8 @@ def predict(
     ],
     format: Annotated[str, typer.Option(metavar="FORMAT", help="csv or jsonl (a JSON object a line).")] = "csv",
     backbone: OwnBackbone = None,
-    abstain_below: Annotated[float, typer.Option(metavar="P", help="No label where the model is less sure than this.")] = 0.0,
-    threshold: Annotated[
-        str | None,
-        typer.Option(metavar="T", help="Two classes: say the second from this probability on: a number, youden or specificity."),
-    ] = None,
+    abstain_below: AbstainBelow = 0.0,
+    threshold: Threshold = None,
 ) -> None:
     """The label and the probability of each class for each image, as soon as it is known."""
     form = _one_of("--format", format, FORMATS)
@@ -300,19 +302,40 @@ def predict(
 @app.command()
 def export(
     source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run's folder, or its model/.")],
-    to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx, torch, timm, or code (plain PyTorch that retrains).")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORM", help="onnx, torch, timm, code (plain PyTorch that retrains), or model.")
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Default: export/FORM in the run.")] = None,
     check: Annotated[
         list[str] | None, typer.Option(metavar="IMAGES", help="Files to compare on; repeatable. Default: some of the run's own.")
     ] = None,
     backbone: OwnBackbone = None,
+    include_images: Annotated[
+        bool, typer.Option("--include-images", help="With --to model: small training images, for `serve` to show like ones.")
+    ] = False,
 ) -> None:
     """The model in a form that needs no frostline, compared with frostline on real files."""
     from frostline import api
 
-    made = api.export_model(source, to, out, check=check or (), backbone=backbone)
+    made = api.export_model(source, to, out, check=check or (), backbone=backbone, include_images=include_images)
     _echo(f"{made.folder}: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in made.files))
     _echo(f"{made.parity}.")
+
+
+@app.command()
+def serve(
+    source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run's folder, or its model/.")],
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets everybody in the network ask.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="Of the address.")] = 8000,
+    backbone: OwnBackbone = None,
+    abstain_below: AbstainBelow = 0.0,
+    threshold: Threshold = None,
+) -> None:
+    """HTTP, and a page to drop an image on."""
+    from frostline import api
+
+    _note(f"http://{host}:{port} (POST /predict, /docs, /health, /metrics); Ctrl-C ends it.")
+    api.serve(source, host=host, port=port, backbone=backbone, abstain_below=abstain_below, threshold=threshold)
 
 
 # --- printing --------------------------------------------------------------------------------------------------------

@@ -17,14 +17,15 @@ from frostline.export.bundle import DESCRIPTION, TIMM_CONFIG, WEIGHTS, Classifie
 from frostline.export.code import PROGRAM_NAME, write_code
 from frostline.export.graphs import write_onnx, write_program
 from frostline.export.inputs import find_inputs
-from frostline.export.parity import LIMIT, Parity, compare
+from frostline.export.neighbours import write_neighbours
+from frostline.export.parity import LIMIT, Answers, Parity, answers_of_model, answers_of_program, compare
 from frostline.export.predict import fast
 from frostline.export.standalone import preparation, program
 from frostline.store.files import write_text
 from frostline.store.run_folder import RunFolder
-from frostline.store.splits import read_paths
+from frostline.store.splits import read_paths, read_rows
 
-FORMS = ("onnx", "torch", "timm", "code")
+FORMS = ("onnx", "torch", "timm", "code", "model")
 MARK = "export.json"
 PREDICT = "predict.py"
 COMPARED = 32  # files
@@ -50,11 +51,14 @@ def export(
     out: Path | None,
     check: Sequence[str | Path] = (),
     backbone: str | Callable[[], nn.Module] | None = None,
+    include_images: bool = False,
 ) -> Exported:
     """Write the model of `source` (a run, or a model's folder) into the folder `out`; nothing is there unless parity holds.
 
     Args:
-        form: `onnx`, `torch` (a program of torch.export), `timm` or `code` (plain PyTorch that rebuilds and retrains it).
+        form: `onnx`, `torch` (a program of torch.export), `timm`, `code` (plain PyTorch that rebuilds and retrains it), or
+            `model`: a copy of `model/`.
+        include_images: put small pictures of training images beside a `model`, for `serve` to show those that look alike.
         out: by default `export/FORM` beside the model.
         check: files to compare on; by default some of the images that the run was made on.
 
@@ -64,6 +68,10 @@ def export(
     """
     if form not in FORMS:
         raise OptionError(f"--to {form!r} is not one of {', '.join(FORMS)}.{nearest(form, FORMS)}")
+    if include_images and form != "model":
+        raise OptionError(
+            f"--include-images goes with --to model, from which `frostline serve` shows them, not with --to {form}."
+        )
     model, folder = load(source, backbone), out or model_folder(source).parent / "export" / form
     _refuse_foreign(folder)
     files = files_to_compare(source, check)
@@ -72,8 +80,10 @@ def export(
     try:
         with room_in(making.parent):
             making.mkdir()
-            command = _write(source, model, form, making)
-            parity = compare(model, command, files)
+            answers = _write(source, model, form, making, files)
+            if include_images:
+                _include_images(source, model, making)
+            parity = compare(model, answers, files)
             if not parity.holds:
                 raise ExportFailed(_differs(form, parity))
             written = tuple((path.name, path.stat().st_size) for path in sorted(making.iterdir()) if path.is_file())
@@ -94,12 +104,15 @@ def _differs(form: str, parity: Parity) -> str:
     )
 
 
-def _write(source: Path, model: Classifier, form: str, folder: Path) -> list[str]:
-    """Write the files; the command that predicts with them."""
+def _write(source: Path, model: Classifier, form: str, folder: Path, files: Sequence[str]) -> Answers:
+    """Write the files; what they say of `files`."""
     shutil.copy(model_folder(source) / DESCRIPTION, folder / DESCRIPTION)
+    if form == "model":
+        shutil.copytree(model_folder(source), folder, dirs_exist_ok=True)
+        return answers_of_model(model, files)
     if form == "code":
         write_code(source, model, folder)
-        return [str(folder / PROGRAM_NAME), "predict", "-"]
+        return answers_of_program([str(folder / PROGRAM_NAME), "predict", "-"], files)
     if form == "onnx":
         write_onnx(fast(model), folder)
     elif form == "torch":
@@ -107,7 +120,18 @@ def _write(source: Path, model: Classifier, form: str, folder: Path) -> list[str
     else:
         _copy_plain(model_folder(source), folder)
     write_text(folder / PREDICT, program(f"predict_{form}", preparation(model)))
-    return [str(folder / PREDICT), "-"]
+    return answers_of_program([str(folder / PREDICT), "-"], files)
+
+
+def _include_images(source: Path, model: Classifier, folder: Path) -> None:
+    """Images that the model was fitted on: those that were sealed stay out of sight."""
+    run = RunFolder.open(source)
+    rows = [row for row in read_rows(run.splits_path) if "sealed" not in row.values()]
+    paths = [Path(run.settings.data) / row["path"] for row in rows]
+    found = [(str(path), row["class"]) for path, row in zip(paths, rows, strict=True) if path.is_file()]
+    if not found:
+        raise DataError(f"the training images of {source} are not where they were, in {run.settings.data}; put them back.")
+    write_neighbours(model, [path for path, _ in found], [label for _, label in found], folder)
 
 
 def _copy_plain(model: Path, folder: Path) -> None:

@@ -43,17 +43,12 @@ class Parity:
         return f"parity on {self.files} real files{refused}: largest difference {self.largest:.1e}, {labels}"
 
 
-def compare(model: Classifier, command: Sequence[str], files: Sequence[str]) -> Parity:
-    """Run the exported program, in a Python of its own, and frostline on the same files.
+Answers = dict[str, dict[str, Any]]  # file -> its label and probabilities, or its error
 
-    Args:
-        command: the program and its arguments; it reads paths from standard input.
 
-    Raises:
-        ExportFailed: the program ended with an error.
-    """
+def compare(model: Classifier, theirs: Answers, files: Sequence[str]) -> Parity:
+    """What `model` says of `files` against other answers about the same files."""
     ours = {one.file: one for one in predict_files(model, files)}
-    theirs = _run(command, files)
     both = [name for name, one in ours.items() if one.probabilities and "probabilities" in theirs[name]]
     refused = [name for name, one in ours.items() if not one.probabilities and "probabilities" not in theirs[name]]
     differing = [name for name in both if ours[name].label != theirs[name]["label"]]
@@ -65,7 +60,21 @@ def compare(model: Classifier, command: Sequence[str], files: Sequence[str]) -> 
     return Parity(len(both), len(refused), largest, tuple(differing + lost))
 
 
-def _run(command: Sequence[str], files: Sequence[str]) -> dict[str, dict[str, Any]]:
+def answers_of_model(model: Classifier, files: Sequence[str]) -> Answers:
+    """frostline's own."""
+    found = predict_files(model, files)
+    return {one.file: {"label": one.label, **({"probabilities": one.probabilities} if not one.error else {})} for one in found}
+
+
+def answers_of_program(command: Sequence[str], files: Sequence[str]) -> Answers:
+    """Those of an exported program, in a Python of its own.
+
+    Args:
+        command: the program and its arguments; it reads paths from standard input.
+
+    Raises:
+        ExportFailed: the program ended with an error.
+    """
     absolute = {str(Path(name).resolve()): name for name in files}
     done = subprocess.run(
         [sys.executable, *command], input="\n".join(absolute), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
