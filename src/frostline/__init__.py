@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frostline.api import Run, build, check, load, load_backbone, parameter_groups, plan, predict, search
+    from frostline.api import Run, build, check, export_model, load, load_backbone, parameter_groups, plan, predict, search
     from frostline.errors import AllTrialsFailed, FrostlineError, InputError
     from frostline.terms.backbone import Backbone
     from frostline.terms.recipe import Action, Head, Recipe
@@ -31,6 +31,7 @@ _HOMES = {
     "Verdict": "frostline.terms.verdict",
     "build": "frostline.api",
     "check": "frostline.api",
+    "export_model": "frostline.api",
     "load": "frostline.api",
     "load_backbone": "frostline.api",
     "parameter_groups": "frostline.api",
@@ -51,6 +52,7 @@ __all__ = [
     "Verdict",
     "build",
     "check",
+    "export_model",
     "load",
     "load_backbone",
     "parameter_groups",
