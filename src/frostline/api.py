@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from frostline.compute.build import TransferNetwork
     from frostline.export.bundle import Classifier
     from frostline.export.predict import Prediction
-    from frostline.report.facts import RunFacts
+    from frostline.report.facts import NetworkFacts, RunFacts
     from frostline.session import Handover, Listener, Request, Work
+    from frostline.session.work import Lane
     from frostline.store.run_folder import RunFolder
     from frostline.terms.kernels import Kernels
     from frostline.terms.recipe import Recipe
@@ -138,6 +139,7 @@ def search(
     workers: int | None = None,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
+    include_images: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
@@ -153,6 +155,7 @@ def search(
         subgroup: columns of the data's table by which scores are also shown.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
+        include_images: the report may show some of these images: those that the model gets wrong most confidently.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -164,6 +167,7 @@ def search(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test), limit=limit,
         backend=backend, workers=workers, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
+        include_images=include_images,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -422,7 +426,15 @@ def _facts(work: Work) -> RunFacts:
         cores=os.cpu_count() or 1,
         stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
         registered=work.registered,
+        networks=tuple(_network(lane) for lane in work.lanes),
     )
+
+
+def _network(lane: Lane) -> NetworkFacts:
+    from frostline.report.facts import NetworkFacts, StageFacts
+
+    stages = (StageFacts(one.name, one.parameters, one.flops, one.cut.shape) for one in lane.backbone.stages)
+    return NetworkFacts(lane.name, lane.bench.kernels.forward_s, tuple(stages))
 
 
 def _kernel_notes(kernels: Kernels) -> list[tuple[str, str]]:
@@ -448,6 +460,7 @@ def _command(work: Work) -> str:
     words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
     words += ["--learning-curve"] if settings.learning_curve else []
     words += ["--test", settings.test] if settings.test is not None else []
+    words += ["--include-images"] if settings.include_images else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []

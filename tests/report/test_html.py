@@ -85,7 +85,9 @@ def test_page_is_whole_and_stands_alone(name: str) -> None:
     outline = Outline(text)
     assert outline.headings[0] == ("Interim verdict" if name == "interim" else "Verdict")
     assert outline.headings[-1] == "To repeat it"
-    assert all(link.startswith("#") or link == "data:," for link in outline.links)
+    anchors = {link[1:] for link in outline.links if link.startswith("#")}
+    assert anchors <= set(outline.ids)
+    assert all(link.startswith(("#", "data:image/")) or link == "data:," for link in outline.links)
     assert "url(http" not in text and "@import" not in text
     assert len(outline.ids) == len(set(outline.ids))
     assert all(outline.labels)
@@ -103,10 +105,12 @@ def test_four_questions_come_in_order_before_the_tables() -> None:
         "What is random and what is not?",
         "Which recipe?",
         "All recipes",
+        "What it costs in use",
         "Claims",
         "Sealed test set",
-        "What was run, and what was not",
+        "Its most confident errors",
         "Data and splits",
+        "What was run, and what was not",
         "Methods, ready to paste",
         "To repeat it",
     ]

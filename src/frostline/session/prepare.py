@@ -316,6 +316,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         specificity=request.specificity,
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,
+        include_images=request.include_images,
     )
 
 

@@ -20,6 +20,7 @@ class Request:
         cache_bytes: for activations on disk; None for what is free, bounded.
         learning_curve: also train on parts of the images.
         backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
+        include_images: the page may show pictures of the user's own images.
     """
 
     data: Path
@@ -45,3 +46,4 @@ class Request:
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False
+    include_images: bool = False
