@@ -166,12 +166,14 @@ def _cost_panel(axes: Axes, marks: Sequence[CostMark], name: str, unit: str, met
             color=INK,
             fontsize=12,
         )
-    low, high = limits_of([Interval(mark.value.value, mark.value.value, mark.value.value) for mark in marks])
-    reach = 0.12 * (high - low)
-    axes.set_ylim(low - reach, high + 1.5 * reach)
+    values = [mark.value.value for mark in marks]
+    reach = 0.15 * (max(values) - min(values)) or 0.01
+    top = max(values) + 1.4 * reach
+    axes.set_ylim(min(values) - reach, top if metric in UNBOUNDED else min(top, 1.0 + 0.8 * reach))
     every = [float(getattr(mark, name)) for mark in marks]
-    ticks = [value for value in _decades() if min(every) * 0.7 <= value <= max(every) * 1.4]
-    axes.set_xlim(min(every) * 0.7, max(every) * 1.4)
+    low, high = 0.7 * min(every), 1.4 * max(every)
+    axes.set_xlim(low, high)
+    ticks = _round_values(low, high)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
@@ -183,8 +185,14 @@ def _cost_panel(axes: Axes, marks: Sequence[CostMark], name: str, unit: str, met
     axes.set_title(metric_name(metric), loc="left", fontsize=12, color=MUTED)
 
 
-def _decades() -> list[float]:
-    return [step * 10.0**power for power in range(-3, 11) for step in (1, 2, 5)]
+def _round_values(low: float, high: float) -> list[float]:
+    """At least three round numbers between the two where that is possible, and no more than it needs."""
+    found: list[float] = []
+    for steps in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
+        found = [step * 10.0**power for power in range(-3, 11) for step in steps if low <= step * 10.0**power <= high]
+        if len(found) >= 3:
+            break
+    return found
 
 
 def _short(value: float) -> str:

@@ -278,7 +278,7 @@ def _caption(bins: Sequence[Bin], detail: Detail) -> str:
     what = f"P({detail.reliability.of})" if detail.reliability.of else "the most probable class's probability"
     return (
         f"Calibration of the chosen recipe, {plural(len(bins), 'bin')} of {what}: on the dotted line what is said comes true"
-        " as often as it is said. Bands: 95 % intervals; beside it how many predictions each bin holds."
+        " as often as it is said. Bands: 95 % intervals; open dots: fewer than five predictions; beside it their numbers."
     )
 
 

@@ -223,7 +223,8 @@ def _dots(axes: Axes, marks: Sequence[Mark], metric: str, each: int, labels_abov
 def _label(axes: Axes, mark: Mark, row: int, drop: float, above: bool) -> None:
     weight = "bold" if mark.kind == "chosen" else "normal"
     if above:
-        annotate(axes, middle(mark.label, 36), (0, row - drop), (0, 0), "left", weight)
+        room = 36 if axes.get_window_extent().width < 500 else 80
+        annotate(axes, middle(mark.label, room), (0, row - drop), (0, 0), "left", weight)
     else:
         annotate(axes, middle(mark.label, 58), (0, row), (-14, 0), "right", weight)
 
@@ -370,6 +371,9 @@ def reliability_picture(found: Reliability) -> Picture:
     return picture(lambda width: _reliability(width, found), "reliability", f"Predicted probability and observed share: {said}.")
 
 
+ENOUGH = 5  # predictions of a bin that the line goes through: with fewer it would jump between 0 and 1
+
+
 def _reliability(width: int, found: Reliability) -> Figure:
     narrow = width < 500
     side, low = (width - 70, 150) if narrow else (360, 360)
@@ -385,11 +389,16 @@ def _reliability(width: int, found: Reliability) -> Figure:
 
 def _against_diagonal(axes: Axes, found: Reliability, spoken: str) -> None:
     axes.plot([0, 1], [0, 1], color=STONE, linewidth=1.4, linestyle=":")
-    places = [one.confidence for one in found.bins]
     for one in found.bins:
         ends = [one.observed.low, one.observed.high]
         axes.plot([one.confidence] * 2, ends, color=FROST, linewidth=6, alpha=0.3, solid_capstyle="round")
-    axes.plot(places, [one.observed.value for one in found.bins], "o-", color=FROST, linewidth=1.6, markersize=7)
+    full = [one for one in found.bins if one.predictions >= ENOUGH]
+    few = [one for one in found.bins if one.predictions < ENOUGH]
+    axes.plot(
+        [one.confidence for one in full], [one.observed.value for one in full], "o-", color=FROST, linewidth=1.6, markersize=7
+    )
+    places, shares = [one.confidence for one in few], [one.observed.value for one in few]
+    axes.plot(places, shares, "o", color=FROST, markerfacecolor=PAPER, markersize=5)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.grid(linewidth=0.7, alpha=0.8)
     share_ticks(axes, both=True)

@@ -148,6 +148,7 @@ class Page:
     filters: tuple[Filters, ...]
     mistakes: tuple[Mistake, ...]
     evidence: Evidence
+    notes: tuple[str, ...]
     phases: tuple[tuple[str, str], ...]
     split_pairs: tuple[tuple[str, str], ...]
     asked: tuple[tuple[str, str], ...]
@@ -193,6 +194,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         filters=evidence.filters,
         mistakes=evidence.mistakes,
         evidence=evidence,
+        notes=tuple(note for note in (*verdict.notes, *evidence.notes) if note not in (*facts.notes, *facts.split_notes)),
         phases=tuple((name, duration(seconds)) for name, seconds in facts.phases),
         split_pairs=split_pairs(facts),
         asked=asked(settings),

@@ -29,11 +29,10 @@ def paired_change(
     """
     truth = truth.numbered()
     units = units_of(images, truth)
-    places = np.searchsorted(units.images, images)
     labels = truth.labels[images]
     parts = []
     for weights in batches(units, replicates, np.random.default_rng(seed)):
-        scores = weighted_scores(metric, labels, [before, after], weights[:, places])
+        scores = weighted_scores(metric, labels, [before, after], weights)
         parts.append(scores[:, 1] - scores[:, 0])
     drawn = np.concatenate(parts)
     drawn = drawn[np.isfinite(drawn)]
