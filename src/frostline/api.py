@@ -376,8 +376,20 @@ def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
 
     provenance = Provenance(handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version)
     save(work.folder.model_path, handover.network, handover.lane.backbone, handover.recipe, work.dataset.classes, provenance)
-
+    _write_trained_on(work, handover)
     _write_facts(work)
+
+
+def _write_trained_on(work: Work, handover: Handover) -> None:
+    """Digests of the images that the exported weights have seen, so that as a source it is not tested on them."""
+    from frostline.backbones.exported import TRAINED_ON, digests_text
+    from frostline.store.files import write_text
+    from frostline.terms.recipe import Weights
+
+    transferred = handover.recipe.weights is Weights.PRETRAINED
+    before = handover.lane.backbone.trained_on if transferred else frozenset()
+    own = (work.dataset.samples[index].digest for index in work.pool)
+    write_text(work.folder.model_path / TRAINED_ON, digests_text([*own, *before]))
 
 
 def _write_facts(work: Work) -> None:

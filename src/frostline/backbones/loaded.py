@@ -39,6 +39,7 @@ class LoadedBackbone:
         state: these tensors as they were loaded, at the backbone's own size: other sizes are adapted from them.
         codes: one a stage.
         origin: how it was loaded; None: not by a name, and it cannot be sent.
+        trained_on: digests of the images that its weights are known to have seen: only of models that frostline made.
     """
 
     description: Backbone
@@ -48,6 +49,7 @@ class LoadedBackbone:
     anatomy: Anatomy
     codes: tuple[StageCode, ...]
     origin: Origin | None = None
+    trained_on: frozenset[str] = frozenset()
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.origin is None:
