@@ -1,4 +1,4 @@
-# make demo | test | slow | browser | check | docs [RUNS="RUN RUN ..."] | bench DATA=... WEIGHTS=... [QUICK=1]
+# make demo | test | slow | browser | check | docs [RUNS="TITLE=RUN ..."] | bench DATA=... WEIGHTS=... [QUICK=1]
 # The first python that starts and is new enough: a name on the path may be a shim that does not work.
 PYTHONS := python3 python3.11 python3.12 python3.13 python3.14
 PYTHON ?= $(shell for p in $(PYTHONS); do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
