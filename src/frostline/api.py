@@ -140,6 +140,7 @@ def search(
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
     include_images: bool = False,
+    deep: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
@@ -156,6 +157,7 @@ def search(
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
         include_images: the report may show some of these images: those that the model gets wrong most confidently.
+        deep: also train networks whose first stages come from the source, depth by depth: `Run.evidence.depth`.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -167,7 +169,7 @@ def search(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test), limit=limit,
         backend=backend, workers=workers, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
-        include_images=include_images,
+        include_images=include_images, deep=deep,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -472,6 +474,7 @@ def _command(work: Work) -> str:
     words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
     words += ["--learning-curve"] if settings.learning_curve else []
     words += ["--test", settings.test] if settings.test is not None else []
+    words += ["--deep"] if settings.deep else []
     words += ["--include-images"] if settings.include_images else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []

@@ -18,7 +18,7 @@ from frostline.backbones.architecture import Architecture, State
 from frostline.backbones.check import check_parts
 from frostline.backbones.cuts import Known
 from frostline.backbones.describe import describe
-from frostline.backbones.network import StageCode, StagedNetwork
+from frostline.backbones.network import StageCode, StagedNetwork, tensors_digest
 from frostline.backbones.origin import Origin, load_again
 from frostline.backbones.weights import fit_state
 from frostline.errors import BackboneError, nearest
@@ -133,6 +133,15 @@ class LoadedBackbone:
             ends.add(self.anatomy.cut_names[place])
         after = self._after("with_stages", tuple(cut_names))
         return _built(after, self.weights, self.anatomy, [name for name in known if name in ends], known)
+
+    def with_tensors(self, state: State) -> LoadedBackbone:
+        """The same stages with other weights, by their original names; it cannot be sent to another process."""
+        root = copy.deepcopy(self.weights)
+        root.load_state_dict({name: tensor.cpu() for name, tensor in state.items()}, strict=False)
+        description = dataclasses.replace(self.description, digest=tensors_digest(root.state_dict()))
+        return dataclasses.replace(
+            self, description=description, weights=root, state=dict(root.state_dict()), origin=None, trained_on=frozenset()
+        )
 
     def network(self, weights: Weights = Weights.PRETRAINED, seed: int = 0) -> StagedNetwork:
         """A fresh network whose tensors are its own; torch's global random state is left as it was.

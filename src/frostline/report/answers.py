@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from frostline.report.numbers import listed, metric_name, points, score, signed_points
 from frostline.report.words import budget_caveat, pretraining_sentence, recipe_words, side_name, tied_kinds
-from frostline.terms.evidence import Evidence, Fate, Probe, Rewind
+from frostline.terms.evidence import ANB, ANB_TUNED, BNB, Evidence, Fate, Probe, Rewind
 from frostline.terms.quantities import plural
 from frostline.terms.verdict import Claim, Verdict, Word
 
@@ -105,6 +105,25 @@ def _stage_words(verdict: Verdict) -> list[str]:
 def stage_of(claim: str) -> str:
     """`layer2` for `stage-layer2-worth-transferring`."""
     return claim.removeprefix("stage-").removesuffix("-worth-transferring")
+
+
+def depth_answer(evidence: Evidence) -> list[str]:
+    """What is specific and what is co-adapted, from the deepest graft that all three kinds have (Yosinski 2014)."""
+    found = {(point.kind, point.stage): point.change.value for point in evidence.depth}
+    stages = [point.stage for point in evidence.depth if point.kind == BNB and (ANB, point.stage) in found]
+    if not stages:
+        return []
+    last = stages[-1]
+    together, specific = found[BNB, last], found[ANB, last] - found[BNB, last]
+    said = [
+        f"With everything up to {last} taken over and frozen: {signed_points(together, evidence.metric)} points for the network's"
+        " own stages, trained apart from what follows (co-adaptation, BnB against the base), and a further"
+        f" {signed_points(specific, evidence.metric)} for the source's instead (specificity, AnB against BnB)."
+    ]
+    if (ANB_TUNED, last) in found:
+        gain = signed_points(found[ANB_TUNED, last], evidence.metric)
+        said.append(f"Taken over and tuned, they bring {gain} points against training from scratch (AnB+ against the base).")
+    return said
 
 
 def random_answer(evidence: Evidence) -> list[str]:

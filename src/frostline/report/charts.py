@@ -26,6 +26,7 @@ from frostline.report.figures import (
 from frostline.report.numbers import UNBOUNDED, big, metric_name, score, signed_points
 from frostline.report.short import middle
 from frostline.terms.detail import RankingCurve
+from frostline.terms.evidence import DepthPoint
 from frostline.terms.interval import Interval
 
 if TYPE_CHECKING:
@@ -241,4 +242,50 @@ def _rankings(width: int, curves: Sequence[tuple[str, RankingCurve]]) -> Figure:
         axes.set_title(up, loc="left", fontsize=12, color=MUTED)
         if name == "roc":
             axes.legend(frameon=False, fontsize=11, loc="lower right", labelcolor=MUTED)
+    return figure
+
+
+# --- depth by depth --------------------------------------------------------------------------------------------------
+
+DEPTHS = {"AnB": (FROST, "o", "-"), "AnB+": (GOOD, "^", (0, (5, 2))), "BnB": (STONE, "s", (0, (1.5, 1.5)))}
+
+
+def depth_picture(points: Sequence[DepthPoint], metric: str) -> Picture:
+    """Change against the target network from scratch by how many stages came from elsewhere; one line a kind."""
+    kinds = [kind for kind in DEPTHS if any(point.kind == kind for point in points)]
+    ends = {kind: [point for point in points if point.kind == kind] for kind in kinds}
+    said = [f"{kind} from {_said(own[0], metric)} to {_said(own[-1], metric)}" for kind, own in ends.items()]
+    return picture(lambda width: _depth(width, ends, metric), "depth", f"Change of {metric_name(metric)}: {'; '.join(said)}.")
+
+
+def _said(point: DepthPoint, metric: str) -> str:
+    return f"{signed_points(point.change.value, metric)} at {point.stage}"
+
+
+def _depth(width: int, ends: dict[str, list[DepthPoint]], metric: str) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
+    height, right = 300, 14 if width < 500 else 90
+    figure = blank(width, height)
+    axes = figure.add_axes((48 / width, 76 / height, 1 - (48 + right) / width, (height - 110) / height))
+    scale = 1.0 if metric in UNBOUNDED else 100.0
+    stages = list(dict.fromkeys(point.stage for own in ends.values() for point in own))
+    axes.axhline(0, color=MUTED, linewidth=1)
+    for (kind, own), shift in zip(ends.items(), (-0.06, 0.0, 0.06), strict=False):
+        colour, marker, dash = DEPTHS[kind]
+        places = [stages.index(point.stage) + shift for point in own]
+        for place, point in zip(places, own, strict=True):
+            axes.plot(
+                [place, place], [scale * point.change.low, scale * point.change.high], color=colour, linewidth=5, alpha=0.25
+            )
+        values = [scale * point.change.value for point in own]
+        axes.plot(places, values, marker=marker, linestyle=dash, color=colour, linewidth=2, markersize=7, label=kind)
+    axes.set_xticks(range(len(stages)), [middle(one, 16) for one in stages], rotation=38, ha="right", rotation_mode="anchor")
+    axes.set_xlim(-0.4, len(stages) - 0.6)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.grid(axis="y", linewidth=0.7, alpha=0.8)
+    axes.set_axisbelow(True)
+    unit = metric_name(metric) if metric in UNBOUNDED else f"points of {metric_name(metric)} against the network from scratch"
+    axes.set_title(unit, loc="left", fontsize=12, color=MUTED)
+    axes.legend(frameon=False, fontsize=11, loc="best", labelcolor=MUTED)
     return figure

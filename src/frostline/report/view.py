@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from frostline.errors import RecipeError
 from frostline.report import answers
-from frostline.report.charts import ClaimMark, claims_picture, cost_picture
+from frostline.report.charts import ClaimMark, claims_picture, cost_picture, depth_picture
 from frostline.report.costs import FrontLine, cost_answer, costed, front_lines
 from frostline.report.details import DetailSection, detail_section
 from frostline.report.drawing import legend, recipe_drawing
@@ -139,6 +139,8 @@ class Page:
     legend: str
     stages: tuple[StageLine, ...]
     some_trained: bool
+    depth: Picture | None
+    depth_words: tuple[str, ...]
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     shown_rows: int
@@ -184,6 +186,8 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         drawing=recipe_drawing(verdict.chosen.recipe, stages.get(verdict.chosen.backbone, ())),
         legend=legend(),
         stages=stage_lines(verdict, evidence),
+        depth=depth_picture(evidence.depth, verdict.metric) if evidence.depth else None,
+        depth_words=tuple(answers.depth_answer(evidence)),
         some_trained=any(fate.trained for fate in evidence.fates if fate.name != "head"),
         columns=COLUMNS,
         lines=tuple(line_of(row, stages, several_backbones(verdict)) for row in rows),

@@ -320,6 +320,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,
         include_images=request.include_images,
+        deep=request.deep,
     )
 
 

@@ -21,6 +21,7 @@ class Request:
         learning_curve: also train on parts of the images.
         backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
         include_images: the page may show pictures of the user's own images.
+        deep: also train networks whose first stages come from the source, depth by depth.
     """
 
     data: Path
@@ -47,3 +48,4 @@ class Request:
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False
     include_images: bool = False
+    deep: bool = False

@@ -30,6 +30,7 @@ MAY_DIFFER = (
     "backend",
     "workers",
     "include_images",
+    "deep",
 )  # the fingerprint tells what is in data and test
 SECTIONS = ("kernels", "sizes", "registered", "opened")
 WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")

@@ -121,6 +121,23 @@ class Mistake:
     control: Tile | None = None
 
 
+BASE, ANB, ANB_TUNED, BNB = "base", "AnB", "AnB+", "BnB"
+
+
+@dataclass(frozen=True)
+class DepthPoint:
+    """A network whose stages up to `stage` came from elsewhere, against the target network from scratch (Yosinski 2014).
+
+    Attributes:
+        kind: `AnB` (from the source, frozen), `AnB+` (the same, tuned), `BnB` (from the target network itself, frozen).
+        change: its score minus that of the target network from scratch, in the metric's unit.
+    """
+
+    kind: str
+    stage: str
+    change: Interval
+
+
 @dataclass(frozen=True)
 class Evidence:
     """All that the report needs beyond the verdict.
@@ -130,6 +147,7 @@ class Evidence:
         rewinds: empty where nothing was put back.
         curve: None where none was asked for, or nothing could be trained on parts of the images.
         measured_on: what rewinds and mistakes were measured on; empty where there are none.
+        depth: empty unless `--deep` was given; base: the score of the network from scratch that these are measured against.
         notes: what of this could not be done, and why.
     """
 
@@ -142,5 +160,7 @@ class Evidence:
     likeness: tuple[Likeness, ...] = ()
     filters: tuple[Filters, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    depth: tuple[DepthPoint, ...] = ()
+    base: float | None = None
     measured_on: str = ""
     notes: tuple[str, ...] = ()
