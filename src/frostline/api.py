@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from frostline.export.bundle import Classifier
     from frostline.export.exporting import Exported
     from frostline.export.predict import Predictions
-    from frostline.report.facts import RunFacts
+    from frostline.report.facts import NetworkFacts, RunFacts
     from frostline.session import Handover, Listener, Request, Work
+    from frostline.session.work import Lane
     from frostline.store.run_folder import RunFolder
     from frostline.terms.finding import Checkup
     from frostline.terms.kernels import Kernels
@@ -140,6 +141,8 @@ def search(
     workers: int | None = None,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
+    include_images: bool = False,
+    deep: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
@@ -155,6 +158,8 @@ def search(
         subgroup: columns of the data's table by which scores are also shown.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
+        include_images: the report may show some of these images: those that the model gets wrong most confidently.
+        deep: also train networks whose first stages come from the source, depth by depth: `Run.evidence.depth`.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -166,6 +171,7 @@ def search(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test), limit=limit,
         backend=backend, workers=workers, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
+        include_images=include_images, deep=deep,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -475,8 +481,20 @@ def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
 
     provenance = Provenance(handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version)
     save(work.folder.model_path, handover.network, handover.lane.backbone, handover.recipe, work.dataset.classes, provenance)
-
+    _write_trained_on(work, handover)
     _write_facts(work)
+
+
+def _write_trained_on(work: Work, handover: Handover) -> None:
+    """Digests of the images that the exported weights have seen, so that as a source it is not tested on them."""
+    from frostline.backbones.exported import TRAINED_ON, digests_text
+    from frostline.store.files import write_text
+    from frostline.terms.recipe import Weights
+
+    transferred = handover.recipe.weights is Weights.PRETRAINED
+    before = handover.lane.backbone.trained_on if transferred else frozenset()
+    own = (work.dataset.samples[index].digest for index in work.pool)
+    write_text(work.folder.model_path / TRAINED_ON, digests_text([*own, *before]))
 
 
 def _write_facts(work: Work) -> None:
@@ -536,7 +554,15 @@ def _facts(work: Work) -> RunFacts:
         cores=os.cpu_count() or 1,
         stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
         registered=work.registered,
+        networks=tuple(_network(lane) for lane in work.lanes),
     )
+
+
+def _network(lane: Lane) -> NetworkFacts:
+    from frostline.report.facts import NetworkFacts, StageFacts
+
+    stages = (StageFacts(one.name, one.parameters, one.flops, one.cut.shape) for one in lane.backbone.stages)
+    return NetworkFacts(lane.name, lane.bench.kernels.forward_s, tuple(stages))
 
 
 def _kernel_notes(kernels: Kernels) -> list[tuple[str, str]]:
@@ -562,6 +588,8 @@ def _command(work: Work) -> str:
     words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
     words += ["--learning-curve"] if settings.learning_curve else []
     words += ["--test", settings.test] if settings.test is not None else []
+    words += ["--deep"] if settings.deep else []
+    words += ["--include-images"] if settings.include_images else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []

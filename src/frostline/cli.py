@@ -82,6 +82,8 @@ Test = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 Curve = Annotated[bool, typer.Option("--learning-curve", help="Also train on parts of the images: what would more of them buy?")]
+Deep = Annotated[bool, typer.Option("--deep", help="Also train with the source's first stages, depth by depth: what is general?")]
+IncludeImages = Annotated[bool, typer.Option("--include-images", help="The report may show some of these images.")]
 
 OwnBackbone = Annotated[
     str | None,
@@ -137,6 +139,8 @@ def search(
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
     learning_curve: Curve = False,
+    deep: Deep = False,
+    include_images: IncludeImages = False,
     backend: BackendName = "auto",
     workers: Workers = None,
 ) -> None:
@@ -145,7 +149,7 @@ def search(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
         limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
-        learning_curve=learning_curve,
+        learning_curve=learning_curve, deep=deep, include_images=include_images,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 
