@@ -69,7 +69,13 @@ Flip = Annotated[str, typer.Option(metavar="WHEN", help="Mirrored views: auto, o
 PoolVal = Annotated[bool, typer.Option("--pool-val", help="Use val/ together with train/ in the folds.")]
 CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space for stored activations; 0 for none.")]
 AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
-Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the classes.")]
+Label = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="The table's column with the classes; A,B,C: a column a label, 1, 0 or empty."),
+]
+Delimiter = Annotated[str | None, typer.Option(metavar="TEXT", help="Between several labels of one cell. Default: a bar.")]
+PathColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the image paths.")]
+SplitColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with train, val and test.")]
 Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
 Subgroup = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN", help="Show scores also for each value of this column; repeatable.")
@@ -120,7 +126,10 @@ def search(
     cache_size: CacheSize = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
+    delimiter: Delimiter = None,
     group: Group = None,
+    path_column: PathColumn = None,
+    split_column: SplitColumn = None,
     test: Test = None,
     limit: Limit = None,
     subgroup: Subgroup = None,
@@ -132,7 +141,8 @@ def search(
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve,
     )  # fmt: skip
@@ -186,7 +196,10 @@ def plan(
     cache_size: CacheSize = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
+    delimiter: Delimiter = None,
     group: Group = None,
+    path_column: PathColumn = None,
+    split_column: SplitColumn = None,
     test: Test = None,
     limit: Limit = None,
     subgroup: Subgroup = None,
@@ -196,7 +209,8 @@ def plan(
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)

@@ -234,6 +234,10 @@ def read(request: Request, progress: Callable[[int, int], None] | None = None) -
         label=request.label,
         group=request.group,
         subgroups=request.subgroups,
+        path_column=request.path_column,
+        split_column=request.split_column,
+        delimiter=request.delimiter,
+        frame=request.frame,
         test=request.test,
         progress=progress,
     )
@@ -316,6 +320,9 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         specificity=request.specificity,
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,
+        path_column=request.path_column,
+        split_column=request.split_column,
+        delimiter=request.delimiter,
     )
 
 
