@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from frostline.api import Run
     from frostline.export.predict import Prediction
 
-METRICS = ("auroc", "balanced-accuracy", "accuracy", "log-loss")
+METRICS = ("auroc", "balanced-accuracy", "accuracy", "average-precision", "log-loss")
 FORMATS = ("csv", "jsonl")
 INTERRUPTED = 130
 DEMO_TIME = "4m"

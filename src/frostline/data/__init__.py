@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from frostline.data.pixels import PixelStore, build_store
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
-    from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits
+    from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits, scored_labels
     from frostline.data.units import units_of
 
 _HOMES = {
@@ -33,6 +33,7 @@ _HOMES = {
     "pixel_features": "images",
     "plan_splits": "splits",
     "read": "reading",
+    "scored_labels": "splits",
     "short_side": "decoding",
     "subset": "assemble",
     "suggest_flip": "images",
@@ -54,6 +55,7 @@ __all__ = [
     "pixel_features",
     "plan_splits",
     "read",
+    "scored_labels",
     "short_side",
     "subset",
     "suggest_flip",

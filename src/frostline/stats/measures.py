@@ -23,7 +23,7 @@ from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
 from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, pseudo_variance, variance_of_mean
 from frostline.stats.metrics import METRICS, SMALLEST_PROBABILITY, log_likelihoods
 from frostline.stats.pool import Truth
-from frostline.stats.weighted import mean_of_defined, ratio, weighted_scores
+from frostline.stats.weighted import average_precision, mean_of_defined, ratio, weighted_scores
 from frostline.terms.detail import Measure
 from frostline.terms.interval import Interval
 
@@ -39,7 +39,7 @@ class Rows:
 
     Attributes:
         images: (n,) numbers of images (or of patients) in a `Truth`.
-        labels: (n,).
+        labels: (n,), or (n, classes) where an image may have several.
         probabilities: (n, classes).
         fold: (n,) which model predicted it.
         majority: (n,) the most frequent class of that model's training side.
@@ -184,21 +184,6 @@ def share(values: Array, weights: Array) -> Array:
 def auroc(positive: Array, scores: Array, weights: Array) -> Array:
     """(B,) area under the ROC curve of one class against the rest; ties count half."""
     return weighted_scores("auroc", positive.astype(int), [np.stack([-scores, scores], axis=1)], weights)[:, 0]
-
-
-def average_precision(positive: Array, scores: Array, weights: Array) -> Array:
-    """(B,) average precision: sum over thresholds of (recall gained) x precision, images of equal score together.
-
-    scikit-learn's `average_precision_score`; NaN instead of 0 where no weight is on a positive image.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    sorted_weights = weights[:, order].astype(np.float64)
-    hits = np.cumsum(sorted_weights * positive[order], axis=1)[:, ends]
-    called = np.cumsum(sorted_weights, axis=1)[:, ends]
-    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    found = (np.diff(hits, axis=1, prepend=0.0) * precision).sum(axis=1)
-    return ratio(found, hits[:, -1])
 
 
 def calibration_error(rows: Rows, weights: Array) -> Array:
