@@ -408,7 +408,9 @@ def _version() -> str:
 def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
     from frostline.export.bundle import Provenance, save
 
-    provenance = Provenance(handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version)
+    provenance = Provenance(
+        handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version, handover.thresholds
+    )
     save(work.folder.model_path, handover.network, handover.lane.backbone, handover.recipe, work.dataset.classes, provenance)
 
     _write_facts(work)

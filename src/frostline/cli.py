@@ -302,7 +302,7 @@ def _print_run(run: Run) -> None:
     """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
     from frostline.report.details import short_lines
     from frostline.report.more_images import curve_answer
-    from frostline.report.terminal import ranked_table, verdict_panel
+    from frostline.report.terminal import label_table, ranked_table, verdict_panel
     from frostline.report.words import summary
 
     console = _console()
@@ -313,6 +313,9 @@ def _print_run(run: Run) -> None:
         _echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
     if run.verdict.detail is not None:
         _print_detail(console, short_lines(run.verdict.detail))
+        if run.verdict.detail.several:
+            _echo("")
+            console.print(label_table(run.verdict.detail))
     if run.evidence.curve is not None:
         _echo("\n".join(["", *curve_answer(run.evidence.curve)]))
 

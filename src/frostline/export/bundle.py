@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.compute.build import TransferNetwork, build
+from frostline.compute.losses import probabilities_of
 from frostline.data import Geometry
 from frostline.errors import InputError, RunFolderError, room_in
 from frostline.store.files import replacing, write_text
@@ -38,25 +40,41 @@ class Classifier(nn.Module):
     (batch, classes).
 
     Attributes:
-        classes: names, in the order of the probabilities.
+        classes: names, in the order of the probabilities: these sum to 1, unless an image may have several labels.
+        thresholds: of each label, where an image may have several; else empty.
         spec: what the backbone expects; geometry: how a file becomes a square of pixels.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: TransferNetwork, spec: InputSpec, classes: tuple[str, ...], geometry: Geometry) -> None:
+    def __init__(
+        self,
+        network: TransferNetwork,
+        spec: InputSpec,
+        classes: tuple[str, ...],
+        geometry: Geometry,
+        thresholds: tuple[float, ...] = (),
+    ) -> None:
         super().__init__()
         self.network = network
         self.spec = spec
         self.classes = classes
         self.geometry = geometry
+        self.thresholds = thresholds
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         images = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
-        return torch.softmax(self.network((images - self.mean) / self.std).float(), dim=1)
+        return probabilities_of(self.network((images - self.mean) / self.std), bool(self.thresholds))
+
+    def label(self, probabilities: Sequence[float]) -> str:
+        """The most probable class; or the labels at or above their thresholds, with bars between them, `none` without any."""
+        if not self.thresholds:
+            return self.classes[max(range(len(self.classes)), key=lambda one: probabilities[one])]
+        pairs = zip(self.classes, probabilities, self.thresholds, strict=True)
+        return "|".join(name for name, value, threshold in pairs if value >= threshold) or "none"
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,7 @@ class Provenance:
 
     Attributes:
         data: fingerprint of the data set; images: how many it was fitted on.
+        thresholds: of each label, where an image may have several; else empty.
     """
 
     configuration: str
@@ -72,6 +91,7 @@ class Provenance:
     data: str
     images: int
     version: str
+    thresholds: tuple[float, ...] = ()
 
 
 def save(
@@ -130,6 +150,7 @@ def _describe(
         "data_fingerprint": provenance.data,
         "images": provenance.images,
         "classes": list(classes),
+        "thresholds": list(provenance.thresholds),
         "input": {**spec.__dict__, "mean": list(spec.mean), "std": list(spec.std)},
         "resize": {"short_side": geometry.margin, "crop": geometry.size, "interpolation": geometry.interpolation},
         "stages": [{"name": name, "action": action.value} for name, action in network.actions.items()],
@@ -151,7 +172,7 @@ def write_card(folder: Path, verdict: Verdict, sentences: list[str]) -> None:
         "",
         f"- {score.metric}: {score.interval.value:.4f} (95 % interval {score.interval.low:.4f} to {score.interval.high:.4f}),"
         f" {score.how}, {score.images} images",
-        f"- classes: {', '.join(description['classes'])}",
+        f"- {_classes(description)}",
         f"- parameters: {description['parameters']:,}",
         "",
         "Valid for images like those it was fitted on; it knows no other classes. Not a medical device.",
@@ -163,6 +184,14 @@ def write_card(folder: Path, verdict: Verdict, sentences: list[str]) -> None:
         "```",
     ]
     write_text(folder / CARD, "\n".join(lines) + "\n")
+
+
+def _classes(description: dict[str, Any]) -> str:
+    names, thresholds = description["classes"], description["thresholds"]
+    if not thresholds:
+        return f"classes: {', '.join(names)}"
+    named = ", ".join(f"{name} ({threshold:.3g})" for name, threshold in zip(names, thresholds, strict=True))
+    return f"labels, any number of them an image (said at or above this probability, fixed by cross-validation): {named}"
 
 
 def has_card(folder: Path) -> bool:
@@ -206,6 +235,9 @@ def _rebuild(path: Path, description: dict[str, Any]) -> Classifier:
     if [stage.cut.name for stage in backbone.stages] != description["cuts"]:
         backbone = backbone.with_stages(description["cuts"])
     classes = tuple(str(name) for name in description["classes"])
+    thresholds = tuple(float(one) for one in description.get("thresholds", ()))
+    if thresholds and len(thresholds) != len(classes):
+        raise RunFolderError(f"the model in {path} has {len(thresholds)} thresholds for {len(classes)} labels; export it again.")
     network = build(Recipe.parse(description["recipe"]), backbone, len(classes), description["seed"])
     network.load_state_dict(load_file(path / WEIGHTS))
-    return Classifier(network, spec, classes, Geometry.of(spec)).eval()
+    return Classifier(network, spec, classes, Geometry.of(spec), thresholds).eval()

@@ -22,6 +22,7 @@ class Prediction:
     """What the model says of one file.
 
     Attributes:
+        label: the class; or the labels, with bars between them, where an image may have several.
         probabilities: class name -> probability; empty when the file could not be read, then `error` says why.
     """
 
@@ -79,5 +80,5 @@ def _batch(model: Classifier, files: list[Path]) -> list[Prediction]:
         found = model(torch.cat(pixels)).numpy()
         for path, row in zip(readable, found, strict=True):
             probabilities = {name: float(value) for name, value in zip(model.classes, row, strict=True)}
-            answers[path] = Prediction(str(path), max(probabilities, key=lambda name: probabilities[name]), probabilities)
+            answers[path] = Prediction(str(path), model.label(row), probabilities)
     return [answers[path] for path in files]

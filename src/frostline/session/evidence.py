@@ -77,5 +77,5 @@ def _between(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[float]]:
     for cut in lane.between:
         for weights in (Weights.PRETRAINED, Weights.RANDOM):
             if weights in lane.bench.passes and work.clock.elapsed() < until:
-                found[weights, cut] = probe_scores(lane.bench, weights, cut, work.splits, work.settings.metric)
+                found[weights, cut] = probe_scores(lane.bench, weights, cut, work.splits, work.settings.metric, work.truth.labels)
     return found

@@ -148,6 +148,7 @@ def _assemble(
     shift = data.appearance_notes(dataset, stores[0])
     work.notes += [
         *dataset.notes,
+        *_over_labels(dataset, settings.metric),
         *results.notes,
         *plan.notes,
         *shift,
@@ -155,6 +156,13 @@ def _assemble(
         *(note for lane in lanes for note in lane.backbone.description.notes),
     ]
     return work
+
+
+def _over_labels(dataset: Dataset, metric: str) -> list[str]:
+    if not dataset.several:
+        return []
+    count = int(data.scored_labels(dataset).sum())
+    return [f"{METRICS[metric].title} is the mean over {plural(count, 'label')}, each on the images whose answer is known."]
 
 
 def _refuse_other_splits(folder: RunFolder, dataset: Dataset, plan: SplitPlan, begun: bool) -> None:

@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
 from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, pseudo_variance, variance_of_mean
-from frostline.stats.metrics import METRICS, SMALLEST_PROBABILITY, log_likelihoods
+from frostline.stats.metrics import BY_LABEL, METRICS, SMALLEST_PROBABILITY, log_likelihoods
 from frostline.stats.pool import Truth
+from frostline.stats.strata import several
 from frostline.stats.weighted import average_precision, mean_of_defined, ratio, weighted_scores
 from frostline.terms.detail import Measure
 from frostline.terms.interval import Interval
@@ -212,7 +213,7 @@ def scored(metric: str) -> Quantity:
     if metric == "log-loss":
         return Quantity(
             "log-loss",
-            lambda rows, weights: share(-log_likelihoods(rows.labels, rows.probabilities), weights),
+            _log_loss,
             high=-float(np.log(SMALLEST_PROBABILITY)),
             pseudo=lambda units: 0.0,
         )
@@ -225,6 +226,22 @@ def scored(metric: str) -> Quantity:
         pseudo=lambda units: pseudo_variance(metric, units),
         needs="needs images of two classes" if metric == "auroc" else "no image to measure it on",
     )
+
+
+def _log_loss(rows: Rows, weights: Array) -> Array:
+    if several(rows.labels):
+        return -weighted_scores("log-loss", rows.labels, [rows.probabilities], weights)[:, 0]
+    return share(-log_likelihoods(rows.labels, rows.probabilities), weights)
+
+
+def of_labels() -> tuple[Quantity, ...]:
+    """Of a model for images with several labels, each the mean over labels."""
+    return tuple(scored(metric) for metric in BY_LABEL)
+
+
+def of_label(name: str, part: float) -> tuple[Quantity, ...]:
+    """Of one label, as two classes: AUROC and average precision; `part` of the images have it."""
+    return dataclasses.replace(scored("auroc"), of=name), _auprc(1, name, part)
 
 
 def always_shown(classes: int) -> tuple[Quantity, ...]:
