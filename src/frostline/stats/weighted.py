@@ -17,6 +17,9 @@ from frostline.stats.strata import several
 
 Array = npt.NDArray[Any]
 
+FEW = 32  # images of a label: by pairs their AUROC is quicker than by sorting
+PAIRS_AT_ONCE = 4_000_000  # numbers
+
 
 def weighted_scores(metric: str, labels: Array, probabilities: Sequence[Array], weights: Array) -> Array:
     """Scores of K models under B weightings of the same n images.
@@ -55,7 +58,10 @@ def weighted_parts(metric: str, labels: Array, probabilities: Sequence[Array], w
     found = np.full((len(weights), len(probabilities), labels.shape[1]), np.nan)
     for label, truth in enumerate(labels.T):
         known = np.isfinite(truth)
-        if known.any():
+        positive = truth[known] == 1
+        if metric == "auroc" and positive.sum() <= FEW:
+            found[:, :, label] = _few_areas(positive, np.stack([one[known, label] for one in probabilities]), weights[:, known])
+        elif known.any():
             seen = [as_two_classes(one[known, label]) for one in probabilities]
             found[:, :, label] = weighted_scores(metric, truth[known].astype(int), seen, weights[:, known])
     return found
@@ -134,6 +140,22 @@ def _area(positive: Array, scores: Array, by_image: Array) -> Array:
         wins = (wins + np.einsum("ib,ib->b", weights, below[right])) / 2
     pairs = weights.sum(axis=0, dtype=np.float64) * below[-1]
     return ratio(wins, pairs)
+
+
+def _few_areas(positive: Array, scores: Array, weights: Array) -> Array:
+    """(B, K) of K models' scores (K, n): the same as `_area`, by pairs, which is quicker where few images are positive."""
+    by_image = np.ascontiguousarray(weights.T, dtype=np.float32)
+    ours, theirs = by_image[positive], by_image[~positive]
+    found = np.full((len(weights), len(scores)), np.nan)
+    pairs = ours.sum(axis=0, dtype=np.float64) * theirs.sum(axis=0, dtype=np.float64)
+    step = max(1, PAIRS_AT_ONCE // max(1, ours.size))
+    for start in range(0, len(scores) if len(ours) and len(theirs) else 0, step):
+        some = scores[start : start + step]
+        above, below = some[:, positive][:, :, None], some[:, ~positive][:, None, :]
+        wins = ((above > below) + np.float32(0.5) * (above == below)).astype(np.float32)  # (models, positives, negatives)
+        sums = (wins.reshape(-1, len(theirs)) @ theirs).reshape(*wins.shape[:2], -1)
+        found[:, start : start + step] = ratio(np.einsum("ib,kib->bk", ours, sums).astype(np.float64), pairs[:, None])
+    return found
 
 
 def _cumulative(rows: Array) -> Array:
