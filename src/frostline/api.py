@@ -117,7 +117,7 @@ class Run:
 
 
 def search(
-    data: str | Path,
+    data: str | Path | pd.DataFrame,
     backbone: str | Sequence[str] | None = None,
     *,
     out: str | Path | None = None,
@@ -132,8 +132,12 @@ def search(
     pool_val: bool = False,
     cache_size: str | int | None = None,
     allow_unreadable: bool = False,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     group: str | None = None,
+    path_column: str | None = None,
+    split_column: str | None = None,
+    delimiter: str | None = None,
+    root: str | Path | None = None,
     test: str | Path | None = None,
     limit: int | None = None,
     learning_curve: bool = False,
@@ -148,12 +152,15 @@ def search(
     """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
 
     Args:
-        data: a folder per class, or `train/ val/ test/` of these.
+        data: a folder per class, or `train/ val/ test/` of these; a table, or a folder with one; or a pandas DataFrame.
+        root: the folder that a DataFrame's paths are relative to; by default the current one, or the one above absolute paths.
         backbone: one or several names, with weights and options if need be; None for the embedded one of the extra [demo].
         out: the run's folder, `frostline-NAME` by default; a run that is there already is continued.
         time: seconds, or text such as "30m"; everything ends within it. None: the full panel.
         recipe: lines that are compared instead of the default panel.
-        label, group: columns of the data's table with the classes, and with what no split may break.
+        label: column of the data's table with the classes; several are one a label (1, 0; nothing for not known).
+        group, path_column, split_column: its columns with what no split may break, with the paths and with train, val and test.
+        delimiter: between several labels of one cell.
         specificity: for two classes: that the second operating point keeps on training data.
         subgroup: columns of the data's table by which scores are also shown.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
@@ -168,10 +175,11 @@ def search(
     from frostline import session
 
     request = _request(
-        data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test), limit=limit,
-        backend=backend, workers=workers, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
-        include_images=include_images, deep=deep,
+        data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
+        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=_joined(label), group=group,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, root=_path(root), test=_path(test),
+        limit=limit, backend=backend, workers=workers, specificity=specificity, subgroups=_several(subgroup),
+        learning_curve=learning_curve, include_images=include_images, deep=deep,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -186,7 +194,7 @@ def search(
 
 
 def plan(
-    data: str | Path,
+    data: str | Path | pd.DataFrame,
     backbone: str | Sequence[str] | None = None,
     *,
     time: str | float | None = None,
@@ -200,8 +208,12 @@ def plan(
     pool_val: bool = False,
     cache_size: str | int | None = None,
     allow_unreadable: bool = False,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     group: str | None = None,
+    path_column: str | None = None,
+    split_column: str | None = None,
+    delimiter: str | None = None,
+    root: str | Path | None = None,
     test: str | Path | None = None,
     limit: int | None = None,
     specificity: float = 0.9,
@@ -219,7 +231,8 @@ def plan(
 
     request = _request(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
-        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=label, group=group, test=_path(test),
+        flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=_joined(label), group=group,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, root=_path(root), test=_path(test),
         limit=limit, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
     )  # fmt: skip
     return session.plan(request)
@@ -256,26 +269,50 @@ def check(
 
 
 def _request(
-    data: str | Path,
+    data: str | Path | pd.DataFrame,
     out: str | Path | None,
     backbone: str | Sequence[str] | None,
     recipe: str | Sequence[str],
     time: str | float | None,
     cache_size: str | int | None,
+    *,
+    root: Path | None,
     **others: Any,
 ) -> Request:
     """What was asked, as values; `others` are named and meant as the request's own fields."""
     from frostline import session
 
+    table = None if isinstance(data, (str, Path)) else data
+    folder = Path(data) if isinstance(data, (str, Path)) else _root_of(data, others["path_column"], root)
+    if table is None and root is not None:
+        raise OptionError(f"root {root} is for the paths of a DataFrame; those of {folder} are relative to it. Leave root out.")
     return session.Request(
-        data=Path(data),
-        out=Path(out) if out is not None else Path(f"frostline-{Path(data).resolve().name}"),
+        data=folder,
+        frame=table,
+        out=Path(out) if out is not None else Path(f"frostline-{folder.resolve().name}"),
         backbones=_names(backbone),
         recipes=_several(recipe),
         time_s=seconds(time) if isinstance(time, str) else time,
         cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
         **others,
     )
+
+
+def _root_of(frame: pd.DataFrame, column: str | None, root: Path | None) -> Path:
+    """The folder that a table's paths are relative to: as given, the one above absolute paths, or the current one."""
+    from frostline.data.columns import PATH_COLUMNS
+
+    names = [column.strip().lower()] if column else list(PATH_COLUMNS)
+    given = {str(name).strip().lower(): name for name in frame.columns}
+    found = next((given[name] for name in names if name in given), None)
+    paths = [] if found is None else [str(path) for path in frame[found]]
+    if root is None and paths and all(map(os.path.isabs, paths)):
+        return Path(os.path.commonpath([Path(path).parent for path in paths]))
+    return Path.cwd() if root is None else root
+
+
+def _joined(label: str | Sequence[str] | None) -> str | None:
+    return label if label is None or isinstance(label, str) else ",".join(label)
 
 
 def _several(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -348,7 +385,7 @@ def predict(
 
     model = load(source, backbone)
     given = [images] if isinstance(images, (str, Path)) else images
-    return predict_files(model, given, label_rule(source, model.classes, abstain_below, threshold))
+    return predict_files(model, given, label_rule(source, model, abstain_below, threshold))
 
 
 def export_model(
@@ -479,7 +516,9 @@ def _version() -> str:
 def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
     from frostline.export.bundle import Provenance, save
 
-    provenance = Provenance(handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version)
+    provenance = Provenance(
+        handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version, handover.thresholds
+    )
     save(work.folder.model_path, handover.network, handover.lane.backbone, handover.recipe, work.dataset.classes, provenance)
     _write_trained_on(work, handover)
     _write_facts(work)
@@ -584,6 +623,9 @@ def _command(work: Work) -> str:
     words += ["--flip", settings.flip] if settings.flip != "auto" else []
     words += ["--label", settings.label] if settings.label is not None else []
     words += ["--group", settings.group] if settings.group is not None else []
+    words += ["--path-column", settings.path_column] if settings.path_column is not None else []
+    words += ["--split-column", settings.split_column] if settings.split_column is not None else []
+    words += ["--delimiter", settings.delimiter] if settings.delimiter is not None else []
     words += [word for column in settings.subgroups for word in ("--subgroup", column)]
     words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
     words += ["--learning-curve"] if settings.learning_curve else []

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from frostline.api import Run
     from frostline.export.predict import Prediction
 
-METRICS = ("auroc", "balanced-accuracy", "accuracy", "log-loss")
+METRICS = ("auroc", "balanced-accuracy", "accuracy", "average-precision", "log-loss")
 FORMATS = ("csv", "jsonl")
 INTERRUPTED = 130
 DEMO_TIME = "4m"
@@ -71,7 +71,13 @@ Flip = Annotated[str, typer.Option(metavar="WHEN", help="Mirrored views: auto, o
 PoolVal = Annotated[bool, typer.Option("--pool-val", help="Use val/ together with train/ in the folds.")]
 CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space for stored activations; 0 for none.")]
 AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
-Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the classes.")]
+Label = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="The table's column with the classes; A,B,C: a column a label, 1, 0 or empty."),
+]
+Delimiter = Annotated[str | None, typer.Option(metavar="TEXT", help="Between several labels of one cell. Default: a bar.")]
+PathColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the image paths.")]
+SplitColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with train, val and test.")]
 Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
 Subgroup = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN", help="Show scores also for each value of this column; repeatable.")
@@ -133,7 +139,10 @@ def search(
     cache_size: CacheSize = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
+    delimiter: Delimiter = None,
     group: Group = None,
+    path_column: PathColumn = None,
+    split_column: SplitColumn = None,
     test: Test = None,
     limit: Limit = None,
     subgroup: Subgroup = None,
@@ -147,7 +156,8 @@ def search(
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve, deep=deep, include_images=include_images,
     )  # fmt: skip
@@ -201,7 +211,10 @@ def plan(
     cache_size: CacheSize = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
+    delimiter: Delimiter = None,
     group: Group = None,
+    path_column: PathColumn = None,
+    split_column: SplitColumn = None,
     test: Test = None,
     limit: Limit = None,
     subgroup: Subgroup = None,
@@ -211,7 +224,8 @@ def plan(
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group, test=test,
+        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
@@ -376,7 +390,7 @@ def _print_run(run: Run) -> None:
     """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
     from frostline.report.details import short_lines
     from frostline.report.more_images import curve_answer
-    from frostline.report.terminal import ranked_table, verdict_panel
+    from frostline.report.terminal import label_table, ranked_table, verdict_panel
     from frostline.report.words import summary
 
     console = _console()
@@ -387,6 +401,9 @@ def _print_run(run: Run) -> None:
         _echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
     if run.verdict.detail is not None:
         _print_detail(console, short_lines(run.verdict.detail))
+        if run.verdict.detail.several:
+            _echo("")
+            console.print(label_table(run.verdict.detail))
     if run.evidence.curve is not None:
         _echo("\n".join(["", *curve_answer(run.evidence.curve)]))
 

@@ -53,13 +53,6 @@ def test_columns_for_a_folder_without_table(tmp_path: Path) -> None:
     assert "no index.csv" in refusal(tmp_path, label="kind")
 
 
-def test_several_labels_name_another_column(tmp_path: Path) -> None:
-    rows = [(f"{i}.png", "x|y" if i % 3 else "z", "MF"[i % 2], str(i)) for i in range(8)]
-    message = refusal(table(tmp_path, ("path", "labels", "sex", "age"), rows))
-    assert "not supported yet" in message and "'x|y'" in message
-    assert "--label sex (F, M)" in message and "--label age" not in message
-
-
 def test_labels_with_one_label_each_are_fine(tmp_path: Path) -> None:
     assert read(table(tmp_path, ("path", "labels"), FOUR)).classes == ("a", "b")
 

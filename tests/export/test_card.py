@@ -22,5 +22,5 @@ def test_the_card_is_in_hugging_faces_form_and_holds_score_data_layers_and_limit
 def test_score_and_thresholds_are_in_the_description(run) -> None:
     description = json.loads((run.path / "model" / DESCRIPTION).read_text())
     assert description["score"]["value"] == run.verdict.score.interval.value
-    rules = {one["rule"]: one for one in description["thresholds"]}
+    rules = {one["rule"]: one for one in description["operating_points"]}
     assert rules["youden"]["positive"] == "along" and 0 <= rules["youden"]["threshold"] <= 1

@@ -26,6 +26,9 @@ def sklearn_score(metric: str, y: np.ndarray, p: np.ndarray, w: np.ndarray | Non
     if metric == "auroc":
         areas = [oracle.roc_auc_score(y == one, p[:, one], sample_weight=w) for one in range(p.shape[1])]
         return float(np.mean(areas))
+    if metric == "average-precision":
+        classes = range(1, 2) if p.shape[1] == 2 else range(p.shape[1])
+        return float(np.mean([oracle.average_precision_score(y == one, p[:, one], sample_weight=w) for one in classes]))
     if metric == "log-loss":
         return float(-oracle.log_loss(y, p, labels=list(range(p.shape[1])), sample_weight=w))
     function = {"accuracy": oracle.accuracy_score, "balanced-accuracy": oracle.balanced_accuracy_score}[metric]

@@ -17,7 +17,9 @@ from frostline.compute.materialise import Taps
 from frostline.compute.sources import PixelSource
 from frostline.compute.stacked import StackedHeads
 from frostline.data import PixelStore, pixel_features
+from frostline.stats.strata import several
 from frostline.terms.activations import View
+from frostline.terms.data import Targets
 from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Weights
 from frostline.terms.result import FloatArray, IntArray
@@ -33,7 +35,7 @@ class Bench:
 
     Attributes:
         backbone: at the size of `kernels`.
-        labels: (N,) of the whole data set; classes: how many.
+        labels: (N,) of the whole data set, or (N, classes) answers where an image may have several; classes: how many.
         balanced: classes weigh alike in every loss, because the metric weighs them alike.
         passes: what each pass of the frozen trunk left: pre-trained, random, and matched where a recipe asks for it.
         views: shown in turn to recipes that train from pixels.
@@ -45,7 +47,7 @@ class Bench:
     backbone: LoadedBackbone
     kernels: Kernels
     store: PixelStore
-    labels: IntArray
+    labels: Targets
     classes: int
     balanced: bool
     seed: int
@@ -62,6 +64,11 @@ class Bench:
     def pixels(self, views: tuple[View, ...] = (View(0),), training: bool = False) -> PixelSource:
         mode = self.kernels.train if training else self.kernels.forward
         return PixelSource(self.store, self.backbone.spec, mode, self.kernels.device, views)
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return several(self.labels)
 
     def taps(self, weights: Weights) -> Taps:
         return self.passes[weights]

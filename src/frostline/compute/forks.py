@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from frostline.compute.bench import Bench
 from frostline.compute.sources import ActivationSource, Source
 from frostline.store.checkpoints import Checkpoint, CheckpointStore
+from frostline.terms.data import UNKNOWN
 from frostline.terms.identity import digest
 from frostline.terms.recipe import Recipe
 from frostline.terms.result import IntArray
@@ -73,7 +75,7 @@ def trajectory(bench: Bench, recipe: Recipe, source: Source, rows: IntArray, see
             "data": (
                 bench.store.path.name,
                 rows.tolist(),
-                bench.labels[rows].tolist(),
+                np.nan_to_num(bench.labels[rows], nan=UNKNOWN).tolist(),
                 type(source).__name__,
                 source.first,
                 views,

@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from frostline.compute.features import Sample
 from frostline.compute.heads import mean_squares, rotate
+from frostline.compute.losses import loss_on, probabilities_of, targets_of
 from frostline.compute.new_layers import DROPOUT, PooledHead
-from frostline.terms.result import FloatArray, IntArray
+from frostline.stats.strata import several
+from frostline.terms.data import Targets
+from frostline.terms.result import FloatArray
 
 BATCH = 128
 MOST_COMPONENTS = 512  # of the features: further ones cost more than they add (docs/decisions/small-networks.md)
@@ -26,10 +29,12 @@ class StackedHeads:
 
     Attributes:
         weights: one tensor a layer, (R, inputs, outputs); biases: (R, 1, outputs).
+        several: an image may have several labels: each is a question of its own.
     """
 
     weights: tuple[Tensor, ...]
     biases: tuple[Tensor, ...]
+    several: bool = False
 
     @torch.no_grad()
     def probabilities(self, sample: Sample) -> FloatArray:
@@ -37,7 +42,7 @@ class StackedHeads:
         found = []
         for _, values in replace(sample, views=sample.views[:1]).pieces():
             hidden = torch.from_numpy(values).expand(len(self.weights[0]), -1, -1)
-            found.append(torch.softmax(_forward(hidden, self.weights, self.biases, 0.0), dim=2).numpy())
+            found.append(probabilities_of(_forward(hidden, self.weights, self.biases, 0.0), self.several).numpy())
         return np.concatenate(found, axis=1)
 
     @torch.no_grad()
@@ -52,7 +57,7 @@ class StackedHeads:
 
 def fit_stacked(
     sample: Sample,
-    labels: IntArray,
+    labels: Targets,
     classes: int,
     hidden: Sequence[int],
     rates: Sequence[float],
@@ -66,13 +71,13 @@ def fit_stacked(
     Wide features are seen through their 512 leading principal components, all scaled alike.
 
     Args:
-        sample: n images in V views, shown in turn, one an epoch; labels: (n,).
+        sample: n images in V views, shown in turn, one an epoch; labels: (n,), or (n, classes) 1, 0 and NaN.
         dtype: `bf16` for mixed precision, where the machine is faster in it.
     """
     inputs, first, mean = _inputs(sample)
     layers = _initial([inputs.shape[2], *hidden, classes], len(rates), seed)
-    _optimise(layers, inputs, torch.from_numpy(np.asarray(labels, np.int64)), rates, epochs, seed, class_weights, dtype)
-    return _fold(layers, first, torch.from_numpy(mean))
+    _optimise(layers, inputs, targets_of(labels), rates, epochs, seed, class_weights, dtype)
+    return replace(_fold(layers, first, torch.from_numpy(mean)), several=several(labels))
 
 
 def _inputs(sample: Sample) -> tuple[Tensor, Tensor, FloatArray]:
@@ -119,7 +124,7 @@ def _optimise(
     steps = epochs * math.ceil(inputs.shape[1] / BATCH)
     plan = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / max(1, steps))))
     generator = torch.Generator().manual_seed(seed)
-    weight = None if class_weights is None else torch.from_numpy(np.asarray(class_weights, np.float32))
+    criterion = loss_on(targets, class_weights)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for epoch in range(epochs):
@@ -128,8 +133,8 @@ def _optimise(
                 weights, biases = _stack(layers)
                 with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
                     logits = _forward(shown[rows].expand(len(rates), -1, -1), weights, biases, DROPOUT).float()
-                repeated = targets[rows].expand(len(rates), -1).reshape(-1)
-                loss = nn.functional.cross_entropy(logits.reshape(-1, logits.shape[2]), repeated, weight=weight)
+                repeated = targets[rows].repeat(len(rates), *[1] * (targets.dim() - 1))
+                loss = criterion(logits.reshape(-1, logits.shape[2]), repeated)
                 optimizer.zero_grad(set_to_none=True)
                 (loss * len(rates)).backward()
                 optimizer.step()

@@ -16,9 +16,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from frostline.backbones import folded
 from frostline.compute.build import TransferNetwork, parameter_groups
+from frostline.compute.losses import Loss, loss_on, probabilities_of, targets_of
 from frostline.compute.sources import Source
 from frostline.compute.state import restore, state_of
 from frostline.store.checkpoints import Checkpoint
+from frostline.terms.data import Targets
 from frostline.terms.kernels import Mode
 from frostline.terms.result import FloatArray, IntArray
 from frostline.terms.schedule import common_epochs, rate_share
@@ -63,7 +65,7 @@ def train(
     model: TransferNetwork,
     source: Source,
     rows: IntArray,
-    labels: IntArray,
+    labels: Targets,
     schedule: Schedule,
     mode: Mode,
     seed: int,
@@ -77,7 +79,7 @@ def train(
     from another's state exactly as if it had begun at the beginning.
 
     Args:
-        rows: data set indices to train on; labels: for all data set indices.
+        rows: data set indices to train on; labels: for all data set indices, (N,) or with several labels an image (N, classes).
         class_weights: (classes,) for the loss, or None for equal ones.
         watch: called before each step; what it raises ends the training.
 
@@ -88,8 +90,8 @@ def train(
     peaks = [float(group["lr"]) for group in optimizer.param_groups]
     per_epoch = len(list(_batches(rows, schedule.batch)))
     device = next(model.parameters()).device
-    weight = None if class_weights is None else torch.from_numpy(np.asarray(class_weights, np.float32)).to(device)
-    criterion = nn.CrossEntropyLoss(weight=weight)
+    every = targets_of(labels).to(device)
+    criterion = loss_on(every, class_weights)
     common = common_epochs(schedule.epochs)
     losses = _resume(model, optimizer, memory, common)
     taken_over = len(losses)
@@ -104,8 +106,7 @@ def train(
             share = schedule.share(epoch * per_epoch + number, per_epoch, schedule.epochs)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = share * peak
-            targets = torch.from_numpy(labels[batch]).to(device)
-            loss = _step(model, source.batch(batch, epoch), source.first, targets, criterion, optimizer, mode)
+            loss = _step(model, source.batch(batch, epoch), source.first, every[batch], criterion, optimizer, mode)
             total += loss * len(batch)
         losses.append(total / max(len(rows), 1))
     return losses, taken_over
@@ -194,7 +195,7 @@ def _step(
     inputs: Tensor,
     first: int,
     targets: Tensor,
-    criterion: nn.Module,
+    criterion: Loss,
     optimizer: torch.optim.Optimizer,
     mode: Mode,
 ) -> float:
@@ -225,15 +226,17 @@ def place(model: nn.Module, mode: Mode, device: str) -> None:
 
 
 @torch.no_grad()
-def predict(model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, batch: int = 64) -> FloatArray:
-    """(len(rows), classes) probabilities in evaluation mode, view 0."""
+def predict(
+    model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, batch: int = 64, several: bool = False
+) -> FloatArray:
+    """(len(rows), classes) probabilities in evaluation mode, view 0; of each by itself where an image may have `several`."""
     network = for_evaluation(model.eval(), mode)
     found = []
     for start in range(0, len(rows), batch):
         inputs = source.batch(rows[start : start + batch], 0)
         with precision(mode, inputs.device.type):
             logits = network.resume(inputs, source.first)
-        found.append(torch.softmax(logits.float(), dim=1).cpu().numpy())
+        found.append(probabilities_of(logits, several).cpu().numpy())
     return np.concatenate(found)
 
 

@@ -17,7 +17,8 @@ from frostline.compute.forks import Branch, Forks, trajectory
 from frostline.compute.frozen import frozen_sample, linear_path, shown_views, small_networks, start_head, strengths
 from frostline.compute.sources import ActivationSource, Source, positions
 from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
-from frostline.terms.data import Split
+from frostline.stats.strata import image_strata
+from frostline.terms.data import Split, Targets
 from frostline.terms.recipe import HeadKind, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
 from frostline.terms.trial import Trial
@@ -80,21 +81,22 @@ def _dispatch(bench: Bench, trial: Trial, split: Split, watch: Watch | None, for
         return _frozen(bench, trial, rows, validation)
     branch = None if forks is None else forks.branch(trial)
     fitted = fit_network(bench, trial.recipe, dict(trial.options), trial.budget.epochs, rows, trial.seed, watch, branch)
-    probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward)
+    probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward, several=bench.several)
     curve = tuple((float(epoch + 1), loss) for epoch, loss in enumerate(fitted.losses))
     trained = count_trained(fitted.network)
     return Result(trial, Outcome.DONE, validation, probabilities[None], curve, trained_parameters=trained, forked=fitted.forked)
 
 
-def subset(rows: IntArray, labels: IntArray, count: int | None, seed: int) -> IntArray:
-    """At most `count` of `rows`, the classes in their proportions and each at least twice; deterministic."""
+def subset(rows: IntArray, labels: Targets, count: int | None, seed: int) -> IntArray:
+    """At most `count` of `rows`, the classes (or rarest labels) in their proportions and each at least twice; deterministic."""
     if count is None or count >= len(rows):
         return rows
+    strata = image_strata(labels[rows])
     generator = np.random.default_rng(seed)
     share = count / len(rows)
     chosen = []
-    for label in np.unique(labels[rows]):
-        members = rows[labels[rows] == label]
+    for stratum in np.unique(strata):
+        members = rows[strata == stratum]
         chosen.append(generator.permutation(members)[: max(2, round(share * len(members)))])
     return np.sort(np.concatenate(chosen))
 

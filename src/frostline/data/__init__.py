@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from frostline.data.preflight import check
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
-    from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits
+    from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits, scored_labels
     from frostline.data.units import units_of
 
 _HOMES = {
@@ -36,6 +36,7 @@ _HOMES = {
     "plan_splits": "splits",
     "read": "reading",
     "row_of": "entries",
+    "scored_labels": "splits",
     "short_side": "decoding",
     "subset": "assemble",
     "suggest_flip": "images",
@@ -59,6 +60,7 @@ __all__ = [
     "plan_splits",
     "read",
     "row_of",
+    "scored_labels",
     "short_side",
     "subset",
     "suggest_flip",

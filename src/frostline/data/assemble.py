@@ -15,7 +15,7 @@ from frostline.data.lookalikes import pair_notes
 from frostline.data.oddities import oddities
 from frostline.data.picture import check_regular
 from frostline.errors import DataError, nearest
-from frostline.terms.data import Dataset, Sample
+from frostline.terms.data import NO, SEVERAL, UNKNOWN, Dataset, Sample
 from frostline.terms.look import Look
 
 FEWEST = 2  # one image to learn from and one to validate on
@@ -23,14 +23,17 @@ FOLDS = 5
 
 
 def check_classes(entries: Iterable[Entry], root: Path) -> tuple[str, ...]:
-    """The class names, sorted.
+    """The names of the classes or labels, sorted.
 
     Raises:
-        DataError: one class only, a class that training cannot see, or a class with fewer than two images.
+        DataError: one class only, a class that training cannot see, or a class with fewer than two images; a label that every
+            training image has, or none.
     """
     entries = list(entries)
-    counts = Counter(entry.label for entry in entries if entry.trains)
+    counts = Counter(name for entry in entries if entry.trains for name in entry.names)
     _refuse_unseen(entries, counts)
+    if any(not entry.label for entry in entries):
+        return _check_labels(entries, counts, root)
     if len(counts) < 2:
         name = next(iter(counts), "none")
         raise DataError(
@@ -46,8 +49,27 @@ def check_classes(entries: Iterable[Entry], root: Path) -> tuple[str, ...]:
     return tuple(sorted(counts))
 
 
+def _check_labels(entries: list[Entry], counts: Counter[str], root: Path) -> tuple[str, ...]:
+    """The labels' names; a few images of one are few, but no reason to refuse all others."""
+    training = [entry for entry in entries if entry.trains]
+    asked = sorted({name for entry in training for name, _ in entry.answers})
+    without = Counter(name for entry in training for name in asked if answer_of(entry, name) == NO)
+    empty = [f"{name} ({counts[name]:,} yes, {without[name]:,} no)" for name in asked if not counts[name] or not without[name]]
+    if empty or not asked:
+        raise DataError(
+            f"{root}: {listed(empty) or 'no label'}: expected for every label some training images that have it and some that do"
+            " not. Leave such a label out (name the others: --label A,B,C), or add images."
+        )
+    return tuple(asked)
+
+
+def answer_of(entry: Entry, name: str) -> int:
+    """Whether the image has the label: `YES`, `NO` or `UNKNOWN`."""
+    return dict(entry.answers).get(name, entry.others)
+
+
 def _refuse_unseen(entries: list[Entry], counts: Counter[str]) -> None:
-    unseen = Counter((entry.part, entry.label) for entry in entries if entry.label not in counts)
+    unseen = Counter((entry.part, name) for entry in entries if not entry.trains for name in entry.names if name not in counts)
     if not unseen:
         return
     (part, label), count = sorted(unseen.items(), key=str)[0]
@@ -71,12 +93,15 @@ def make_samples(entries: Sequence[Entry], classes: Sequence[str], root: Path) -
     with ThreadPoolExecutor(min(8, max(2, os.cpu_count() or 2))) as pool:
         digests = list(pool.map(lambda entry: _file_digest(root / entry.path), ordered, chunksize=64))
     bad = {entry.path: said for entry, (digest, said) in zip(ordered, digests, strict=True) if not digest}
-    samples = [
-        Sample(entry.path, number[entry.label], entry.group, entry.part, digest, entry.subgroups)
-        for entry, (digest, _) in zip(ordered, digests, strict=True)
-        if digest
-    ]
+    samples = [_sample(entry, number, digest) for entry, (digest, _) in zip(ordered, digests, strict=True) if digest]
     return samples, bad
+
+
+def _sample(entry: Entry, number: dict[str, int], digest: str) -> Sample:
+    label = number[entry.label] if entry.label else SEVERAL
+    said = dict(entry.answers)
+    answers = () if entry.label else tuple(said.get(name, entry.others) for name in number)
+    return Sample(entry.path, label, entry.group, entry.part, digest, entry.subgroups, answers)
 
 
 def _file_digest(path: Path) -> tuple[str, str]:
@@ -94,7 +119,7 @@ def fingerprint(samples: Iterable[Sample], classes: Sequence[str]) -> str:
     """Of paths, file digests, labels, groups, parts and class names; not of the folder's place, nor of subgroups."""
     whole = hashlib.sha256(json.dumps(list(classes)).encode())
     for sample in samples:
-        fields = (sample.path, sample.label, sample.group, sample.part, sample.digest)
+        fields = (sample.path, sample.answers or sample.label, sample.group, sample.part, sample.digest)
         whole.update(json.dumps(fields).encode() + b"\n")
     return whole.hexdigest()[:32]
 
@@ -119,11 +144,8 @@ def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
     """
     place = {index: place for place, index in enumerate(sorted(set(indices)))}
     samples = [dataset.samples[index] for index in place]
-    check_classes(
-        (Entry(s.path, dataset.classes[s.label], s.group, s.part) for s in samples),
-        Path(dataset.root),
-    )
-    kept = {sample.label for sample in samples}
+    check_classes((_entry(sample, dataset.classes) for sample in samples), Path(dataset.root))
+    kept = {label for sample in samples for label in sample.has}
     if len(kept) < len(dataset.classes):
         gone = listed(name for index, name in enumerate(dataset.classes) if index not in kept)
         raise DataError(f"{dataset.root}: no readable image is left of {gone}; add images of this class or remove it.")
@@ -132,6 +154,13 @@ def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
     before = {*_told(dataset.samples, dataset.classes, dataset.lookalikes, dataset.looks)}
     notes = [*(said for said in dataset.notes if said not in before), *_told(samples, dataset.classes, pairs, looks)]
     return make_dataset(dataset.root, samples, dataset.classes, [*notes, *([note] if note else [])], pairs, looks)
+
+
+def _entry(sample: Sample, classes: Sequence[str]) -> Entry:
+    """What a folder or a table would say of it."""
+    label = "" if sample.answers else classes[sample.label]
+    answers = tuple(zip(classes, sample.answers, strict=True)) if sample.answers else ()
+    return Entry(sample.path, label, answers, group=sample.group, part=sample.part)
 
 
 def _told(
@@ -146,25 +175,41 @@ def _told(
 
 def describe(samples: Sequence[Sample], classes: Sequence[str]) -> list[str]:
     """Sentences: images a class and part, groups, exact duplicates, classes with few images."""
-    notes = [f"{len(samples):,} images in {len(classes)} classes: {_per_class(samples, classes)}."]
+    several = any(sample.answers for sample in samples)
+    kind = f"with {len(classes)} labels" if several else f"in {len(classes)} classes"
+    notes = [f"{len(samples):,} images {kind}: {_per_class(samples, classes)}."]
+    notes += _answer_notes(samples, classes) if several else []
     parts = [part for part in ("train", "val", "test") if any(s.part == part for s in samples)]
     for part in parts:
         inside = [s for s in samples if s.part == part]
         notes.append(f"{part}: {len(inside):,} images: {_per_class(inside, classes)}.")
-        absent = [name for index, name in enumerate(classes) if all(s.label != index for s in inside)]
+        present = {label for s in inside for label in s.has}
+        absent = [name for index, name in enumerate(classes) if index not in present]
         if absent:
             notes.append(f"{part} holds no image of {listed(absent)}; scores on it say nothing about this class.")
     notes += _group_notes(samples) + duplicate_notes(samples)
-    trained = Counter(s.label for s in samples if s.part in (None, "train"))
+    trained = Counter(label for s in samples if s.part in (None, "train") for label in s.has)
     few = [f"{classes[label]} ({count})" for label, count in sorted(trained.items()) if count < FOLDS]
-    if few:
+    if few and not several:
         notes.append(f"Very few images of {listed(few)}: folds are fewer than {FOLDS}, and little can be claimed.")
     return notes
 
 
 def _per_class(samples: Sequence[Sample], classes: Sequence[str]) -> str:
-    counts = Counter(sample.label for sample in samples)
+    counts = Counter(label for sample in samples for label in sample.has)
     return listed((f"{name} {counts[index]:,}" for index, name in enumerate(classes)), 20)
+
+
+def _answer_notes(samples: Sequence[Sample], classes: Sequence[str]) -> list[str]:
+    """How many labels an image has, and how many answers are not known."""
+    sizes = Counter(len(sample.has) for sample in samples)
+    spread = ", ".join(f"{count:,} with {size or 'none'}" for size, count in sorted(sizes.items()))
+    notes = [f"Labels an image: {spread}."]
+    unknown = Counter(label for sample in samples for label, answer in enumerate(sample.answers) if answer == UNKNOWN)
+    if unknown:
+        names = listed(f"{classes[label]} {count:,}" for label, count in sorted(unknown.items()))
+        notes.append(f"Not known, and left out of loss and metric of that label alone: {names}.")
+    return notes
 
 
 def _group_notes(samples: Sequence[Sample]) -> list[str]:
@@ -194,7 +239,7 @@ def duplicate_notes(samples: Sequence[Sample]) -> list[str]:
     crossing = [found for found in several if len({samples[index].part for index in found}) > 1]
     if crossing:
         notes.append(f"{len(crossing):,} images are in more than one of train, val and test: scores there are flattered.")
-    disputed = [found for found in several if len({samples[index].label for index in found}) > 1]
+    disputed = [found for found in several if len({samples[index].has for index in found}) > 1]
     if disputed:
         rows = listed(" = ".join(f"row {row_of(index)}" for index in found) for found in disputed[:3])
         notes.append(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frostline.data import dicom
+from frostline.terms.data import UNKNOWN, YES
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *dicom.SUFFIXES})
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -21,15 +22,23 @@ class Entry:
 
     Attributes:
         path: relative to the data set's root, with forward slashes.
-        label: the class's name.
+        label: the class's name; empty where an image may have several labels.
+        answers: then (label's name, `YES`, `NO` or `UNKNOWN`) pairs; `others` is the answer for labels that are not among them.
         group, part, subgroups: as in `Sample`.
     """
 
     path: str
     label: str
+    answers: tuple[tuple[str, int], ...] = ()
+    others: int = UNKNOWN
     group: str | None = None
     part: str | None = None
     subgroups: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class, or the labels that it has."""
+        return (self.label,) if self.label else tuple(name for name, answer in self.answers if answer == YES)
 
     @property
     def trains(self) -> bool:

@@ -25,7 +25,9 @@ def joined(root: Path, entries: Sequence[Entry], test: Path, tested: Sequence[En
     """
     _refuse_two(root, entries, test)
     _refuse_parts(test, tested)
-    _refuse_other_classes(root, {entry.label for entry in entries}, test, Counter(entry.label for entry in tested))
+    _refuse_other_kind(root, entries, test, tested)
+    known = {name for entry in entries for name in entry.names}
+    _refuse_other_classes(root, known, test, Counter(name for entry in tested for name in entry.names))
     # real paths: the parent of a linked folder is not the folder above the link
     way = Path(os.path.relpath(os.path.realpath(test), os.path.realpath(root)))
     moved = [replace(entry, path=_beside(way, entry.path), part="test") for entry in tested]
@@ -52,6 +54,16 @@ def _refuse_parts(test: Path, tested: Sequence[Entry]) -> None:
         raise DataError(
             f"the test set {test} is itself divided into {listed(sorted({entry.part or 'no part' for entry in tested}))};"
             f" expected a folder a class or an index.csv of test images alone. Give one part of it, such as {test / 'test'}"
+        )
+
+
+def _refuse_other_kind(root: Path, entries: Sequence[Entry], test: Path, tested: Sequence[Entry]) -> None:
+    ours, theirs = (any(not entry.label for entry in those) for those in (entries, tested))
+    if ours != theirs:
+        kinds = {True: "several labels an image", False: "one class an image"}
+        raise DataError(
+            f"{root} has {kinds[ours]} and the test set {test} has {kinds[theirs]}; expected the same of both. Write both tables"
+            " alike, or name the columns of the labels: --label."
         )
 
 

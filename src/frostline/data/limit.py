@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from frostline.data.entries import Entry
 from frostline.errors import OptionError
 
-Stratum = tuple[str | None, str]  # (part, label)
+Stratum = tuple[str | None, str]  # (part, class), or (part, rarest label, empty for none)
 FEWEST = 2
 
 
@@ -22,22 +22,23 @@ def stratified(entries: Sequence[Entry], limit: int, seed: int) -> list[Entry]:
     Raises:
         OptionError: the limit leaves fewer than two images a class and part.
     """
-    wanted = _quotas(Counter(_stratum(entry) for entry in entries), limit)
+    common = Counter(name for entry in entries for name in entry.names)
+    wanted = _quotas(Counter(_stratum(entry, common) for entry in entries), limit)
     units: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         units["g" + entry.group if entry.group is not None else "p" + entry.path].append(entry)
     order = sorted(units, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest())
     taken: list[Entry] = []
     for name in order:
-        gain = Counter(_stratum(entry) for entry in units[name])
+        gain = Counter(_stratum(entry, common) for entry in units[name])
         if len(taken) + len(units[name]) <= limit and _fits(gain, wanted):
             taken += units[name]
             wanted.subtract(gain)
     return taken
 
 
-def _stratum(entry: Entry) -> Stratum:
-    return entry.part, entry.label
+def _stratum(entry: Entry, common: Counter[str]) -> Stratum:
+    return entry.part, min(entry.names, key=lambda name: (common[name], name), default="")
 
 
 def _fits(gain: Counter[Stratum], wanted: Counter[Stratum]) -> bool:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from frostline.data.decoding import Pixels, look_at
 from frostline.data.entries import listed, row_of, table_rows
 from frostline.errors import DataError
-from frostline.terms.data import Sample
+from frostline.terms.data import Sample, in_words
 from frostline.terms.look import Look
 
 Floats = npt.NDArray[np.floating]
@@ -188,9 +188,9 @@ def pair_notes(samples: Sequence[Sample], classes: Sequence[str], pairs: Sequenc
             f"{len(crossing):,} pairs of near-duplicates are in two of train, val and test (such as"
             f" {table_rows(*crossing[0])}): scores there are flattered."
         )
-    disputed = [pair for pair in pairs if samples[pair[0]].label != samples[pair[1]].label]
+    disputed = [pair for pair in pairs if samples[pair[0]].has != samples[pair[1]].has]
     if disputed:
-        names = (" ~ ".join(f"row {row_of(index)}: {classes[samples[index].label]}" for index in pair) for pair in disputed)
+        names = (" ~ ".join(f"row {row_of(index)}: {in_words(samples[index], classes)}" for index in pair) for pair in disputed)
         notes.append(
             f"{len(disputed):,} pairs of near-duplicates have different labels (in splits.csv {listed(names, 3)}): one of the"
             " two labels is probably wrong."

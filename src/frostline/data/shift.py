@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.terms.data import Dataset
+from frostline.terms.data import UNKNOWN, Dataset
 
 if TYPE_CHECKING:
     from frostline.data.pixels import PixelStore
@@ -31,7 +32,7 @@ def prevalence_notes(dataset: Dataset) -> list[str]:
     A two-proportion z-test with pooled variance for each class; images are taken as independent, which grouped images
     are not, so that with groups a difference is said somewhat too easily. It does not say which part is the wrong one.
     """
-    counts = {part: Counter(s.label for s in dataset.samples if s.part == part) for part in _PARTS}
+    counts = {part: _Counts.of(dataset, part) for part in _PARTS}
     notes = []
     for part in ("val", "test"):
         shift = _largest_shift(counts["train"], counts[part], len(dataset.classes))
@@ -44,23 +45,40 @@ def prevalence_notes(dataset: Dataset) -> list[str]:
     return notes
 
 
-def _largest_shift(train: Counter[int], other: Counter[int], classes: int) -> tuple[int, float, float] | None:
+@dataclass(frozen=True)
+class _Counts:
+    """Of one part: images that have each class, and images of which it is known whether they do."""
+
+    has: Counter[int]
+    known: Counter[int]
+
+    @classmethod
+    def of(cls, dataset: Dataset, part: str) -> _Counts:
+        samples = [sample for sample in dataset.samples if sample.part == part]
+        has = Counter(label for sample in samples for label in sample.has)
+        if not dataset.several:
+            return cls(has, Counter(dict.fromkeys(range(len(dataset.classes)), len(samples))))
+        known = (label for sample in samples for label, answer in enumerate(sample.answers) if answer != UNKNOWN)
+        return cls(has, Counter(known))
+
+
+def _largest_shift(train: _Counts, other: _Counts, classes: int) -> tuple[int, float, float] | None:
     """(label, share in train, share in the other part) of the class that moved most, if any moved."""
-    if not train or not other:
-        return None
     moved = []
     for label in range(classes):
+        if not train.known[label] or not other.known[label]:
+            continue
         here, there, z = _shares(train, other, label)
         if abs(z) > SURE and abs(here - there) >= LEAST_SHIFT:
             moved.append((label, here, there))
     return max(moved, key=lambda item: abs(item[1] - item[2]), default=None)
 
 
-def _shares(first: Counter[int], second: Counter[int], label: int) -> tuple[float, float, float]:
+def _shares(first: _Counts, second: _Counts, label: int) -> tuple[float, float, float]:
     """The class's share in both, and z of their difference."""
-    n, m = first.total(), second.total()
-    a, b = first[label] / n, second[label] / m
-    pooled = (first[label] + second[label]) / (n + m)
+    n, m = first.known[label], second.known[label]
+    a, b = first.has[label] / n, second.has[label] / m
+    pooled = (first.has[label] + second.has[label]) / (n + m)
     error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     return a, b, (a - b) / error if error else 0.0
 
@@ -68,25 +86,25 @@ def _shares(first: Counter[int], second: Counter[int], label: int) -> tuple[floa
 def appearance_notes(dataset: Dataset, store: PixelStore) -> list[str]:
     """Sentences about parts whose images look unlike the training images of the same class.
 
-    Within each class a ridge classifier learns to tell the two parts apart from thumbnails of 10 pixels and is scored
-    (AUROC) on images that it has not seen; above .6, and surely above chance, it is said. Images are taken as
-    independent. It sees gross differences (another exposure, framing or scanner); its silence does not mean that the
-    parts are alike.
+    Within each class (over all images where each may have several labels) a ridge classifier learns to tell the two parts
+    apart from thumbnails of 10 pixels and is scored (AUROC) on images that it has not seen; above .6, and surely above chance,
+    it is said. Images are taken as independent. It sees gross differences (another exposure, framing or scanner); its silence
+    does not mean that the parts are alike.
     """
     notes = []
     for part in ("val", "test"):
-        told = [(_separation(dataset, store, label, part), name) for label, name in enumerate(dataset.classes)]
-        auc, name = max(told, default=(0.0, ""))
+        among = [(None, "")] if dataset.several else [(label, f" of {name}") for label, name in enumerate(dataset.classes)]
+        auc, which = max(((_separation(dataset, store, label, part), name) for label, name in among), default=(0.0, ""))
         if auc:
             notes.append(
-                f"Images of {name} in {part} look unlike those in train: a simple classifier of thumbnails tells the two"
+                f"Images{which} in {part} look unlike those in train: a simple classifier of thumbnails tells the two"
                 f" apart (AUROC {auc:.2f}; .50 is chance). Scores on {part} need not resemble those in cross-validation."
             )
     return notes
 
 
-def _separation(dataset: Dataset, store: PixelStore, label: int, part: str) -> float:
-    """AUROC of telling `part` from train within a class; 0 where it is not surely above chance, or images are few."""
+def _separation(dataset: Dataset, store: PixelStore, label: int | None, part: str) -> float:
+    """AUROC of telling `part` from train in a class, or in all; 0 where it is not surely above chance, or images are few."""
     ours, theirs = _rows(dataset, label, "train"), _rows(dataset, label, part)
     if min(len(ours), len(theirs)) < _FEWEST_IMAGES:
         return 0.0
@@ -96,9 +114,9 @@ def _separation(dataset: Dataset, store: PixelStore, label: int, part: str) -> f
     return auc if auc >= LEAST_AUC and (auc - 0.5) / error > SURE else 0.0
 
 
-def _rows(dataset: Dataset, label: int, part: str) -> list[int]:
-    """Up to 500 images of a class in a part, evenly spread."""
-    rows = [index for index, sample in enumerate(dataset.samples) if sample.label == label and sample.part == part]
+def _rows(dataset: Dataset, label: int | None, part: str) -> list[int]:
+    """Up to 500 images of a class (or all) in a part, evenly spread."""
+    rows = [index for index, sample in enumerate(dataset.samples) if label in (sample.label, None) and sample.part == part]
     return rows[:: max(1, -(-len(rows) // _MOST_IMAGES))]
 
 

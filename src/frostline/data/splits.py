@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from frostline.data.entries import listed, table_rows
 from frostline.data.shift import prevalence_notes
 from frostline.data.units import FOLDS, left_apart, units_of
 from frostline.errors import DataError
-from frostline.terms.data import Dataset, Split, SplitPlan
+from frostline.stats.strata import holding, image_strata, several
+from frostline.terms.data import Dataset, Split, SplitPlan, Targets
 from frostline.terms.identity import digest
 
 LEAST_AFTER_SEAL = 100  # images of the rarest class that must remain for cross-validation
@@ -31,20 +33,56 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Pool:
-    """What is split: sample indices with labels, and units that no split may break; all (n,)."""
+    """What is split.
+
+    Attributes:
+        indices: (n,) of the samples. units: (n,) what no split may break.
+        targets: (n,) their classes, or (n, classes) answers where an image may have several labels.
+        classes: names; scored: (classes,) those that must be on both sides of a split: all classes, and labels that are not rare.
+    """
 
     indices: Indices
-    labels: Indices
+    targets: Targets
     units: Indices
     classes: tuple[str, ...]
+    scored: npt.NDArray[np.bool_]
 
     def at(self, rows: Indices) -> _Pool:
-        return _Pool(self.indices[rows], self.labels[rows], self.units[rows], self.classes)
+        return replace(self, indices=self.indices[rows], targets=self.targets[rows], units=self.units[rows])
+
+    @property
+    def answers(self) -> tuple[npt.NDArray[np.bool_], ...]:
+        """(n, classes) masks, each with an image of every scored class in every fold: of yes, and for labels also of no."""
+        if several(self.targets):
+            return self.targets == 1, self.targets == 0
+        return (self.targets[:, None] == np.arange(len(self.classes)),)
+
+    @property
+    def held(self) -> Indices:
+        """(classes,) units that have an image of it; of a label the fewer of those with it and those without."""
+        place, count = np.unique(self.units, return_inverse=True)[1], len(np.unique(self.units))
+        return np.asarray(np.min([holding(mask, place, count).sum(axis=0) for mask in self.answers], axis=0))
 
     @property
     def rarest(self) -> int:
-        """Images of the rarest class."""
-        return int(np.bincount(self.labels, minlength=len(self.classes)).min())
+        """Images of the rarest class (or answer) that is scored."""
+        return int(min(mask.sum(axis=0)[self.scored].min() for mask in self.answers))
+
+    @cached_property
+    def strata(self) -> Indices:
+        """(n,) the class of each image, or the rarest label that it has; labels that are too rare for a stratum count as none."""
+        if not several(self.targets):
+            return self.targets
+        found = image_strata(self.targets)
+        return np.where(np.bincount(found)[found] >= FOLDS, found, 0)
+
+
+def scored_labels(dataset: Dataset) -> npt.NDArray[np.bool_]:
+    """(classes,) which ones a metric counts: every class; labels with enough units with and without them for all folds.
+
+    Others are learned and predicted too. Where no label has enough for five folds: those with as many as the best one has.
+    """
+    return _pool(dataset).scored
 
 
 def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPlan:
@@ -53,14 +91,15 @@ def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPla
     The user's own `test` is sealed; else a fifth, if at least 100 images of the rarest class remain; it depends on the
     data alone, so that every run seals the same images. The user's own `val` is the one hold-out, and nothing is sealed
     beside it, unless `pool_val`. Otherwise five stratified folds, repeated three times below 500 images; three hold-outs
-    with different seeds where a fold would hold 2,000 or more. Units (see `units_of`) are never broken.
+    with different seeds where a fold would hold 2,000 or more. Units (see `units_of`) are never broken. Where images may have
+    several labels, each counts for the rarest one that it has; labels too rare to be scored are not looked at.
 
     Raises:
         DataError: a class comes from one group only, so that it cannot be both trained on and validated on.
     """
     notes = prevalence_notes(dataset)
     whole = _pool(dataset)
-    notes += _apart_notes(dataset, whole.units)
+    notes += [*_apart_notes(dataset, whole.units), *_rare_notes(whole)]
     parts = np.array([sample.part or "train" for sample in dataset.samples])
     sealed, rest = _rows(parts == "test"), _rows(parts != "test")
     fold_seed = _seed(dataset.fingerprint, f"folds/{seed}")
@@ -127,8 +166,8 @@ def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws:
 def _places(pool: _Pool, seed: int) -> npt.NDArray[np.float64]:
     """(n,) 0..1: where the middle of each image's unit lies among all images of its class, units in random order."""
     of_image = np.unique(pool.units, return_inverse=True)[1]
-    counts = np.zeros((int(of_image.max()) + 1, len(pool.classes)), dtype=np.int64)
-    np.add.at(counts, (of_image, pool.labels), 1)
+    counts = np.zeros((int(of_image.max()) + 1, int(pool.strata.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (of_image, pool.strata), 1)
     sizes, strata = counts.sum(axis=1), counts.argmax(axis=1)
     places, generator = np.empty(len(sizes)), np.random.default_rng(seed)
     for stratum in np.unique(strata):
@@ -226,13 +265,16 @@ def _split(pool: _Pool, name: str, repeat: int, fold: int, seed: int, validates:
 
 
 def _folds_or_fewer(pool: _Pool, seed: int) -> Indices:
-    """(n,) each image's fold: five, or as many as give every fold images of every class.
+    """(n,) each image's fold: five, or as many as give every fold images of every class (of labels: of every scored one).
 
     Raises:
         DataError: not even two folds do.
     """
-    units = {label: len(np.unique(pool.units[pool.labels == label])) for label in range(len(pool.classes))}
-    for count in range(min(FOLDS, min(units.values())), 1, -1):
+    units = dict(enumerate(pool.held.tolist()))
+    fewest = min(units[label] for label in _plain(_rows(pool.scored)))
+    if several(pool.targets) and max(units.values()) > 1:
+        fewest = max(2, fewest)  # one label is no reason to give up all others: it counts in the folds that have it
+    for count in range(min(FOLDS, fewest), 1, -1):
         folds = _draw(pool, count, seed)
         if folds is not None:
             return folds
@@ -246,14 +288,19 @@ def _folds_or_fewer(pool: _Pool, seed: int) -> Indices:
 
 
 def _draw(pool: _Pool, count: int, seed: int) -> Indices | None:
-    """(n,) folds 0..count-1 with every class in each, or None when no attempt gave such folds."""
+    """(n,) folds 0..count-1 with every class in each, or None when no attempt gave such folds.
+
+    Of several labels: every scored one with its yes and its no, as far as any attempt gave that.
+    """
+    best, least = None, None
     for attempt in range(_ATTEMPTS):
         folds = _assign(pool, count, _seed(seed, f"attempt/{attempt}"))
-        seen = np.zeros((count, len(pool.classes)), dtype=bool)
-        seen[folds, pool.labels] = True
-        if seen.all():
+        lacking = sum(int((~holding(mask, folds, count)[:, pool.scored]).sum()) for mask in pool.answers)
+        if not lacking:
             return folds
-    return None
+        if several(pool.targets) and (least is None or lacking < least):
+            best, least = folds, lacking
+    return best
 
 
 def _assign(pool: _Pool, count: int, seed: int) -> Indices:
@@ -264,13 +311,13 @@ def _assign(pool: _Pool, count: int, seed: int) -> Indices:
     single = sizes.mean() < 1.05 and sizes.max() <= max(2, len(pool.units) // 200)
     if single or (len(sizes) > _MANY_UNITS and sizes.max() <= len(pool.units) // 500):
         by_unit = np.empty(int(pool.units.max()) + 1, dtype=np.int64)
-        labels = pool.labels[first]
-        dealt = min(count, int(np.bincount(labels, minlength=len(pool.classes)).max()))
-        for fold, (_, rows) in enumerate(_kfold(dealt, seed).split(first, labels)):
+        strata = pool.strata[first]
+        dealt = min(count, int(np.bincount(strata).max()))
+        for fold, (_, rows) in enumerate(_kfold(dealt, seed).split(first, strata)):
             by_unit[pool.units[first[rows]]] = fold
         return by_unit[pool.units]
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    for fold, (_, rows) in enumerate(splitter.split(pool.labels, pool.labels, pool.units)):
+    for fold, (_, rows) in enumerate(splitter.split(pool.strata, pool.strata, pool.units)):
         folds[rows] = fold
     return folds
 
@@ -283,8 +330,23 @@ def _kfold(count: int, seed: int) -> StratifiedKFold:
 
 
 def _pool(dataset: Dataset) -> _Pool:
-    labels = np.array([sample.label for sample in dataset.samples], dtype=np.int64)
-    return _Pool(np.arange(len(labels)), labels, units_of(dataset), dataset.classes)
+    targets, count = dataset.targets(), len(dataset.classes)
+    whole = _Pool(np.arange(len(targets)), targets, units_of(dataset), dataset.classes, np.ones(count, dtype=bool))
+    if not dataset.several:
+        return whole
+    held = whole.at(_rows(np.array([sample.part != "test" for sample in dataset.samples]))).held
+    return replace(whole, scored=held >= max(1, min(FOLDS, held.max())))
+
+
+def _rare_notes(pool: _Pool) -> list[str]:
+    """A sentence about labels that no metric counts, where there are any."""
+    rare = [f"{name} ({held})" for name, held, scored in zip(pool.classes, pool.held, pool.scored, strict=True) if not scored]
+    if not rare:
+        return []
+    return [
+        f"Too rare to be scored: {listed(rare)}: fewer than {FOLDS} images or groups with the label, or without it. They are"
+        " learned and predicted, but no metric counts them."
+    ]
 
 
 def _rows(mask: npt.NDArray[np.bool_]) -> Indices:

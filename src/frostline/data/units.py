@@ -23,7 +23,7 @@ def units_of(dataset: Dataset) -> Indices:
     pictures each of which resembles the next must not swallow a class. The user's own test images neither count nor are
     counted: folds are made of the others. `left_apart` tells which pairs that leaves out.
     """
-    forest = _Forest([None if sample.part == "test" else sample.label for sample in dataset.samples])
+    forest = _Forest([() if sample.part == "test" else sample.has for sample in dataset.samples])
     first: dict[Hashable, int] = {}
     for index, sample in enumerate(dataset.samples):
         for kind, name in (("group", sample.group), ("digest", sample.digest or None)):
@@ -43,10 +43,10 @@ def left_apart(dataset: Dataset, units: Indices) -> list[tuple[int, int]]:
 class _Forest:
     """Disjoint sets of samples, with the images of each class in every set; images without a label are not counted."""
 
-    def __init__(self, labels: list[int | None]) -> None:
+    def __init__(self, labels: list[tuple[int, ...]]) -> None:
         self._parent = list(range(len(labels)))
-        self._held = [Counter(() if label is None else (label,)) for label in labels]
-        self._most = {label: _most(count) for label, count in Counter(labels).items() if label is not None}
+        self._held = [Counter(own) for own in labels]
+        self._most = {label: _most(count) for label, count in Counter(one for own in labels for one in own).items()}
 
     def root(self, index: int) -> int:
         while self._parent[index] != index:

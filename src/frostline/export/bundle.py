@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.compute.build import TransferNetwork, build
+from frostline.compute.losses import probabilities_of
 from frostline.data import Geometry
 from frostline.errors import BackboneError, InputError, RunFolderError, room_in
 from frostline.export.layers import layers_of
@@ -46,25 +47,34 @@ class Classifier(nn.Module):
     (batch, classes).
 
     Attributes:
-        classes: names, in the order of the probabilities.
+        classes: names, in the order of the probabilities: these sum to 1, unless an image may have several labels.
+        thresholds: of each label, where an image may have several; else empty.
         spec: what the backbone expects; geometry: how a file becomes a square of pixels.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: TransferNetwork, spec: InputSpec, classes: tuple[str, ...], geometry: Geometry) -> None:
+    def __init__(
+        self,
+        network: TransferNetwork,
+        spec: InputSpec,
+        classes: tuple[str, ...],
+        geometry: Geometry,
+        thresholds: tuple[float, ...] = (),
+    ) -> None:
         super().__init__()
         self.network = network
         self.spec = spec
         self.classes = classes
         self.geometry = geometry
+        self.thresholds = thresholds
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         images = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
-        return torch.softmax(self.network((images - self.mean) / self.std).float(), dim=1)
+        return probabilities_of(self.network((images - self.mean) / self.std), bool(self.thresholds))
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class Provenance:
 
     Attributes:
         data: fingerprint of the data set; images: how many it was fitted on.
+        thresholds: of each label, where an image may have several; else empty.
     """
 
     configuration: str
@@ -80,6 +91,7 @@ class Provenance:
     data: str
     images: int
     version: str
+    thresholds: tuple[float, ...] = ()
 
 
 def save(
@@ -147,6 +159,7 @@ def _describe(
         "data_fingerprint": provenance.data,
         "images": provenance.images,
         "classes": list(classes),
+        "thresholds": list(provenance.thresholds),
         "input": {**spec.__dict__, "mean": list(spec.mean), "std": list(spec.std)},
         "resize": {"short_side": geometry.margin, "crop": geometry.size, "interpolation": geometry.interpolation},
         "stages": [{"name": name, "action": action.value} for name, action in network.actions.items()],
@@ -227,11 +240,14 @@ def _rebuild(path: Path, description: dict[str, Any], given: str | Callable[[], 
         )
     backbone = rebuilt_backbone(description, given)
     classes = tuple(str(name) for name in description["classes"])
+    thresholds = tuple(float(one) for one in description.get("thresholds", ()))
+    if thresholds and len(thresholds) != len(classes):
+        raise RunFolderError(f"the model in {path} has {len(thresholds)} thresholds for {len(classes)} labels; export it again.")
     network = build(Recipe.parse(description["recipe"]), backbone, len(classes), description["seed"])
     state, timm = load_file(path / WEIGHTS), description.get("timm")
     network.load_state_dict(state if timm is None else from_timm(state, network, timm["classifier"]))
     spec = spec_of(description)
-    return Classifier(network, spec, classes, Geometry.of(spec)).eval()
+    return Classifier(network, spec, classes, Geometry.of(spec), thresholds).eval()
 
 
 def spec_of(description: dict[str, Any]) -> InputSpec:

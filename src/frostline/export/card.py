@@ -35,7 +35,7 @@ def write_card(folder: Path, verdict: Verdict, sentences: Sequence[str], data: S
     description = json.loads((folder / DESCRIPTION).read_text())
     score = verdict.score
     description["score"] = {"metric": score.metric, **_plain(score.interval), "how": score.how, "images": score.images}
-    description["thresholds"] = thresholds(verdict)
+    description["operating_points"] = operating_points(verdict)
     write_text(folder / DESCRIPTION, json.dumps(description, indent=2))
     write_text(folder / CARD, _card(description, verdict, sentences, data, (folder / TIMM_CONFIG).exists()))
 
@@ -45,7 +45,7 @@ def has_card(folder: Path) -> bool:
     return (folder / CARD).exists()
 
 
-def thresholds(verdict: Verdict) -> list[dict[str, Any]]:
+def operating_points(verdict: Verdict) -> list[dict[str, Any]]:
     """For two classes: where to cut the positive class's probability, by each rule, and what was reached there.
 
     The median where each fold has its own.
@@ -84,12 +84,12 @@ def _card(description: dict[str, Any], verdict: Verdict, sentences: Sequence[str
         "",
         f"- {score.metric}: {score.interval.value:.4f} (95 % interval {score.interval.low:.4f} to {score.interval.high:.4f}),"
         f" {score.how}, {score.images:,} images",
-        *(f"- {line}" for line in _threshold_lines(description["thresholds"])),
+        *(f"- {line}" for line in _threshold_lines(description["operating_points"])),
         "",
         "## Data",
         "",
         *(f"- {line}" for line in data),
-        f"- classes: {', '.join(description['classes'])}",
+        f"- {_classes(description)}",
         "",
         "## What is in it",
         "",
@@ -154,6 +154,14 @@ def _threshold_lines(found: Sequence[dict[str, Any]]) -> list[str]:
         reached = [f"{name} {one[name]['value']:.3f}" for name in ("sensitivity", "specificity") if one[name] is not None]
         lines.append(f"{rule}: P({one['positive']}) ≥ {one['threshold']:.3f}; {', '.join(reached)}")
     return lines
+
+
+def _classes(description: dict[str, Any]) -> str:
+    names, thresholds = description["classes"], description["thresholds"]
+    if not thresholds:
+        return f"classes: {', '.join(names)}"
+    named = ", ".join(f"{name} ({threshold:.3g})" for name, threshold in zip(names, thresholds, strict=True))
+    return f"labels, any number of them an image (said at or above this probability, fixed by cross-validation): {named}"
 
 
 def _layer_table(layers: Sequence[dict[str, Any]]) -> list[str]:

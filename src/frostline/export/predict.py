@@ -33,18 +33,30 @@ class Rule:
     Attributes:
         least: below this confidence there is no label.
         positive, threshold: for two classes: `positive` is said from this probability on; the likelier class where None.
+        several: where an image may have several labels: from which probability on each is said.
     """
 
     least: float = 0.0
     positive: str | None = None
     threshold: float | None = None
+    several: tuple[float, ...] = ()
 
     def label(self, probabilities: dict[str, float]) -> str:
-        """The class that is said, whatever its confidence."""
+        """What is said, whatever its confidence: a class; or labels with bars between them, `none` where there are none."""
+        if self.several:
+            pairs = zip(probabilities.items(), self.several, strict=True)
+            return "|".join(name for (name, value), threshold in pairs if value >= threshold) or "none"
         if self.positive is None or self.threshold is None:
             return max(probabilities, key=lambda name: probabilities[name])
         other = next(name for name in probabilities if name != self.positive)
         return self.positive if probabilities[self.positive] >= self.threshold else other
+
+    def confidence(self, probabilities: dict[str, float]) -> float:
+        """The probability of what is said; with several labels, of the least sure of the answers yes and no."""
+        if self.several:
+            pairs = zip(probabilities.values(), self.several, strict=True)
+            return min(value if value >= threshold else 1 - value for value, threshold in pairs)
+        return probabilities[self.label(probabilities)]
 
 
 @dataclass(frozen=True)
@@ -52,9 +64,10 @@ class Prediction:
     """What the model says of one file.
 
     Attributes:
-        label: None when the model abstains, or when the file could not be read.
+        label: the class; or the labels, with bars between them, where an image may have several. None when the model abstains,
+            or when the file could not be read.
         probabilities: class name -> probability; empty when the file could not be read, then `error` says why.
-        confidence: probability of the class that is (or would have been) said.
+        confidence: see `Rule.confidence`.
     """
 
     file: str
@@ -89,20 +102,19 @@ def predict_files(model: Classifier, images: Sequence[str | Path], rule: Rule | 
         DataError: a path is not there, or no image was found at all.
     """
     inputs = find_inputs(images)
-    return Predictions(_stream(model, inputs, rule or Rule()), inputs.total)
+    return Predictions(_stream(model, inputs, rule or Rule(several=model.thresholds)), inputs.total)
 
 
 def describe(file: str, row: Sequence[float], classes: Sequence[str], rule: Rule) -> Prediction:
     """The prediction that the probabilities `row`, (classes,), stand for."""
     probabilities = {name: float(value) for name, value in zip(classes, row, strict=True)}
-    label = rule.label(probabilities)
-    confidence = probabilities[label]
-    return Prediction(file, label if confidence >= rule.least else None, probabilities, None, confidence)
+    confidence = rule.confidence(probabilities)
+    return Prediction(file, rule.label(probabilities) if confidence >= rule.least else None, probabilities, None, confidence)
 
 
 def fast(model: Classifier) -> Classifier:
     """The same classifier with normalisation folded away, for prediction only."""
-    return Classifier(for_evaluation(model.network, EXACT), model.spec, model.classes, model.geometry).eval()
+    return Classifier(for_evaluation(model.network, EXACT), model.spec, model.classes, model.geometry, model.thresholds).eval()
 
 
 def decoding_threads() -> int:

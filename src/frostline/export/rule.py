@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from frostline.errors import OptionError, nearest
-from frostline.export.bundle import DESCRIPTION, model_folder
+from frostline.export.bundle import DESCRIPTION, Classifier, model_folder
 from frostline.export.predict import Rule
 
 
-def label_rule(source: str | Path, classes: tuple[str, ...], abstain_below: float, threshold: str | float | None) -> Rule:
+def label_rule(source: str | Path, model: Classifier, abstain_below: float, threshold: str | float | None) -> Rule:
     """The rule for the model in `source`.
 
     Args:
@@ -22,14 +22,18 @@ def label_rule(source: str | Path, classes: tuple[str, ...], abstain_below: floa
     if not 0 <= abstain_below <= 1:
         raise OptionError(f"a model cannot abstain below {abstain_below:g}; expected a probability, 0 to 1.")
     if threshold is None:
-        return Rule(abstain_below)
-    if len(classes) != 2:
-        raise OptionError(f"a threshold tells two classes apart, and this model has {len(classes)}; leave it out.")
+        return Rule(abstain_below, several=model.thresholds)
+    if model.thresholds:
+        raise OptionError(
+            "a threshold tells two classes apart, and this model says several labels, each at its own; leave it out."
+        )
+    if len(model.classes) != 2:
+        raise OptionError(f"a threshold tells two classes apart, and this model has {len(model.classes)}; leave it out.")
     number = _as_number(threshold)
     value = _stored(source, str(threshold)) if number is None else number
     if not 0 <= value <= 1:
         raise OptionError(f"threshold {threshold} is no probability; expected 0 to 1.")
-    return Rule(abstain_below, classes[1], value)
+    return Rule(abstain_below, model.classes[1], value)
 
 
 def _as_number(given: str | float) -> float | None:
@@ -40,7 +44,7 @@ def _as_number(given: str | float) -> float | None:
 
 
 def _stored(source: str | Path, rule: str) -> float:
-    found = json.loads((model_folder(source) / DESCRIPTION).read_text()).get("thresholds") or []
+    found = json.loads((model_folder(source) / DESCRIPTION).read_text()).get("operating_points") or []
     known = {str(one["rule"]): float(one["threshold"]) for one in found}
     if rule not in known:
         raise OptionError(

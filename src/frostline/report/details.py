@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from frostline.report.charts import rankings_picture
 from frostline.report.figures import Picture, reliability_picture
 from frostline.report.numbers import listed, metric_name, score, score_range
-from frostline.terms.detail import SEALED, Bin, Detail, Measure, ModelDetail, OperatingPoint, PatientDetail, Subgroups
+from frostline.terms.detail import (
+    SEALED,
+    Bin,
+    ClassDetail,
+    Detail,
+    Measure,
+    ModelDetail,
+    OperatingPoint,
+    PatientDetail,
+    Subgroups,
+)
 from frostline.terms.interval import Interval
 from frostline.terms.quantities import count, plural, plural_of
 from frostline.terms.verdict import GROUP, IMAGE, Verdict
@@ -24,7 +34,7 @@ NAMES = {
 SHORT = {"log-loss": "log-loss", "brier": "Brier", "calibration-error": "calibration error"}
 MODELS = {"chosen": "chosen recipe", "control": "best control", "softmax-only": "softmax only"}
 MOST_CLASSES = 20  # of a confusion matrix on the page
-SHOWN_SHORT = ("auroc", "balanced-accuracy", "accuracy", "log-loss", "brier", "calibration-error")
+SHOWN_SHORT = ("auroc", "average-precision", "balanced-accuracy", "accuracy", "log-loss", "brier", "calibration-error")
 
 
 @dataclass(frozen=True)
@@ -50,13 +60,14 @@ class DetailSection:
 
     Attributes:
         rankings: ROC and precision-recall curves; None in verdicts of old.
+        picture: of the calibration; None where an image may have several labels.
     """
 
     lead: tuple[str, ...]
     before: tuple[Table, ...]
     rankings: Picture | None
     rankings_caption: str
-    picture: Picture
+    picture: Picture | None
     caption: str
     after: tuple[Table, ...]
     notes: tuple[str, ...]
@@ -160,9 +171,11 @@ def _thresholds(point: OperatingPoint) -> str:
     return score(low, "") if low == high else f"{score(low, '')} to {score(high, '')}"
 
 
-def measure_title(one: Measure, classes: int = 2) -> str:
-    """`AUROC`, `AUPRC of scar`; for more than two classes it is said what an AUROC is the mean of."""
+def measure_title(one: Measure, classes: int = 2, several: bool = False) -> str:
+    """`AUROC`, `AUPRC of scar`; for more than two classes, or several labels, it is said what an AUROC is the mean of."""
     name = NAMES.get(one.name, metric_name(one.name))
+    if several and not one.of:
+        return f"{name}, mean over labels"
     if one.name == "auroc" and classes > 2 and not one.of:
         name = "AUROC (mean over classes, each against the rest)"
     return f"{name} of {one.of}" if one.of else name
@@ -176,10 +189,10 @@ def detail_section(verdict: Verdict) -> DetailSection | None:
     detail = verdict.detail
     if detail is None:
         return None
-    before = [_confusion_table(detail)] if len(detail.classes) <= MOST_CLASSES else []
+    before = [_confusion_table(detail)] if detail.confusion and len(detail.classes) <= MOST_CLASSES else []
     before += [_measures_table(detail, verdict)]
     before += [_operating_table(detail)] if detail.positive else []
-    after = [_class_table(detail)]
+    after = [_label_table(detail) if detail.several else _class_table(detail)]
     after += [_patient_table(detail, detail.patients)] if detail.patients is not None else []
     after += [_subgroup_table(one, detail) for one in detail.subgroups]
     return DetailSection(
@@ -187,7 +200,7 @@ def detail_section(verdict: Verdict) -> DetailSection | None:
         before=tuple(before),
         rankings=_rankings_picture(detail),
         rankings_caption=_rankings_caption(detail),
-        picture=reliability_picture(detail.reliability),
+        picture=reliability_picture(detail.reliability) if detail.reliability.bins else None,
         caption=_caption(detail.reliability.bins, detail),
         after=tuple(after),
         notes=detail.notes,
@@ -211,7 +224,7 @@ def _lead(detail: Detail) -> tuple[str, ...]:
 
 def _measures_table(detail: Detail, verdict: Verdict) -> Table:
     names = [(one.name, one.of) for one in detail.models[0].measures]
-    titles = {(one.name, one.of): measure_title(one, len(detail.classes)) for one in detail.models[0].measures}
+    titles = {(one.name, one.of): measure_title(one, len(detail.classes), detail.several) for one in detail.models[0].measures}
     cells = [{(one.name, one.of): one for one in model.measures} for model in detail.models]
     rows = [(titles[name], *(_cell(found.get(name)) for found in cells)) for name in names]
     columns = ("measure", *(MODELS.get(model.name, model.name) for model in detail.models))
@@ -288,6 +301,45 @@ def _class_table(detail: Detail) -> Table:
     return Table("Class by class", ("class", "images", "recall", "precision", "AUROC"), rows, note)
 
 
+def _label_table(detail: Detail) -> Table:
+    rules = next((one.operating for one in detail.per_class if one.operating), ())
+    headings = (f"{what}, {_rule(rule)}" for rule in rules for what in ("threshold", "sensitivity", "specificity"))
+    rows = tuple(_label_row(one, len(rules)) for one in detail.per_class)
+    note = (
+        "The chosen recipe; each label on the images of which it is known whether they have it, and with thresholds of its own."
+        f" {threshold_origin(detail)} A label that is too rare to be scored has no numbers and is not in the mean."
+    )
+    columns = ("label", "images with it", "of", "AUROC", "average precision", *headings)
+    return Table("Label by label", columns, rows, note)
+
+
+def _label_row(one: ClassDetail, rules: int) -> tuple[str, ...]:
+    known = one.images if one.known is None else one.known
+    if not one.measures:
+        return (one.name, "", "", "not scored", *([""] * (1 + 3 * rules)))
+    cells = (cell for point in one.operating for cell in _point_cells(point))
+    return (one.name, count(one.images), count(known), *(_cell(measure) for measure in one.measures), *cells)
+
+
+def label_cells(detail: Detail) -> tuple[tuple[str, str, str, str, str], ...]:
+    """For a terminal: label, images with it, AUROC, average precision, sensitivity and specificity at Youden's threshold."""
+    return tuple(_short_label(one) for one in detail.per_class)
+
+
+def _short_label(one: ClassDetail) -> tuple[str, str, str, str, str]:
+    found = {measure.name: measure.interval for measure in one.measures}
+    if not found:
+        return one.name, "", "not scored", "", ""
+    reached = next((f"{_value(p.sensitivity)} / {_value(p.specificity)}" for p in one.operating if p.thresholds), "no threshold")
+    return (
+        one.name,
+        f"{count(one.images)} of {count(one.known or 0)}",
+        _with(found.get("auroc")),
+        _with(found.get("auprc")),
+        reached,
+    )
+
+
 def _confusion_table(detail: Detail) -> Table:
     rows = tuple(
         (f"is {name}", *(_number(one) for one in counts)) for name, counts in zip(detail.classes, detail.confusion, strict=True)
@@ -317,7 +369,7 @@ def _subgroup_table(found: Subgroups, detail: Detail) -> Table:
     shown = next((one.measures for one in found.values if one.measures), ())
     grouped = detail.unit != IMAGE
     sizes = ("images", plural_of(detail.unit)) if grouped else ("images",)
-    columns = (found.column, *sizes, *(measure_title(one, len(detail.classes)) for one in shown))
+    columns = (found.column, *sizes, *(measure_title(one, len(detail.classes), detail.several) for one in shown))
     width = max(1, len(shown))
     rows = tuple(
         (

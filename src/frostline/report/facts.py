@@ -70,6 +70,7 @@ class RunFacts:
         stages: (backbone, its stage names) pairs.
         networks: the backbones' anatomy; empty in runs of old.
         registered: (SHA-256 of plan.json, when it was written, before the first result); empty in runs of old.
+        counted: how many images there are, where each may have several labels or none; else None: as many as in all classes.
     """
 
     parts: tuple[str, ...]
@@ -89,10 +90,11 @@ class RunFacts:
     stages: tuple[tuple[str, tuple[str, ...]], ...] = ()
     registered: tuple[str, ...] = ()
     networks: tuple[NetworkFacts, ...] = ()
+    counted: int | None = None
 
     @property
     def images(self) -> int:
-        return sum(item.total for item in self.classes)
+        return sum(item.total for item in self.classes) if self.counted is None else self.counted
 
 
 def run_facts(
@@ -130,6 +132,7 @@ def run_facts(
         stages=stages,
         registered=registered,
         networks=networks,
+        counted=len(dataset.samples) if dataset.several else None,
     )
 
 
@@ -138,8 +141,9 @@ def class_counts(dataset: Dataset, plan: SplitPlan) -> tuple[tuple[str, ...], tu
     sealed = set(plan.sealed)
     own = any(sample.part is not None for sample in dataset.samples)
     found = [
-        (sample.label, (sample.part or "other") if own else ("sealed" if index in sealed else "search"))
+        (label, (sample.part or "other") if own else ("sealed" if index in sealed else "search"))
         for index, sample in enumerate(dataset.samples)
+        for label in sample.has
     ]
     order = ("train", "val", "test", "search", "sealed", "other")
     parts = tuple(part for part in order if any(part == name for _, name in found))

@@ -26,8 +26,8 @@ def methods(verdict: Verdict, settings: Settings, facts: RunFacts) -> str:
         _compared(verdict, settings),
         _controls(verdict),
         _training(verdict),
-        _decided(verdict),
-        _claims(verdict),
+        _decided(verdict, facts),
+        _claims(verdict, facts),
         _registered(facts),
         _tested(verdict, facts),
         _left_out(verdict),
@@ -39,7 +39,8 @@ def methods(verdict: Verdict, settings: Settings, facts: RunFacts) -> str:
 def _data(facts: RunFacts) -> str:
     classes = listed([f"{item.name} ({count(item.total)})" for item in facts.classes])
     groups = f" from {plural(facts.groups, 'group')} (such as patients), none of which was split" if facts.groups else ""
-    return f"We used {plural(facts.images, 'image')}{groups}: {classes}."
+    several = "; each may have several labels" if facts.counted is not None else ""
+    return f"We used {plural(facts.images, 'image')}{groups}{several}: {classes}."
 
 
 def _splits(verdict: Verdict, facts: RunFacts) -> str:
@@ -90,19 +91,23 @@ def _training(verdict: Verdict) -> str:
     )
 
 
-def _decided(verdict: Verdict) -> str:
+def _decided(verdict: Verdict, facts: RunFacts) -> str:
+    labels = f" (the mean over {len(facts.classes)} labels, each on the images whose answer is known)"
+    over = labels if facts.counted is not None else ""
     return (
-        f"The primary metric was {metric_name(verdict.metric)}, computed in each split and averaged. By a rule fixed in advance"
-        f" the simplest recipe whose mean was at most {points(verdict.delta, verdict.metric)} below the best was chosen."
+        f"The primary metric was {metric_name(verdict.metric)}{over}, computed in each split and averaged. By a rule"
+        f" fixed in advance the simplest recipe whose mean was at most {points(verdict.delta, verdict.metric)} below the best was"
+        " chosen."
     )
 
 
-def _claims(verdict: Verdict) -> str:
+def _claims(verdict: Verdict, facts: RunFacts) -> str:
+    stratum = "class" if facts.counted is None else "the rarest label that they have"
     unit = plural_of(next((claim.comparison.unit for claim in verdict.claims if claim.comparison), IMAGE))
     family = " (stage by stage: Holm 1979)" if any(claim.claim.startswith("stage-") for claim in verdict.claims) else ""
     return (
-        f"Intervals (95 %) and claims come from a bootstrap over {unit}, stratified by class, that repeats the whole choice in"
-        " every replicate and measures it on what was not drawn (after Tsamardinos et al. 2018), with the variance between"
+        f"Intervals (95 %) and claims come from a bootstrap over {unit}, stratified by {stratum}, that repeats the whole choice"
+        " in every replicate and measures it on what was not drawn (after Tsamardinos et al. 2018), with the variance between"
         f" repeats added; a claim needed a probability of .95{family}."
     )
 

@@ -10,6 +10,7 @@ _NAMES = {
     "auroc": "AUROC",
     "balanced-accuracy": "balanced accuracy",
     "accuracy": "accuracy",
+    "average-precision": "average precision",
     "log-loss": "negated log-loss",
 }
 UNBOUNDED = ("log-loss",)  # in its own unit, not in points; negated, so that higher is better as everywhere

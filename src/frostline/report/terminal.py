@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from frostline.report.details import label_cells
 from frostline.report.live import LiveView
 from frostline.report.more_images import equality_sentence
 from frostline.report.numbers import big, clock, half_width, metric_name, points, score
@@ -19,11 +20,12 @@ from frostline.report.ranking import MARKS, is_control, mark, ranked
 from frostline.report.short import middle, short_backbones, short_recipe
 from frostline.report.words import summary
 from frostline.terms.backbone import Backbone, Cut
+from frostline.terms.detail import Detail
 from frostline.terms.plan import Fit, Plan
 from frostline.terms.quantities import duration, plural, plural_of
 from frostline.terms.verdict import IMAGE, Interval, Row, Verdict
 
-__all__ = ["LiveView", "backbones_table", "plan_table", "ranked_table", "stages_table", "verdict_panel"]
+__all__ = ["LiveView", "backbones_table", "label_table", "plan_table", "ranked_table", "stages_table", "verdict_panel"]
 
 WIDE = 110
 BAR = 18
@@ -36,6 +38,17 @@ LEGEND = {
     "failed": "failed",
 }
 STYLES = {"chosen": "bold bright_cyan", "tied": "cyan", "control": "yellow", "failed": "red", "not-run": "dim", "screened": "dim"}
+
+
+def label_table(detail: Detail) -> RenderableType:
+    """Of several labels an image, each: how many images have it, AUROC and average precision, sensitivity and specificity."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("label", no_wrap=True, overflow="ellipsis")
+    for heading in ("images", "AUROC", "average precision", "sens. / spec."):
+        table.add_column(heading, no_wrap=True, justify="right")
+    for row in label_cells(detail):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def verdict_panel(verdict: Verdict) -> RenderableType:

@@ -21,6 +21,7 @@ from frostline.session.explanation import explained
 from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
 from frostline.stats.decide import DecideSettings, decide
+from frostline.stats.detail import label_thresholds, out_of_fold
 from frostline.stats.sealed import with_test
 from frostline.store.files import require_room
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
@@ -40,13 +41,18 @@ ROOM_TO_CLOSE = 2**20  # bytes: what is seen of the test set must not be lost to
 
 @dataclass(frozen=True, eq=False)
 class Handover:
-    """The chosen recipe, fitted on everything that is not sealed: these weights are scored, and these are exported."""
+    """The chosen recipe, fitted on everything that is not sealed: these weights are scored, and these are exported.
+
+    Attributes:
+        thresholds: (labels,) above which an image is said to have each, where it may have several; else empty.
+    """
 
     network: TransferNetwork
     lane: Lane
     recipe: Recipe
     configuration: str
     seed: int
+    thresholds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +144,15 @@ def _refit_chosen(work: Work, verdict: Verdict) -> Handover | None:
         return None
     with work.phase("refit the chosen recipe"):
         network = _refit(work, line, verdict.chosen.configuration)
-    return Handover(network, work.lane(line.backbone), line.recipe, verdict.chosen.configuration, work.settings.seed)
+    lane, configuration = work.lane(line.backbone), verdict.chosen.configuration
+    return Handover(network, lane, line.recipe, configuration, work.settings.seed, _thresholds(work, verdict))
+
+
+def _thresholds(work: Work, verdict: Verdict) -> tuple[float, ...]:
+    """Of each of several labels, fixed on out-of-fold predictions of the chosen recipe."""
+    if not work.dataset.several:
+        return ()
+    return label_thresholds(out_of_fold(work.ledger.results, verdict.chosen, work.plan.splits), work.truth)
 
 
 def _refit(work: Work, line: Line, configuration: str, reserve_s: float | None = None) -> TransferNetwork:
@@ -243,4 +257,4 @@ def _rival(work: Work, row: Row) -> Callable[[IntArray], FloatArray] | None:
 
 
 def _predictor(bench: Bench, network: TransferNetwork) -> Callable[[IntArray], FloatArray]:
-    return lambda rows: predict(network, bench.pixels(), rows, bench.kernels.forward)
+    return lambda rows: predict(network, bench.pixels(), rows, bench.kernels.forward, several=bench.several)

@@ -16,10 +16,9 @@ from frostline.compute.machine import choose_device, settings_restored
 from frostline.planning.forecast import Panel, Scale, fit
 from frostline.planning.planner import tasks
 from frostline.session.outlook import equality_units, panel_of, reaches, scale_of
-from frostline.session.prepare import MOST_CACHE_BYTES, at_size, check, lines_of, read, size_of, told_apart
+from frostline.session.prepare import MOST_CACHE_BYTES, at_size, check, lines_of, metric_of, read, size_of, told_apart
 from frostline.session.request import Request
 from frostline.session.work import truth_of
-from frostline.stats.metrics import default_metric
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import pixel_lines
 from frostline.terms.backbone import InputSpec
@@ -41,7 +40,7 @@ def plan(request: Request) -> Plan:
     size = size_of(request, dataset, loaded)
     sized = [at_size(backbone, size, request) for backbone in loaded]
     splits = data.plan_splits(dataset, request.seed, request.pool_val)
-    classes, metric = len(dataset.classes), request.metric or default_metric(len(dataset.classes))
+    classes, metric = len(dataset.classes), metric_of(request, dataset)
     scale = scale_of(splits, classes)
     lines = [lines_of(request, backbone) for backbone in sized]
     device = choose_device(request.device)

@@ -79,5 +79,5 @@ def _further(work: Work, lane: Lane, known: Collection[tuple[Weights, str]]) -> 
     for cut in [*(stage.cut.name for stage in lane.backbone.stages), *lane.between]:
         for weights in (Weights.PRETRAINED, Weights.RANDOM):
             if (weights, cut) not in known and weights in lane.bench.passes and work.clock.elapsed() < until:
-                found[weights, cut] = probe_scores(lane.bench, weights, cut, work.splits, work.settings.metric)
+                found[weights, cut] = probe_scores(lane.bench, weights, cut, work.splits, work.settings.metric, work.truth.labels)
     return found

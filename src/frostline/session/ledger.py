@@ -7,8 +7,9 @@ from typing import Protocol
 
 from frostline.stats.metrics import score
 from frostline.store.results import ResultStore
+from frostline.terms.data import Targets
 from frostline.terms.progress import Event, Ranked, TrialFinished
-from frostline.terms.result import IntArray, Outcome, Result
+from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Trial
 
 
@@ -32,12 +33,12 @@ class Ledger:
     Attributes:
         found: results that were in the run folder when the search started, or were added since.
         asked: ids of the trials that this search asked for, in the order of asking.
-        labels: (N,) of the data set.
+        labels: (N,) of the data set, or (N, classes) answers.
     """
 
     store: ResultStore
     listener: Listener
-    labels: IntArray
+    labels: Targets
     metric: str
     found: dict[str, Result] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)

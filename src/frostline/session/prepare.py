@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from frostline import backbones, data
 from frostline.backbones import LoadedBackbone
 from frostline.compute.bench import Bench
@@ -23,9 +21,9 @@ from frostline.session.ledger import Ledger, Listener
 from frostline.session.registration import register
 from frostline.session.request import Request
 from frostline.session.sources import seen_before
-from frostline.session.work import Lane, Work
+from frostline.session.work import Lane, Work, truth_of
 from frostline.session.workers import Machine, Staff, choose_staff, hire, problems
-from frostline.stats.metrics import METRICS, default_metric
+from frostline.stats.metrics import BY_LABEL, METRICS, default_metric
 from frostline.store.activations import ActivationStore
 from frostline.store.checkpoints import CheckpointStore
 from frostline.store.records import read_verdict, splits_text, write_splits
@@ -129,9 +127,8 @@ def _assemble(
     known = folder.results.load_all()
     _refuse_other_splits(folder, dataset, plan, begun=bool(known))
     write_splits(folder.splits_path, dataset, plan)
-    labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
-    results = folder.results
-    ledger = Ledger(results, listener, labels, settings.metric, known)
+    labels, results = dataset.targets(), folder.results
+    ledger = Ledger(results, listener, truth_of(dataset).labels, settings.metric, known)
     free = shutil.disk_usage(folder.path).free
     budget = min(MOST_CACHE_BYTES, free // 2) if settings.cache_bytes is None else settings.cache_bytes
     classes, pool = len(dataset.classes), len(plan.pool)
@@ -153,6 +150,7 @@ def _assemble(
     shift = data.appearance_notes(dataset, stores[0])
     work.notes += [
         *dataset.notes,
+        *_over_labels(dataset, settings.metric),
         *results.notes,
         *plan.notes,
         *shift,
@@ -161,6 +159,13 @@ def _assemble(
         *(note for lane in lanes for note in lane.backbone.description.notes),
     ]
     return work
+
+
+def _over_labels(dataset: Dataset, metric: str) -> list[str]:
+    if not dataset.several:
+        return []
+    count = int(data.scored_labels(dataset).sum())
+    return [f"{METRICS[metric].title} is the mean over {plural(count, 'label')}, each on the images whose answer is known."]
 
 
 def _refuse_other_splits(folder: RunFolder, dataset: Dataset, plan: SplitPlan, begun: bool) -> None:
@@ -237,6 +242,10 @@ def read(request: Request, progress: Callable[[int, int], None] | None = None) -
         label=request.label,
         group=request.group,
         subgroups=request.subgroups,
+        path_column=request.path_column,
+        split_column=request.split_column,
+        delimiter=request.delimiter,
+        frame=request.frame,
         test=request.test,
         progress=progress,
     )
@@ -294,13 +303,28 @@ def _asked(request: Request) -> set[str]:
     return {str(Recipe.parse(line)) for line in request.recipes}
 
 
+def metric_of(request: Request, dataset: Dataset) -> str:
+    """The metric that was asked for, or the default of the data.
+
+    Raises:
+        OptionError: it does not score images with several labels.
+    """
+    metric = request.metric or default_metric(len(dataset.classes), dataset.several)
+    if dataset.several and metric not in BY_LABEL:
+        raise OptionError(
+            f"metric {metric!r} needs one class an image, and these may have several labels; expected one of"
+            f" {', '.join(BY_LABEL)}, each the mean over labels.{nearest(metric, BY_LABEL)} Leave --metric out for {BY_LABEL[0]}."
+        )
+    return metric
+
+
 def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, staff: Staff) -> Settings:
     return Settings(
         data=str(request.data),
         fingerprint=dataset.fingerprint,
         backbones=request.backbones,
         size=size,
-        metric=request.metric or default_metric(len(dataset.classes)),
+        metric=metric_of(request, dataset),
         seed=request.seed,
         delta=request.delta,
         recipes=request.recipes,
@@ -321,6 +345,9 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         learning_curve=request.learning_curve,
         include_images=request.include_images,
         deep=request.deep,
+        path_column=request.path_column,
+        split_column=request.split_column,
+        delimiter=request.delimiter,
     )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -12,10 +16,12 @@ class Request:
 
     Attributes:
         data: folder of images. out: run folder.
+        frame: the table of the images, where it is at hand and lies in no file.
         test: an external test set; None for the data's own `test`, or for one that is sealed by rule.
         backbones: names, possibly with weights and options.
         time_s: seconds for everything together, None for the full panel.
-        label, group: columns of the table; subgroups: those by which scores are also shown.
+        label, group, path_column, split_column: columns of the table; subgroups: those by which scores are also shown.
+        delimiter: between several labels of one cell.
         specificity: that the second operating point keeps on its training side.
         cache_bytes: for activations on disk; None for what is free, bounded.
         learning_curve: also train on parts of the images.
@@ -49,3 +55,7 @@ class Request:
     learning_curve: bool = False
     include_images: bool = False
     deep: bool = False
+    path_column: str | None = None
+    split_column: str | None = None
+    delimiter: str | None = None
+    frame: pd.DataFrame | None = None

@@ -15,7 +15,7 @@ from frostline.compute.bench import Bench
 from frostline.compute.build import fitting
 from frostline.compute.frozen import shown_views
 from frostline.compute.materialise import Taps
-from frostline.data import PixelStore, units_of
+from frostline.data import PixelStore, scored_labels, units_of
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger
 from frostline.stats.decide import Truth
@@ -190,8 +190,13 @@ class Work:
 
 
 def truth_of(dataset: Dataset) -> Truth:
-    """Labels, groups and patients of a data set. Images that no split parts are one group: they are drawn together too."""
-    labels = np.asarray([sample.label for sample in dataset.samples], np.int64)
+    """Labels, groups and patients of a data set. Images that no split parts are one group: they are drawn together too.
+
+    Answers to labels that are too rare to be scored count as not known.
+    """
+    labels = dataset.targets()
+    if dataset.several:
+        labels[:, ~scored_labels(dataset)] = np.nan
     return Truth(labels, units_of(dataset), dataset.classes, _patients(dataset) if dataset.grouped else None)
 
 

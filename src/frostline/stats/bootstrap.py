@@ -6,7 +6,7 @@ none) are drawn with replacement, stratified by class. Choices are made on the d
 others (out of the bag), so a choice never scores itself. An image has the same weight in every repeat; scores are computed
 per fold and averaged, never pooled over folds. A rare class is often missing from what was drawn of a fold: its recall there is
 then taken to be that in the other folds, else balanced accuracy would weigh it less than on the full data and correct its
-optimism too little.
+optimism too little. So is the score of a rare label, where an image may have several.
 
 Assumptions: units are independent and exchangeable within a class; the class shares are those of the data. Not covered: how
 the models themselves would differ had other images been drawn to train on, except for what repeats or folds show (see `compare`).
@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.stats.pool import Block, Pool, Truth, mean_over_seeds
-from frostline.stats.weighted import mean_of_defined, weighted_recalls, weighted_scores
+from frostline.stats.strata import several, strata_of
+from frostline.stats.weighted import mean_of_defined, weighted_parts, weighted_scores
 
 Array = npt.NDArray[Any]
 
@@ -35,7 +36,8 @@ class Units:
 
     Attributes:
         of_image: (n,) the unit of each image of `images` (indices into the data set).
-        strata: (U,) the class of each unit; a group of several classes counts for its most frequent one.
+        strata: (U,) the class of each unit; a group of several classes counts for its most frequent one, and where images may
+            have several labels a unit counts for the rarest one that it has.
         name: as `Comparison.unit`.
     """
 
@@ -76,9 +78,7 @@ class Draws:
 def units_of(images: Array, truth: Truth) -> Units:
     """The units that `images` (indices into the data set) belong to."""
     names, of_image = np.unique(truth.groups[images], return_inverse=True)
-    counts = np.zeros((len(names), int(truth.labels.max()) + 1), dtype=int)
-    np.add.at(counts, (of_image, truth.labels[images]), 1)
-    return Units(images, of_image, counts.argmax(axis=1), truth.unit(images))
+    return Units(images, of_image, strata_of(truth.labels[images], of_image, len(names)), truth.unit(images))
 
 
 def draw_weights(units: Units, replicates: int, rng: np.random.Generator) -> Array:
@@ -107,17 +107,22 @@ def bootstrap(pool: Pool, truth: Truth, replicates: int, seed: int) -> Draws:
     """All replicates of `pool`; the same seed gives the same draws."""
     rng = np.random.default_rng(seed)
     units = units_of(pool.images, truth)
-    scores = 2 * len(pool.configurations) * len(pool.blocks) * (len(truth.classes) if pool.metric == "balanced-accuracy" else 1)
+    scores = 2 * len(pool.configurations) * len(pool.blocks) * (len(truth.classes) if _is_mean(pool, truth) else 1)
     parts = [_replicates(pool, truth, units, drawn) for drawn in batches(units, replicates, rng, scores)]
     inside, outside = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Draws(units, inside, outside, _best_in_the_bag(pool, inside), standard_noise(replicates, rng))
 
 
+def _is_mean(pool: Pool, truth: Truth) -> bool:
+    """The metric is a mean over classes or labels, each of which may be missing from what was drawn of a fold."""
+    return pool.metric == "balanced-accuracy" or truth.several
+
+
 def _replicates(pool: Pool, truth: Truth, units: Units, weights: Array) -> tuple[Array, Array]:
     drawn = [weights[:, np.searchsorted(units.images, block.indices)] for block in pool.blocks]
     both = [np.concatenate([one, one == 0]) for one in drawn]  # (2B, n) of each fold: in the bag, out of the bag
-    if pool.metric == "balanced-accuracy":
-        scores = _balanced_scores(pool, truth, both)
+    if _is_mean(pool, truth):
+        scores = _mean_scores(pool, truth, both)
     else:
         scores = np.stack([_block_scores(pool, block, truth, one) for block, one in zip(pool.blocks, both, strict=True)], axis=2)
     inside, outside = np.split(scores, 2)
@@ -129,18 +134,26 @@ def _block_scores(pool: Pool, block: Block, truth: Truth, weights: Array) -> Arr
     return mean_over_seeds(values, block.columns, len(pool.configurations))
 
 
-def _balanced_scores(pool: Pool, truth: Truth, weights: Sequence[Array]) -> Array:
-    """(2B, K, F): a class that a fold has but that was not drawn from it has its mean recall over the other folds."""
-    recalls = np.stack([_block_recalls(pool, *one, truth) for one in zip(pool.blocks, weights, strict=True)], axis=2)
-    elsewhere = mean_of_defined(recalls, axis=2)[:, :, None]  # (2B, K, 1, C)
-    present = np.array([np.isin(range(len(truth.classes)), truth.labels[block.indices]) for block in pool.blocks])  # (F, C)
+def _mean_scores(pool: Pool, truth: Truth, weights: Sequence[Array]) -> Array:
+    """(2B, K, F): a class that a fold has but that was not drawn from it has its mean recall over the other folds; so has a
+    label its mean score."""
+    parts = np.stack([_block_parts(pool, *one, truth) for one in zip(pool.blocks, weights, strict=True)], axis=2)
+    elsewhere = mean_of_defined(parts, axis=2)[:, :, None]  # (2B, K, 1, C)
+    present = np.array([_present(truth.labels[block.indices], len(truth.classes)) for block in pool.blocks])  # (F, C)
     known = pool.ran[:, :, None] & present  # (K, F, C)
-    return mean_of_defined(np.where(np.isnan(recalls) & known, elsewhere, recalls), axis=3)
+    return mean_of_defined(np.where(np.isnan(parts) & known, elsewhere, parts), axis=3)
 
 
-def _block_recalls(pool: Pool, block: Block, weights: Array, truth: Truth) -> Array:
+def _present(labels: Array, classes: int) -> Array:
+    """(classes,) whether some image has the class; of labels, whether some has it and some does not."""
+    if several(labels):
+        return np.asarray((labels == 1).any(axis=0) & (labels == 0).any(axis=0))
+    return np.isin(range(classes), labels)
+
+
+def _block_parts(pool: Pool, block: Block, weights: Array, truth: Truth) -> Array:
     """(2B, K, C)."""
-    values = weighted_recalls(truth.labels[block.indices], block.probabilities, weights)
+    values = weighted_parts(pool.metric, truth.labels[block.indices], block.probabilities, weights)
     count = len(pool.configurations)
     return np.stack([mean_over_seeds(values[:, :, one], block.columns, count) for one in range(values.shape[2])], axis=2)
 

@@ -65,7 +65,7 @@ def choose_now(
     results: Sequence[Result], truth: Truth, candidates: Sequence[Candidate], settings: DecideSettings
 ) -> Candidate | None:
     """What the rule would choose if nothing more were run, without a bootstrap; None before anything has finished."""
-    metric = settings.metric or default_metric(len(truth.classes))
+    metric = settings.metric or default_metric(len(truth.classes), truth.several)
     pool = gather(results, truth.numbered(), _with_costs(complete(candidates, results), results), metric)
     return pool.candidates[decide_rule(pool, settings.delta).chosen] if pool.candidates else None
 
@@ -81,7 +81,7 @@ def decide(
         AllTrialsFailed: no full-size trial finished.
         DataError: the metric is undefined on every fold.
     """
-    metric = settings.metric or default_metric(len(truth.classes))
+    metric = settings.metric or default_metric(len(truth.classes), truth.several)
     listed = _with_costs(complete(candidates, results), results)
     truth = truth.numbered()
     pool = gather(results, truth, listed, metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ from sklearn.metrics import confusion_matrix
 from frostline.stats import operating
 from frostline.stats.bootstrap import units_of
 from frostline.stats.grouped import by_group, subgroups
-from frostline.stats.measures import Quantity, Rows, always_shown, estimate, of_class, of_rare, scored
+from frostline.stats.measures import Quantity, Rows, always_shown, estimate, of_class, of_label, of_labels, of_rare, scored
+from frostline.stats.metrics import as_two_classes
 from frostline.stats.operating import CutRule
 from frostline.stats.pool import FULL, Truth, configuration_name, result_key
 from frostline.stats.reliability import reliability
@@ -27,6 +29,7 @@ from frostline.terms.detail import (
     ModelDetail,
     OperatingPoint,
     PatientDetail,
+    Reliability,
 )
 from frostline.terms.result import Outcome, Result
 from frostline.terms.verdict import Row
@@ -95,6 +98,7 @@ def describe(models: Mapping[str, Model], truth: Truth, settings: DetailSettings
     """
     truth = truth.numbered()
     sealed = models[CHOSEN].sealed is not None
+    several = truth.several
     shown = {name: _shown(models[name], models[CHOSEN], sealed) for name in ORDER if name in models}
     if not shown[CHOSEN]:
         return None
@@ -110,13 +114,58 @@ def describe(models: Mapping[str, Model], truth: Truth, settings: DetailSettings
         classes=truth.classes,
         positive=truth.classes[operating.POSITIVE] if chosen.rules else "",
         models=tuple(one.model(name) for name, one in seen.items()),
-        per_class=chosen.per_class(),
-        confusion=confusion(chosen.repeats, len(truth.classes)),
-        reliability=reliability(chosen.repeats, truth, settings.replicates, settings.seed),
-        patients=chosen.patients(),
+        per_class=_labels(models[CHOSEN], shown[CHOSEN], truth, settings) if several else chosen.per_class(),
+        confusion=() if several else confusion(chosen.repeats, len(truth.classes)),
+        reliability=Reliability("", ()) if several else reliability(chosen.repeats, truth, settings.replicates, settings.seed),
+        patients=None if several else chosen.patients(),
         subgroups=columns,
         notes=tuple(notes),
+        several=several,
     )
+
+
+# --- several labels an image -------------------------------------------------------------------------------------------
+
+
+def of_one_label(folds: Sequence[Fold], truth: Truth, label: int) -> tuple[tuple[Fold, ...], Truth]:
+    """A label as a question with two classes, on the images whose answer is known."""
+    known = np.isfinite(truth.labels[:, label])
+    own = dataclasses.replace(truth, labels=(truth.labels[:, label] == 1).astype(int), classes=("no", truth.classes[label]))
+    asked = []
+    for fold in folds:
+        there = known[fold.indices]
+        if there.any():
+            seen = as_two_classes(fold.probabilities[there, label].astype(np.float64))
+            asked.append(Fold(fold.split, fold.indices[there], seen, fold.train[known[fold.train]]))
+    return tuple(asked), own
+
+
+def _labels(model: Model, shown: Sequence[Fold], truth: Truth, settings: DetailSettings) -> tuple[ClassDetail, ...]:
+    return tuple(_label(model, shown, truth, label, settings) for label in range(len(truth.classes)))
+
+
+def _label(model: Model, shown: Sequence[Fold], truth: Truth, label: int, settings: DetailSettings) -> ClassDetail:
+    name, (asked, own) = truth.classes[label], of_one_label(shown, truth, label)
+    if not asked:
+        return ClassDetail(name, 0, (), 0)
+    training, _ = of_one_label(model.folds, truth, label)
+    sealed = model.sealed is not None
+    seen = _Seen.of(dataclasses.replace(model, folds=training), asked, own, sealed, settings)
+    has = own.labels[seen.images] == 1
+    measures, points = seen.measured(of_label(name, float(has.mean())))
+    return ClassDetail(name, int(has.sum()), measures, len(has), points)
+
+
+def label_thresholds(folds: Sequence[Fold], truth: Truth) -> tuple[float, ...]:
+    """Of every label: Youden's threshold on out-of-fold predictions; .5 where none does better than calling all alike."""
+    found = []
+    for label in range(len(truth.classes)):
+        asked, own = of_one_label(folds, truth, label)
+        labels = np.concatenate([own.labels[fold.indices] for fold in asked]) if asked else np.zeros(0, dtype=int)
+        scores = np.concatenate([fold.probabilities[:, 1] for fold in asked]) if asked else np.zeros(0)
+        threshold = operating.cut_rules(0.5)[0].threshold(labels == 1, scores)
+        found.append(threshold if np.isfinite(threshold) else 0.5)
+    return tuple(found)
 
 
 def _shown(model: Model, chosen: Model, sealed: bool) -> tuple[Fold, ...]:
@@ -164,7 +213,7 @@ def as_repeats(folds: Sequence[Fold], truth: Truth) -> tuple[Rows, ...]:
 def _rows(folds: Sequence[Fold], truth: Truth) -> Rows:
     images = np.concatenate([fold.indices for fold in folds]).astype(int)
     sizes = [len(fold.indices) for fold in folds]
-    most = [int(np.bincount(truth.labels[fold.train], minlength=1).argmax()) for fold in folds]
+    most = [0 if truth.several else int(np.bincount(truth.labels[fold.train], minlength=1).argmax()) for fold in folds]
     return Rows(
         images=images,
         labels=truth.labels[images],
@@ -202,7 +251,7 @@ class _Seen:
 
     @classmethod
     def of(cls, model: Model, shown: Sequence[Fold], truth: Truth, sealed: bool, settings: DetailSettings) -> _Seen:
-        rules = operating.cut_rules(settings.specificity) if len(truth.classes) == 2 else ()
+        rules = operating.cut_rules(settings.specificity) if len(truth.classes) == 2 and not truth.several else ()
         repeats = as_repeats(shown, truth)
         if sealed:
             training = as_repeats(model.folds, truth)
@@ -216,12 +265,20 @@ class _Seen:
         return np.unique(np.concatenate([rows.images for rows in self.repeats]))
 
     def model(self, name: str) -> ModelDetail:
-        shown = (*always_shown(len(self.truth.classes)), *of_rare(self.truth.labels[self.images], self.truth.classes))
-        measures, points = self._measured(shown, self.repeats, self.truth)
+        measures, points = self.measured(self._shown())
         units = units_of(self.images, self.truth).count
         folds = sum(rows.folds for rows in self.repeats)
         recipe, backbone = self.source.recipe, self.source.backbone
         return ModelDetail(name, recipe, backbone, len(self.images), units, folds, measures, points)
+
+    def _shown(self) -> tuple[Quantity, ...]:
+        if self.truth.several:
+            return of_labels()
+        return (*always_shown(len(self.truth.classes)), *of_rare(self.truth.labels[self.images], self.truth.classes))
+
+    def measured(self, shown: Sequence[Quantity]) -> tuple[tuple[Measure, ...], tuple[OperatingPoint, ...]]:
+        """These quantities, and the operating points."""
+        return self._measured(shown, self.repeats, self.truth)
 
     def per_class(self) -> tuple[ClassDetail, ...]:
         labels = self.truth.labels[self.images]
@@ -263,4 +320,4 @@ class _Seen:
         return estimate(self.repeats, self.truth, quantities, self.settings.replicates, self.settings.seed)
 
 
-__all__ = ["DetailSettings", "Fold", "Model", "as_repeats", "confusion", "describe", "out_of_fold"]
+__all__ = ["DetailSettings", "Fold", "Model", "as_repeats", "confusion", "describe", "label_thresholds", "out_of_fold"]

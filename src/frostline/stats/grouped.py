@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frostline.stats.bootstrap import units_of
+from frostline.stats.bootstrap import Units, units_of
 from frostline.stats.measures import Quantity, Rows, estimate
 from frostline.stats.pool import Truth
+from frostline.stats.strata import holding
 from frostline.terms.detail import Subgroup, Subgroups
-from frostline.terms.quantities import plural
+from frostline.terms.quantities import plural, plural_of
 
 Array = npt.NDArray[Any]
 
@@ -103,11 +105,39 @@ def _value(
     replicates: int,
     seed: int,
 ) -> Subgroup:
-    units = units_of(images, truth)
+    units, own = units_of(images, truth), [rows.where(np.isin(rows.images, images)) for rows in repeats]
+    if truth.several:
+        return _of_labels(value, units, [rows for rows in own if len(rows.images)], truth, quantities, replicates, seed)
     counts = np.bincount(units.strata, minlength=len(truth.classes))
     few = [f"{plural(int(n), units.name)} of {truth.classes[one]}" for one, n in enumerate(counts) if n < FEWEST]
     if few:
         return Subgroup(value, len(images), units.count, (), f"too few: {', '.join(few)}; at least {FEWEST} are needed")
-    own = [rows.where(np.isin(rows.images, images)) for rows in repeats]
     measures = estimate([rows for rows in own if len(rows.images)], truth, quantities, replicates, seed)
     return Subgroup(value, len(images), units.count, measures)
+
+
+def _of_labels(
+    value: str,
+    units: Units,
+    repeats: Sequence[Rows],
+    truth: Truth,
+    quantities: Sequence[Quantity],
+    replicates: int,
+    seed: int,
+) -> Subgroup:
+    """Over those of several labels an image that enough units of the subgroup have, and have not."""
+    targets = truth.labels[units.images]
+    held = [holding(mask, units.of_image, units.count).sum(axis=0) for mask in (targets == 1, targets == 0)]
+    enough = np.min(held, axis=0) >= FEWEST
+    if not enough.any():
+        few = f"too few: no label with at least {FEWEST} {plural_of(units.name)} that have it and that do not"
+        return Subgroup(value, len(units.images), units.count, (), few)
+    own = [dataclasses.replace(rows, labels=np.where(enough, rows.labels, np.nan)) for rows in repeats]
+    note = f"mean over {int(enough.sum())} of {len(enough)} labels, the others are too rare here"
+    return Subgroup(
+        value,
+        len(units.images),
+        units.count,
+        estimate(own, truth, quantities, replicates, seed),
+        "" if enough.all() else note,
+    )

@@ -21,9 +21,10 @@ import numpy.typing as npt
 
 from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
 from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, pseudo_variance, variance_of_mean
-from frostline.stats.metrics import METRICS, SMALLEST_PROBABILITY, log_likelihoods
+from frostline.stats.metrics import BY_LABEL, METRICS, SMALLEST_PROBABILITY, log_likelihoods
 from frostline.stats.pool import Truth
-from frostline.stats.weighted import mean_of_defined, ratio, weighted_scores
+from frostline.stats.strata import several
+from frostline.stats.weighted import average_precision, mean_of_defined, ratio, weighted_scores
 from frostline.terms.detail import Measure
 from frostline.terms.interval import Interval
 
@@ -39,7 +40,7 @@ class Rows:
 
     Attributes:
         images: (n,) numbers of images (or of patients) in a `Truth`.
-        labels: (n,).
+        labels: (n,), or (n, classes) where an image may have several.
         probabilities: (n, classes).
         fold: (n,) which model predicted it.
         majority: (n,) the most frequent class of that model's training side.
@@ -186,21 +187,6 @@ def auroc(positive: Array, scores: Array, weights: Array) -> Array:
     return weighted_scores("auroc", positive.astype(int), [np.stack([-scores, scores], axis=1)], weights)[:, 0]
 
 
-def average_precision(positive: Array, scores: Array, weights: Array) -> Array:
-    """(B,) average precision: sum over thresholds of (recall gained) x precision, images of equal score together.
-
-    scikit-learn's `average_precision_score`; NaN instead of 0 where no weight is on a positive image.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    sorted_weights = weights[:, order].astype(np.float64)
-    hits = np.cumsum(sorted_weights * positive[order], axis=1)[:, ends]
-    called = np.cumsum(sorted_weights, axis=1)[:, ends]
-    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    found = (np.diff(hits, axis=1, prepend=0.0) * precision).sum(axis=1)
-    return ratio(found, hits[:, -1])
-
-
 def calibration_error(rows: Rows, weights: Array) -> Array:
     """(B,) expected calibration error of the most probable class, bins of equal width (Guo et al. 2017, eq. 5).
 
@@ -227,7 +213,7 @@ def scored(metric: str) -> Quantity:
     if metric == "log-loss":
         return Quantity(
             "log-loss",
-            lambda rows, weights: share(-log_likelihoods(rows.labels, rows.probabilities), weights),
+            _log_loss,
             high=-float(np.log(SMALLEST_PROBABILITY)),
             pseudo=lambda units: 0.0,
         )
@@ -240,6 +226,22 @@ def scored(metric: str) -> Quantity:
         pseudo=lambda units: pseudo_variance(metric, units),
         needs="needs images of two classes" if metric == "auroc" else "no image to measure it on",
     )
+
+
+def _log_loss(rows: Rows, weights: Array) -> Array:
+    if several(rows.labels):
+        return -weighted_scores("log-loss", rows.labels, [rows.probabilities], weights)[:, 0]
+    return share(-log_likelihoods(rows.labels, rows.probabilities), weights)
+
+
+def of_labels() -> tuple[Quantity, ...]:
+    """Of a model for images with several labels, each the mean over labels."""
+    return tuple(scored(metric) for metric in BY_LABEL)
+
+
+def of_label(name: str, part: float) -> tuple[Quantity, ...]:
+    """Of one label, as two classes: AUROC and average precision; `part` of the images have it."""
+    return dataclasses.replace(scored("auroc"), of=name), _auprc(1, name, part)
 
 
 def always_shown(classes: int) -> tuple[Quantity, ...]:

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score
 
 from frostline.errors import OptionError, nearest
+from frostline.stats.strata import several
 
 Array = npt.NDArray[Any]
 
@@ -29,6 +31,7 @@ class Metric:
         title: as it is written for people.
         floor, ceiling: the worst and the best value possible.
         function: (labels (n,), probabilities (n, C)) -> score, higher is better.
+        by_label: it also scores images with several labels: each label alone, as two classes, and then the mean.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Metric:
     floor: float
     ceiling: float
     function: Callable[[Array, Array], float]
+    by_label: bool = False
 
 
 def auroc(labels: Array, probabilities: Array) -> float:
@@ -57,6 +61,18 @@ def _area(positive: Array, scores: Array) -> float:
         return float("nan")
     u = rankdata(scores)[positive].sum() - n_positive * (n_positive + 1) / 2
     return float(u / (n_positive * n_negative))
+
+
+def average_precision(labels: Array, probabilities: Array) -> float:
+    """Mean over thresholds of precision, weighted by the recall gained; for more than two classes the plain mean over them.
+
+    scikit-learn's `average_precision_score`. A class without an image here, or with every image, is left out of the mean; NaN
+    when that leaves none.
+    """
+    classes = range(1, 2) if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    present = [one for one in classes if 0 < (labels == one).sum() < len(labels)]
+    found = [average_precision_score(labels == one, probabilities[:, one]) for one in present]
+    return float(np.mean(found)) if found else float("nan")
 
 
 def accuracy(labels: Array, probabilities: Array) -> float:
@@ -85,17 +101,21 @@ def log_likelihoods(labels: Array, probabilities: Array) -> Array:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("auroc", "AUROC", 0.0, 1.0, auroc),
+        Metric("auroc", "AUROC", 0.0, 1.0, auroc, by_label=True),
         Metric("balanced-accuracy", "balanced accuracy", 0.0, 1.0, balanced_accuracy),
         Metric("accuracy", "accuracy", 0.0, 1.0, accuracy),
-        Metric("log-loss", "negative log-loss", float(np.log(SMALLEST_PROBABILITY)), 0.0, negative_log_loss),
+        Metric("average-precision", "average precision", 0.0, 1.0, average_precision, by_label=True),
+        Metric("log-loss", "negative log-loss", float(np.log(SMALLEST_PROBABILITY)), 0.0, negative_log_loss, by_label=True),
     )
 }
 
 
-def default_metric(class_count: int) -> str:
-    """AUROC for two classes, balanced accuracy otherwise."""
-    return "auroc" if class_count == 2 else "balanced-accuracy"
+BY_LABEL = tuple(name for name, metric in METRICS.items() if metric.by_label)
+
+
+def default_metric(class_count: int, several: bool = False) -> str:
+    """AUROC for two classes and for several labels an image (the mean over labels), balanced accuracy otherwise."""
+    return "auroc" if class_count == 2 or several else "balanced-accuracy"
 
 
 def find(metric: str) -> Metric:
@@ -110,9 +130,11 @@ def find(metric: str) -> Metric:
 
 
 def score(metric: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """The score of `probabilities` (n, C) for `labels` (n,), higher is better: log-loss comes negated.
+    """The score of `probabilities` (n, C) for `labels` (n,) or (n, C), higher is better: log-loss comes negated.
 
-    NaN when there is no image, when a probability is NaN or infinite, or when the metric is undefined (AUROC of one class).
+    Of several labels an image each is scored on the images whose answer is known, and the score is the plain mean over labels
+    for which it is defined. NaN when there is no image, when a probability is NaN or infinite, or when the metric is undefined
+    (AUROC of one class).
 
     Raises:
         OptionError: no such metric.
@@ -122,13 +144,28 @@ def score(metric: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> f
     chosen = find(metric)
     if len(y) == 0 or not np.isfinite(p).all():
         return float("nan")
-    return chosen.function(y, p)
+    return _mean_over_labels(chosen, y, p) if several(y) else chosen.function(y, p)
+
+
+def as_two_classes(scores: Array) -> Array:
+    """(n,) probabilities of yes -> (n, 2): of no and of yes."""
+    return np.stack([1 - scores, scores], axis=1)
+
+
+def _mean_over_labels(metric: Metric, answers: Array, probabilities: Array) -> float:
+    found = []
+    for truth, scores in zip(answers.T, probabilities.T, strict=True):
+        known = np.isfinite(truth)
+        if known.any():
+            found.append(metric.function(truth[known].astype(int), as_two_classes(scores[known])))
+    defined = [value for value in found if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else float("nan")
 
 
 def _checked(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Array, Array]:
     y, p = np.asarray(labels), np.asarray(probabilities)
-    if p.ndim != 2 or y.ndim != 1 or len(y) != len(p):
-        raise ValueError(f"labels {y.shape} and probabilities {p.shape} do not fit; expected (n,) and (n, classes).")
-    if len(y) and (y.min() < 0 or y.max() >= p.shape[1]):
+    if p.ndim != 2 or y.ndim not in (1, 2) or len(y) != len(p) or (y.ndim == 2 and y.shape != p.shape):
+        raise ValueError(f"labels {y.shape} and probabilities {p.shape} do not fit; expected (n,) or both (n, classes).")
+    if y.ndim == 1 and len(y) and (y.min() < 0 or y.max() >= p.shape[1]):
         raise ValueError(f"labels run from {y.min()} to {y.max()}, but there are {p.shape[1]} columns of probabilities.")
     return y, p

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.stats.metrics import score
+from frostline.stats.strata import several
 from frostline.stats.weighted import mean_of_defined, ratio
 from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
@@ -30,7 +31,8 @@ class Truth:
     """What is known of every image of the data set.
 
     Attributes:
-        labels: (N,) indices into `classes`, in the order of `Dataset.samples`.
+        labels: (N,) indices into `classes`, in the order of `Dataset.samples`; or (N, classes) 1, 0 and NaN for not known or not
+            scored, where an image may have several.
         groups: (N,) what must not be broken and is drawn together, any values; an image's own index where nothing joins it.
         classes: names.
         patients: (N,) the groups that the user named, any values; None where none were. Images of one patient share a group,
@@ -41,6 +43,11 @@ class Truth:
     groups: Array
     classes: tuple[str, ...]
     patients: Array | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return several(self.labels)
 
     def numbered(self) -> Truth:
         """The same with groups as integers, which are much quicker to compare than text."""

@@ -59,8 +59,8 @@ def decide_rule(pool: Pool, delta: float | None) -> Choice:
     leader = lead(pool, everyone)
     if leader is None:
         raise DataError(
-            f"{METRICS[pool.metric].title} is undefined on every fold: no validation part has images of two classes. "
-            "Give more images of the rarest class, or use --metric accuracy."
+            f"{METRICS[pool.metric].title} is undefined on every fold: no validation part has images of two classes "
+            "(of a label, images with it and without it). Give more images of the rarest class, or use --metric log-loss."
         )
     folds = pool.recipe_ran[leader]
     eligible = np.flatnonzero(pool.recipe_ran[:, folds].all(axis=1))

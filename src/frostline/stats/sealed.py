@@ -14,11 +14,12 @@ from frostline.stats.classic import mcnemar
 from frostline.stats.compare import Distribution, limits, pseudo_variance
 from frostline.stats.metrics import METRICS, score
 from frostline.stats.pool import Truth
+from frostline.stats.strata import several
 from frostline.stats.weighted import weighted_scores
 from frostline.terms.verdict import IMAGE, Score, Verdict
 
 Array = npt.NDArray[Any]
-Predicted = tuple[Array, Array, Array]  # labels (n,), probabilities (n, C), groups (n,)
+Predicted = tuple[Array, Array, Array]  # labels (n,) or (n, C), probabilities (n, C), groups (n,)
 
 
 def with_test(verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, replicates: int = 1000, seed: int = 0) -> Verdict:
@@ -43,7 +44,7 @@ def with_test(verdict: Verdict, tests: Mapping[str, Predicted], opened_at: str, 
     if "chosen" not in tests:
         raise ValueError(f"the sealed test needs the model 'chosen'; given {', '.join(tests) or 'nothing'}.")
     labels, _, groups = tests["chosen"]
-    if any(not np.array_equal(labels, other[0]) for other in tests.values()):
+    if any(not np.array_equal(labels, other[0], equal_nan=True) for other in tests.values()):
         raise ValueError("the models were tested on different images; test all of them on the sealed set.")
     sheet = _Sheet.draw(verdict.metric, labels, groups, [predicted for _, predicted, _ in tests.values()], replicates, seed)
     places = {name: place for place, name in enumerate(tests)}
@@ -110,10 +111,15 @@ def _against_control(sheet: _Sheet, chosen: int, control: int) -> tuple[str, ...
     value = score(sheet.metric, sheet.labels, ours) - score(sheet.metric, sheet.labels, theirs)
     differences = sheet.spread[:, chosen] - sheet.spread[:, control]
     found = sheet.around(value, differences).interval(*limits(sheet.metric, difference=True))
+    said = (
+        f"On the sealed test set, chosen minus control: {found.value:+.3f} {title} (95 % {found.low:+.3f} to {found.high:+.3f}).",
+    )
+    if several(sheet.labels):
+        return said  # of several labels there is no one answer to an image that is right or wrong
     only_chosen, only_control, p = mcnemar(ours.argmax(axis=1) == sheet.labels, theirs.argmax(axis=1) == sheet.labels)
     caveat = "" if sheet.units.name == IMAGE else "; it takes images for independent, though some are drawn together"
     return (
-        f"On the sealed test set, chosen minus control: {found.value:+.3f} {title} (95 % {found.low:+.3f} to {found.high:+.3f}).",
+        *said,
         f"Exact McNemar test, chosen against control: {only_chosen} images only the chosen recipe gets right, "
         f"{only_control} only the control, p = {p:.3g}{caveat}.",
     )

@@ -19,7 +19,7 @@ from frostline.errors import RunFolderError
 from frostline.store.files import replacing, write_text
 from frostline.store.values import build, plain, read_document, read_value, write_document, write_value
 from frostline.terms.cell import cell
-from frostline.terms.data import Dataset, SplitPlan
+from frostline.terms.data import UNKNOWN, Dataset, SplitPlan, in_words
 from frostline.terms.detail import Detail
 from frostline.terms.evidence import Evidence
 from frostline.terms.result import IntArray, Outcome, Result
@@ -42,7 +42,10 @@ def write_results_csv(path: Path, verdict: Verdict) -> None:
 
 
 def write_splits(path: Path, dataset: Dataset, plan: SplitPlan) -> None:
-    """A row an image: path, group (hashed), class, part, then `train`, `validation`, `sealed` or nothing for each split."""
+    """A row an image: path, group (hashed), class (labels with bars between them), part, and its place in each split.
+
+    The place is `train`, `validation`, `sealed` or nothing.
+    """
     write_text(path, splits_text(dataset, plan))
 
 
@@ -58,7 +61,7 @@ def splits_text(dataset: Dataset, plan: SplitPlan) -> str:
         sealed = set(plan.sealed)
         names, places = ["sealed"], [{"sealed": "sealed" if i in sealed else ""} for i in range(len(dataset.samples))]
     rows = (
-        {"path": sample.path, "group": group, "class": dataset.classes[sample.label], "part": sample.part or "", **place}
+        {"path": sample.path, "group": group, "class": in_words(sample, dataset.classes), "part": sample.part or "", **place}
         for sample, group, place in zip(dataset.samples, hashed_groups(dataset), places, strict=True)
     )
     return _csv_text(("path", "group", "class", "part", *names), rows)
@@ -229,12 +232,13 @@ def write_predictions(path: Path, results: Iterable[Result], dataset: Dataset, u
     """A row for each image, configuration and finished trial, so that a reviewer can run another test.
 
     Columns: sample, group (hashed), unit (number of what the bootstrap draws), split, repeat, fold, trial, backbone, recipe,
-    configuration, rung, label, then `probability: CLASS` for every class.
+    configuration, rung, label, then `probability: CLASS` for every class. Where an image may have several labels `label` holds
+    them with bars between them, and `answer: LABEL` (1, 0, null for not known) stands before the probabilities.
 
     Args:
         units: (N,) of every image of the data set.
     """
-    groups, schema = hashed_groups(dataset), _prediction_schema(dataset.classes)
+    groups, schema = hashed_groups(dataset), _prediction_schema(dataset)
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for result in results:
             if result.outcome is Outcome.DONE and result.indices.size:
@@ -242,7 +246,7 @@ def write_predictions(path: Path, results: Iterable[Result], dataset: Dataset, u
                     writer.write_table(_prediction_table(result, number, name, dataset, groups, units, schema))
 
 
-def _prediction_schema(classes: Sequence[str]) -> pa.Schema:
+def _prediction_schema(dataset: Dataset) -> pa.Schema:
     text = pa.dictionary(pa.int32(), pa.string())
     columns = [
         ("sample", text),
@@ -253,7 +257,8 @@ def _prediction_schema(classes: Sequence[str]) -> pa.Schema:
         ("fold", pa.int32()),
     ]
     columns += [("trial", text), ("backbone", text), ("recipe", text), ("configuration", text), ("rung", text), ("label", text)]
-    columns += [(f"probability: {name}", pa.float32()) for name in classes]
+    columns += [(f"answer: {name}", pa.int8()) for name in dataset.classes if dataset.several]
+    columns += [(f"probability: {name}", pa.float32()) for name in dataset.classes]
     return pa.schema(columns, metadata={"schema_version": str(SCHEMA_VERSION)})
 
 
@@ -269,8 +274,11 @@ def _prediction_table(
     columns["sample"] = [dataset.samples[index].path for index in indices]
     columns["group"] = [groups[index] for index in indices]
     columns["unit"] = units[result.indices]
-    columns["label"] = [dataset.classes[dataset.samples[index].label] for index in indices]
+    columns["label"] = [in_words(dataset.samples[index], dataset.classes) for index in indices]
     for position, name in enumerate(dataset.classes):
+        if dataset.several:
+            answers = (dataset.samples[index].answers[position] for index in indices)
+            columns[f"answer: {name}"] = [None if answer == UNKNOWN else answer for answer in answers]
         columns[f"probability: {name}"] = result.probabilities[number, :, position].astype(np.float32)
     return pa.table({field.name: pa.array(columns[field.name], type=field.type) for field in schema}, schema=schema)
 

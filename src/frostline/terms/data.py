@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from frostline.terms.look import Look
+
+YES, NO, UNKNOWN = 1, 0, -1  # the answers to "does this image have this label?"
+SEVERAL = -1  # `Sample.label` where an image may have several labels
+
+Targets = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -13,7 +23,8 @@ class Sample:
 
     Attributes:
         path: relative to the data set's root, with forward slashes.
-        label: index into `Dataset.classes`.
+        label: index into `Dataset.classes`; `SEVERAL` where an image may have several of them.
+        answers: then `YES`, `NO` or `UNKNOWN` for each of the classes; else empty.
         group: what must not be broken by a split (a patient); None where nothing was said.
         part: the user's own split: `train`, `val`, `test`, or None.
         digest: SHA-256 of the file's bytes, shortened.
@@ -27,6 +38,12 @@ class Sample:
     part: str | None = None
     digest: str = ""
     subgroups: tuple[tuple[str, str], ...] = ()
+    answers: tuple[int, ...] = ()
+
+    @property
+    def has(self) -> tuple[int, ...]:
+        """Indices of the classes that it has: one, or where it may have several any number of them."""
+        return tuple(one for one, answer in enumerate(self.answers) if answer == YES) if self.answers else (self.label,)
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,7 @@ class Dataset:
     Attributes:
         root: the folder that sample paths are relative to.
         samples: ordered by path: the order of the folder listing never matters.
-        classes: names, sorted.
+        classes: names, sorted; where an image may have several of them they are its labels.
         fingerprint: of paths, file digests, labels, groups, parts and class names.
         lookalikes: pairs of samples with different bytes and nearly the same picture, the most alike first.
         notes: what a user should know (duplicates, groups found, files left out).
@@ -54,6 +71,26 @@ class Dataset:
     @property
     def grouped(self) -> bool:
         return any(sample.group is not None for sample in self.samples)
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels: each is then a question of its own."""
+        return any(sample.answers for sample in self.samples)
+
+    def targets(self) -> Targets:
+        """(N,) the class of each sample; or (N, classes) 1, 0 and NaN for not known, where it may have several.
+
+        Everything between here and a loss or a metric treats both alike: rows are images.
+        """
+        if not self.several:
+            return np.asarray([sample.label for sample in self.samples], np.int64)
+        answers = np.asarray([sample.answers for sample in self.samples], np.float32)
+        return np.where(answers == UNKNOWN, np.nan, answers)
+
+
+def in_words(sample: Sample, classes: Sequence[str]) -> str:
+    """Its class, or its labels with bars between them; `none` where it has none of them."""
+    return "|".join(classes[one] for one in sample.has) or "none"
 
 
 @dataclass(frozen=True)

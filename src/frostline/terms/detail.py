@@ -15,8 +15,9 @@ class Measure:
 
     Attributes:
         name: `auroc`, `balanced-accuracy`, `accuracy`, `majority` (accuracy of always saying the training side's most
-            frequent class), `log-loss`, `brier`, `calibration-error`, `auprc`, `recall`, `precision`, `sensitivity` or
-            `specificity`. Of log-loss, Brier and calibration error lower is better.
+            frequent class), `log-loss`, `brier`, `calibration-error`, `auprc`, `recall`, `precision`, `sensitivity`,
+            `specificity` or, of several labels an image, `average-precision` (the mean over labels). Of log-loss, Brier and
+            calibration error lower is better.
         interval: None where it is not defined; then `note` says why.
         over: `folds`: computed in every fold and averaged; `images`: over all images together (averaged over repeats).
         of: the class it is about; empty for all.
@@ -71,11 +72,19 @@ class ModelDetail:
 
 @dataclass(frozen=True)
 class ClassDetail:
-    """One class as the chosen recipe sees it: recall, precision, and AUROC against the rest."""
+    """One class as the chosen recipe sees it: recall, precision, and AUROC against the rest.
+
+    Where an image may have several labels, one of these: AUROC and average precision (`auprc`), and its own operating points.
+
+    Attributes:
+        images: that have it. known: images of which it is known whether they do, None for all.
+    """
 
     name: str
     images: int
     measures: tuple[Measure, ...]
+    known: int | None = None
+    operating: tuple[OperatingPoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,7 @@ class Detail:
         models: the chosen recipe first.
         confusion: (true class, said class) -> images of the chosen recipe, averaged over repeats.
         patients: None where the user named no groups of several images.
+        several: an image may have several labels: `per_class` holds these, there is no confusion and no reliability.
     """
 
     how: str
@@ -181,3 +191,4 @@ class Detail:
     subgroups: tuple[Subgroups, ...] = ()
     notes: tuple[str, ...] = ()
     rankings: tuple[RankingCurve, ...] = ()
+    several: bool = False

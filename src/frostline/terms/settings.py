@@ -23,7 +23,7 @@ class Settings:
         recipes: lines instead of the default panel; empty for the panel.
         flip: `auto`, `on` or `off`: whether mirrored views are allowed.
         limit: at most so many images (stratified), None for all.
-        label, group: columns of the table that were named.
+        label, group, path_column, split_column: columns of the table that were named; `delimiter`: between labels of one cell.
         specificity: that the second operating point keeps on its training side.
         subgroups: columns of the table by which scores are also shown.
         learning_curve: some recipes are also trained on parts of the images.
@@ -57,3 +57,6 @@ class Settings:
     learning_curve: bool = False
     include_images: bool = False
     deep: bool = False
+    path_column: str | None = None
+    split_column: str | None = None
+    delimiter: str | None = None

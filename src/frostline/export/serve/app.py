@@ -116,7 +116,9 @@ def create_app(
     worker = ThreadPoolExecutor(1, "network")
     readers = ThreadPoolExecutor(decoding_threads(), "decode")
     batcher = Batcher(lambda pixels: _run(network, pixels), worker, bounds, metrics)
-    service = Service(model, network, rule or Rule(), bounds, metrics, batcher, readers, worker, neighbours)
+    service = Service(
+        model, network, rule or Rule(several=model.thresholds), bounds, metrics, batcher, readers, worker, neighbours
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

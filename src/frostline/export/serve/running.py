@@ -33,7 +33,7 @@ def serve(
         InputError: no model, or an address that cannot be used.
     """
     model = load(source, backbone)
-    rule = label_rule(source, model.classes, abstain_below, threshold)
+    rule = label_rule(source, model, abstain_below, threshold)
     hosts = LOCAL_NAMES if host in LOOPBACK else ("*",)
     app = create_app(model, rule=rule, limits=limits, neighbours=read_neighbours(model_folder(source)), hosts=hosts)
     config = uvicorn.Config(
