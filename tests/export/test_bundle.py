@@ -114,7 +114,7 @@ def test_what_timm_cannot_build_has_no_config_for_it(make_model, line: str) -> N
 
 def test_no_file_of_a_model_is_a_pickle(run) -> None:
     for path in (run.path / "model").iterdir():
-        assert path.suffix in (".safetensors", ".json", ".md")
+        assert path.suffix in (".safetensors", ".json", ".md", ".txt")
         assert path.stat().st_mode & 0o044 == path.parent.stat().st_mode & 0o044
 
 
