@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,15 +89,18 @@ ALTERATIONS: dict[str, Alteration] = {
 def recalls(files: Sequence[Path]) -> dict[str, float]:
     """The share of made pairs that are found, by alteration."""
     found: dict[str, list[bool]] = {name: [] for name in ALTERATIONS}
-    for file in files:
-        original = Image.open(file)
-        plain = original.convert("L" if original.mode == "L" else "RGB")
-        for name, alter in ALTERATIONS.items():
-            stream = io.BytesIO()
-            altered = alter(plain)
-            altered.save(stream, "JPEG" if altered.format == "JPEG" else "PNG", **({"quality": "keep"} if altered.format else {}))
-            pair = describe_pictures(np.stack([thumbnail(file, SIDE), thumbnail(stream, SIDE)]))
-            found[name].append(likeness(pair)[1, 0] >= LEAST)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made"
+        for file in files:
+            original = Image.open(file)
+            plain = original.convert("L" if original.mode == "L" else "RGB")
+            for name, alter in ALTERATIONS.items():
+                altered = alter(plain)
+                altered.save(
+                    made, "JPEG" if altered.format == "JPEG" else "PNG", **({"quality": "keep"} if altered.format else {})
+                )
+                pair = describe_pictures(np.stack([thumbnail(file, SIDE), thumbnail(made, SIDE)]))
+                found[name].append(likeness(pair)[1, 0] >= LEAST)
     return {name: float(np.mean(hits)) for name, hits in found.items()}
 
 

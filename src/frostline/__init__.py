@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frostline.api import Run, build, load, load_backbone, parameter_groups, plan, predict, search
+    from frostline.api import Run, build, check, export_model, load, load_backbone, parameter_groups, plan, predict, search
     from frostline.errors import AllTrialsFailed, FrostlineError, InputError
     from frostline.terms.backbone import Backbone
     from frostline.terms.recipe import Action, Head, Recipe
@@ -30,6 +30,8 @@ _HOMES = {
     "Run": "frostline.api",
     "Verdict": "frostline.terms.verdict",
     "build": "frostline.api",
+    "check": "frostline.api",
+    "export_model": "frostline.api",
     "load": "frostline.api",
     "load_backbone": "frostline.api",
     "parameter_groups": "frostline.api",
@@ -49,6 +51,8 @@ __all__ = [
     "Run",
     "Verdict",
     "build",
+    "check",
+    "export_model",
     "load",
     "load_backbone",
     "parameter_groups",

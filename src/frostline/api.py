@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from frostline.backbones import LoadedBackbone
     from frostline.compute.build import TransferNetwork
     from frostline.export.bundle import Classifier
-    from frostline.export.predict import Prediction
-    from frostline.report.facts import RunFacts
+    from frostline.export.exporting import Exported
+    from frostline.export.predict import Predictions
+    from frostline.report.facts import NetworkFacts, RunFacts
     from frostline.session import Handover, Listener, Request, Work
+    from frostline.session.work import Lane
     from frostline.store.run_folder import RunFolder
+    from frostline.terms.finding import Checkup
     from frostline.terms.kernels import Kernels
     from frostline.terms.recipe import Recipe
 
@@ -142,6 +145,8 @@ def search(
     workers: int | None = None,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
+    include_images: bool = False,
+    deep: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """The main job: which recipe to use on the images in `data`, by how much it wins, and why.
@@ -160,6 +165,8 @@ def search(
         subgroup: columns of the data's table by which scores are also shown.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
+        include_images: the report may show some of these images: those that the model gets wrong most confidently.
+        deep: also train networks whose first stages come from the source, depth by depth: `Run.evidence.depth`.
         backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
 
     Raises:
@@ -172,7 +179,7 @@ def search(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=_joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=_path(root), test=_path(test),
         limit=limit, backend=backend, workers=workers, specificity=specificity, subgroups=_several(subgroup),
-        learning_curve=learning_curve,
+        learning_curve=learning_curve, include_images=include_images, deep=deep,
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), _keep_model, _version())
@@ -229,6 +236,36 @@ def plan(
         limit=limit, specificity=specificity, subgroups=_several(subgroup), learning_curve=learning_curve,
     )  # fmt: skip
     return session.plan(request)
+
+
+def check(
+    data: str | Path,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    test: str | Path | None = None,
+    limit: int | None = None,
+    sheet: str | Path | None = None,
+) -> Checkup:
+    """What is wrong with the images, before anything is learned from them; nothing is changed, dropped or replaced.
+
+    Args:
+        sheet: also write a contact sheet to this HTML file: every finding with its images, and images of each class.
+
+    The others mean what they mean in `search`. Data that a search would refuse are no error here: `refused` says so.
+    """
+    from frostline import data as images
+
+    found = images.check(Path(data), label=label, group=group, test=_path(test), limit=limit)
+    if sheet is not None:
+        from frostline.report.checkup import write_sheet
+
+        if Path(sheet).is_dir() or not Path(sheet).parent.is_dir():
+            raise OptionError(
+                f"the contact sheet cannot be written to {sheet}; expected a file in a folder that is there: -o FILE.html"
+            )
+        write_sheet(Path(sheet), found, Path(data).resolve().name)
+    return found
 
 
 def _request(
@@ -309,26 +346,97 @@ def rewrite_report(path: str | Path) -> Path:
     return run.report_path
 
 
-def load(path: str | Path) -> Classifier:
+def load(path: str | Path, backbone: str | Callable[[], Any] | None = None) -> Classifier:
     """The trained model of a run, or of a `model/` folder. No code in the folder is run.
+
+    Args:
+        backbone: for a model on an own network: the function that makes it, or its name `package.module:function`.
 
     Raises:
         InputError: there is no model, or it is damaged.
     """
     from frostline.export.bundle import load as load_bundle
 
-    return load_bundle(path)
+    return load_bundle(path, backbone)
 
 
-def predict(source: str | Path, images: Sequence[str | Path]) -> Iterator[Prediction]:
-    """A prediction for each image file, in order; folders stand for the images in them.
+def predict(
+    source: str | Path,
+    images: str | Path | Sequence[str | Path],
+    *,
+    backbone: str | Callable[[], Any] | None = None,
+    abstain_below: float = 0.0,
+    threshold: str | float | None = None,
+) -> Predictions:
+    """A prediction for each image file, in order and as soon as it is made.
+
+    Args:
+        images: files, folders, patterns, tables with a column `path`, or `-` for a path a line on standard input.
+        backbone: as in `load`.
+        abstain_below: there is no label where the model is less sure than this.
+        threshold: two classes: the second class is said from this probability on, or from the one that was fixed in the
+            search by the rule `youden` or `specificity`; None: the likelier class is said.
 
     Raises:
         InputError: no model in `source`, or a path that is not there. Unreadable files are reported in their prediction.
     """
     from frostline.export.predict import predict_files
+    from frostline.export.rule import label_rule
 
-    return predict_files(load(source), images)
+    model = load(source, backbone)
+    given = [images] if isinstance(images, (str, Path)) else images
+    return predict_files(model, given, label_rule(source, model, abstain_below, threshold))
+
+
+def export_model(
+    source: str | Path,
+    to: str = "onnx",
+    out: str | Path | None = None,
+    *,
+    check: str | Path | Sequence[str | Path] = (),
+    backbone: str | Callable[[], Any] | None = None,
+    include_images: bool = False,
+) -> Exported:
+    """The trained model of a run (or of a `model/` folder) in a form that needs no frostline.
+
+    It is compared with frostline on real files first; `parity` in what is returned says on how many and how far apart.
+
+    Args:
+        to: `onnx`, `torch` (a program of torch.export), `timm` (whole networks with a linear head), or `code`: plain PyTorch
+            that rebuilds the recipe and trains it again, or `model`, a copy of `model/`.
+        out: the folder to write; by default `export/FORM` in the run.
+        check: files to compare on; by default some of the run's own images.
+        backbone: as in `load`.
+        include_images: with `model`: small pictures of training images, for `serve` to show those that look alike.
+
+    Raises:
+        InputError: something given cannot be used. ExportFailed: the network has no such form, or answers differently in it.
+    """
+    from frostline.export.exporting import export as write
+
+    files = [check] if isinstance(check, (str, Path)) else check
+    return write(Path(source), to, None if out is None else Path(out), files, backbone, include_images)
+
+
+def serve(
+    source: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    backbone: str | Callable[[], Any] | None = None,
+    abstain_below: float = 0.0,
+    threshold: str | float | None = None,
+) -> None:
+    """A server for the trained model of a run, until the process is told to stop; the arguments are those of `predict`.
+
+    Raises:
+        InputError: the extra [serve] is not installed, there is no model, or the address is in use.
+    """
+    try:
+        from frostline.export.serve.running import serve as run
+    except ImportError as error:
+        raise InputError(f"serving needs its extra ({error}): pip install 'frostline[serve]'.") from None
+    run(Path(source), host, port, backbone, abstain_below, threshold)
 
 
 def load_backbone(
@@ -412,8 +520,20 @@ def _keep_model(work: Work, verdict: Verdict, handover: Handover) -> None:
         handover.configuration, handover.seed, work.dataset.fingerprint, len(work.pool), work.folder.version, handover.thresholds
     )
     save(work.folder.model_path, handover.network, handover.lane.backbone, handover.recipe, work.dataset.classes, provenance)
-
+    _write_trained_on(work, handover)
     _write_facts(work)
+
+
+def _write_trained_on(work: Work, handover: Handover) -> None:
+    """Digests of the images that the exported weights have seen, so that as a source it is not tested on them."""
+    from frostline.backbones.exported import TRAINED_ON, digests_text
+    from frostline.store.files import write_text
+    from frostline.terms.recipe import Weights
+
+    transferred = handover.recipe.weights is Weights.PRETRAINED
+    before = handover.lane.backbone.trained_on if transferred else frozenset()
+    own = (work.dataset.samples[index].digest for index in work.pool)
+    write_text(work.folder.model_path / TRAINED_ON, digests_text([*own, *before]))
 
 
 def _write_facts(work: Work) -> None:
@@ -424,18 +544,29 @@ def _write_facts(work: Work) -> None:
 
 def _write_pages(run: Run) -> Run:
     """The page and the model's card, from the run's own files."""
-    from frostline.export.bundle import write_card
+    from frostline.export.card import write_card
+    from frostline.report.facts import RunFacts
     from frostline.report.words import summary
+    from frostline.store.values import read_value
 
     rewrite_report(run.path)
     if run.has_model and not run.verdict.interim:
-        write_card(run._folder.model_path, run.verdict, summary(run.verdict))
+        facts = read_value(run._folder.facts_path, RunFacts)
+        write_card(run._folder.model_path, run.verdict, summary(run.verdict), _data_lines(facts))
     return run
+
+
+def _data_lines(facts: RunFacts) -> list[str]:
+    """What a model card says of the images; notes name no files."""
+    counts = ", ".join(f"{one.name} {one.total:,}" for one in facts.classes)
+    groups = [] if facts.groups is None else [f"{facts.groups:,} groups (such as patients), none of them split"]
+    sealed = [f"{facts.sealed:,} images sealed until the decision ({facts.sealed_by})"] if facts.sealed else []
+    return [f"{facts.images:,} images: {counts}", *groups, *sealed, *facts.notes]
 
 
 def _complete(run: Run) -> Run:
     """A run that was killed after its verdict was final may lack its page, or the model's card."""
-    from frostline.export.bundle import has_card
+    from frostline.export.card import has_card
 
     carded = has_card(run._folder.model_path) or not run.has_model
     return run if run.report_path.exists() and carded else _write_pages(run)
@@ -462,7 +593,15 @@ def _facts(work: Work) -> RunFacts:
         cores=os.cpu_count() or 1,
         stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
         registered=work.registered,
+        networks=tuple(_network(lane) for lane in work.lanes),
     )
+
+
+def _network(lane: Lane) -> NetworkFacts:
+    from frostline.report.facts import NetworkFacts, StageFacts
+
+    stages = (StageFacts(one.name, one.parameters, one.flops, one.cut.shape) for one in lane.backbone.stages)
+    return NetworkFacts(lane.name, lane.bench.kernels.forward_s, tuple(stages))
 
 
 def _kernel_notes(kernels: Kernels) -> list[tuple[str, str]]:
@@ -491,6 +630,8 @@ def _command(work: Work) -> str:
     words += ["--specificity", f"{settings.specificity:g}"] if settings.specificity != 0.9 else []
     words += ["--learning-curve"] if settings.learning_curve else []
     words += ["--test", settings.test] if settings.test is not None else []
+    words += ["--deep"] if settings.deep else []
+    words += ["--include-images"] if settings.include_images else []
     words += ["--pool-val"] if settings.pool_val else []
     words += ["--allow-unreadable"] if settings.allow_unreadable else []
     words += ["--device", settings.device] if settings.device != "cpu" else []
@@ -503,7 +644,9 @@ __all__ = [
     "FrostlineError",
     "Run",
     "build",
+    "check",
     "demo_source",
+    "export_model",
     "list_backbones",
     "load",
     "load_backbone",
@@ -513,4 +656,5 @@ __all__ = [
     "predict",
     "rewrite_report",
     "search",
+    "serve",
 ]

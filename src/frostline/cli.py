@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time as clock
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ import typer
 from typer.exceptions import TyperException
 
 from frostline.errors import FrostlineError, OptionError, nearest
+from frostline.terms.cell import cell
 from frostline.terms.quantities import byte_count, seconds
 from frostline.terms.settings import BACKENDS, FLIPS
 
@@ -86,7 +88,18 @@ Test = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 Curve = Annotated[bool, typer.Option("--learning-curve", help="Also train on parts of the images: what would more of them buy?")]
+Deep = Annotated[bool, typer.Option("--deep", help="Also train with the source's first stages, depth by depth: what is general?")]
+IncludeImages = Annotated[bool, typer.Option("--include-images", help="The report may show some of these images.")]
 
+OwnBackbone = Annotated[
+    str | None,
+    typer.Option("--backbone", metavar="MODULE:FUNCTION", help="For a model on an own network: the function that makes it."),
+]
+AbstainBelow = Annotated[float, typer.Option(metavar="P", help="No label where the model is less sure than this.")]
+Threshold = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="Two classes: say the second from this probability on: a number, youden or specificity."),
+]
 BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]
 
@@ -135,6 +148,8 @@ def search(
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
     learning_curve: Curve = False,
+    deep: Deep = False,
+    include_images: IncludeImages = False,
     backend: BackendName = "auto",
     workers: Workers = None,
 ) -> None:
@@ -144,7 +159,7 @@ def search(
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
-        learning_curve=learning_curve,
+        learning_curve=learning_curve, deep=deep, include_images=include_images,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
 
@@ -221,6 +236,32 @@ def plan(
 
 
 @app.command()
+def check(
+    data: Data,
+    label: Label = None,
+    group: Group = None,
+    test: Test = None,
+    limit: Limit = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The contact sheet, an HTML page.")] = None,
+) -> None:
+    """What is wrong with the images: a table, findings, and a contact sheet. Nothing is changed."""
+    _at_least("--limit", limit, 1)
+    sheet = out or Path(f"frostline-check-{Path(data).resolve().name}.html")
+    from frostline import api
+    from frostline.report.checkup import checkup_table, findings_text
+
+    found = api.check(data, label=label, group=group, test=test, limit=limit, sheet=sheet)
+    console = _console()
+    if found.kinds:
+        console.print(checkup_table(found))
+        console.print()
+    console.print(findings_text(found))
+    _note(f"Sheet:   {sheet} (it shows images and names of files)")
+    if found.refused:
+        raise typer.Exit(OptionError.exit_code)
+
+
+@app.command()
 def stages(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A backbone: `timm/resnet18`, or NAME=FILE with weights.")],
     all_cuts: Annotated[bool, typer.Option("--all", help="Every cut that a recipe may name.")] = False,
@@ -276,23 +317,70 @@ def report(run: RunPath) -> None:
 @app.command()
 def predict(
     source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run's folder, or its model/.")],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Files or folders.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGES...", help="Files, folders, quoted patterns, tables of paths, or - (stdin).")
+    ],
     format: Annotated[str, typer.Option(metavar="FORMAT", help="csv or jsonl (a JSON object a line).")] = "csv",
+    backbone: OwnBackbone = None,
+    abstain_below: AbstainBelow = 0.0,
+    threshold: Threshold = None,
 ) -> None:
-    """The label and the probability of each class for each image."""
+    """The label and the probability of each class for each image, as soon as it is known."""
     form = _one_of("--format", format, FORMATS)
     from frostline import api
 
     failed = 0
     writer = _JsonLines() if form == "jsonl" else _Csv()
-    for prediction in api.predict(source, images):
-        writer.write(prediction)
-        if prediction.error:
-            failed += 1
-            _note(f"frostline: {prediction.error}")
+    found = api.predict(source, images, backbone=backbone, abstain_below=abstain_below, threshold=threshold)
+    with _progress(found.total) as advance:
+        for prediction in found:
+            writer.write(prediction)
+            advance()
+            if prediction.error:
+                failed += 1
+                _note(f"frostline: {prediction.error}")
     writer.close()
     if failed:
         raise typer.Exit(2)
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run's folder, or its model/.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORM", help="onnx, torch, timm, code (plain PyTorch that retrains), or model.")
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Default: export/FORM in the run.")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(metavar="IMAGES", help="Files to compare on; repeatable. Default: some of the run's own.")
+    ] = None,
+    backbone: OwnBackbone = None,
+    include_images: Annotated[
+        bool, typer.Option("--include-images", help="With --to model: small training images, for `serve` to show like ones.")
+    ] = False,
+) -> None:
+    """The model in a form that needs no frostline, compared with frostline on real files."""
+    from frostline import api
+
+    made = api.export_model(source, to, out, check=check or (), backbone=backbone, include_images=include_images)
+    _echo(f"{made.folder}: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in made.files))
+    _echo(f"{made.parity}.")
+
+
+@app.command()
+def serve(
+    source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run's folder, or its model/.")],
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets everybody in the network ask.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="Of the address.")] = 8000,
+    backbone: OwnBackbone = None,
+    abstain_below: AbstainBelow = 0.0,
+    threshold: Threshold = None,
+) -> None:
+    """HTTP, and a page to drop an image on."""
+    from frostline import api
+
+    _note(f"http://{host}:{port} (POST /predict, /docs, /health, /metrics); Ctrl-C ends it.")
+    api.serve(source, host=host, port=port, backbone=backbone, abstain_below=abstain_below, threshold=threshold)
 
 
 # --- printing --------------------------------------------------------------------------------------------------------
@@ -333,7 +421,10 @@ class _JsonLines:
     """An object a line: file, label, probabilities, error."""
 
     def write(self, item: Prediction) -> None:
-        fields = {"file": str(item.file), "label": item.label, "probabilities": item.probabilities, "error": item.error}
+        fields = {
+            "file": item.file, "label": item.label, "confidence": item.confidence, "abstained": item.abstained,
+            "probabilities": item.probabilities, "error": item.error,
+        }  # fmt: skip
         _echo(json.dumps(fields, ensure_ascii=False))
 
     def close(self) -> None:
@@ -341,7 +432,7 @@ class _JsonLines:
 
 
 class _Csv:
-    """Columns file, label, error, then one a class; rows wait until the first image that can be read names the classes."""
+    """Columns file, label, confidence, error, then one a class; rows wait until the first readable image names the classes."""
 
     def __init__(self) -> None:
         self._classes: list[str] | None = None
@@ -352,21 +443,37 @@ class _Csv:
         self._waiting.append(item)
         if self._classes is None and item.probabilities:
             self._classes = list(item.probabilities)
-            self._rows.writerow(["file", "label", "error", *self._classes])
+            self._rows.writerow(["file", "label", "confidence", "error", *map(cell, self._classes)])
         if self._classes is not None:
             self._flush(self._classes)
 
     def close(self) -> None:
         if self._classes is None:
-            self._rows.writerow(["file", "label", "error"])
+            self._rows.writerow(["file", "label", "confidence", "error"])
             self._flush([])
 
     def _flush(self, classes: list[str]) -> None:
         for item in self._waiting:
             numbers = [f"{item.probabilities[name]:.6g}" if item.probabilities else "" for name in classes]
-            self._rows.writerow([item.file, item.label or "", item.error or "", *numbers])
+            sure = "" if item.confidence is None else f"{item.confidence:.6g}"
+            self._rows.writerow([cell(item.file), cell(item.label or ""), sure, cell(item.error or ""), *numbers])
         self._waiting.clear()
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _progress(total: int | None) -> Iterator[Callable[[], None]]:
+    """A function that counts one image more: a bar on a screen, nothing where nobody looks or where results fill the screen."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("predict"), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
 
 
 def _console() -> Console:

@@ -8,6 +8,7 @@
     │   ├── OptionError          an option out of range, or options that contradict each other
     │   └── RunFolderError       the run folder is another search's, locked, or damaged
     ├── AllTrialsFailed          every trial failed; exit code 3
+    ├── ExportFailed             a model cannot be written in the form asked for, or answers differently there; exit code 1
     ├── DiskFull                 no room for something that must be kept: the same command continues later; exit code 2
     └── StoreFull                no room for stored activations: caught by the caller, which computes them again
 
@@ -62,6 +63,10 @@ class AllTrialsFailed(FrostlineError):
     """Not one trial finished."""
 
     exit_code = 3
+
+
+class ExportFailed(FrostlineError):
+    """A model cannot be written in the form that was asked for, or gives other answers there; nothing is left behind."""
 
 
 class DiskFull(FrostlineError):

@@ -8,8 +8,6 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 
 from frostline import api, cli
 from frostline.errors import AllTrialsFailed, DataError
+from frostline.export.predict import Prediction, Predictions
 
 HEAVY = ("torch", "timm", "torchvision", "numpy", "pandas", "matplotlib", "sklearn", "scipy", "PIL", "pyarrow")
 
@@ -105,45 +104,68 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("frostline ")
 
 
-@dataclass(frozen=True)
-class Prediction:
-    file: str
-    label: str | None
-    probabilities: dict[str, float] = field(default_factory=dict)
-    error: str | None = None
-
-
-GOOD = Prediction("a,b.png", "cat", {"cat": 0.75, "dog": 0.25})
+GOOD = Prediction("a,b.png", "cat", {"cat": 0.75, "dog": 0.25}, None, 0.75)
+UNSURE = Prediction("c.png", None, {"cat": 0.5, "dog": 0.5}, None, 0.5)
 BAD = Prediction("bad.png", None, {}, "bad.png cannot be read")
 
 
 def predicted(monkeypatch: pytest.MonkeyPatch, items: list[Prediction], *options: str) -> int:
     import frostline.api
 
-    def predict(source: str, images: list[str]) -> Iterator[Prediction]:
-        yield from items
+    def predict(source: str, images: list[str], **options: object) -> Predictions:
+        return Predictions(iter(items), len(items))
 
     monkeypatch.setattr(frostline.api, "predict", predict)
     return cli.run(["predict", "RUN", "x.png", *options])
 
 
 def test_predictions_as_csv(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predicted(monkeypatch, [BAD, GOOD]) == 2
+    assert predicted(monkeypatch, [BAD, GOOD, UNSURE]) == 2
     out, err = capsys.readouterr()
     assert list(csv.reader(io.StringIO(out))) == [
-        ["file", "label", "error", "cat", "dog"],
-        ["bad.png", "", "bad.png cannot be read", "", ""],
-        ["a,b.png", "cat", "", "0.75", "0.25"],
+        ["file", "label", "confidence", "error", "cat", "dog"],
+        ["bad.png", "", "", "bad.png cannot be read", "", ""],
+        ["a,b.png", "cat", "0.75", "", "0.75", "0.25"],
+        ["c.png", "", "0.5", "", "0.5", "0.5"],
     ]
     assert err == "frostline: bad.png cannot be read\n"
 
 
+def test_a_name_is_no_formula_for_the_spreadsheet_that_opens_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "=HYPERLINK(0)"
+    assert predicted(monkeypatch, [Prediction("@x.png", evil, {evil: 0.75, "-1": 0.25})]) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows == [["file", "label", "error", f"'{evil}", "-1"], ["'@x.png", f"'{evil}", "", "0.75", "0.25"]]
+
+
+def test_check_prints_what_it_found_and_ends_with_what_a_search_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.pictures import make_folder
+
+    data, sheet = make_folder(tmp_path / "good", {"cat": 6, "dog": 6}), tmp_path / "sheet.html"
+    assert cli.run(["check", str(data), "-o", str(sheet)]) == 0
+    out, err = capsys.readouterr()
+    assert "cat" in out and "12 images in 2 classes" in out and str(sheet) in err and sheet.exists()
+    (data / "cat" / "x.png").write_bytes(b"no image")
+    assert cli.run(["check", str(data), "-o", str(sheet)]) == 2
+    assert "x.png: it is no image that can be read" in " ".join(capsys.readouterr().out.split())
+    assert cli.run(["check", str(data), "-o", str(tmp_path / "no" / "sheet.html")]) == 2
+    assert "expected a file in a folder that is there" in capsys.readouterr().err
+    assert cli.run(["check", str(tmp_path / "nowhere"), "-o", str(sheet)]) == 2
+    assert "nowhere is not there" in " ".join(capsys.readouterr().out.split())
+
+
 def test_predictions_as_json_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predicted(monkeypatch, [GOOD], "--format", "jsonl") == 0
-    line = json.loads(capsys.readouterr().out)
-    assert line == {"file": "a,b.png", "label": "cat", "probabilities": {"cat": 0.75, "dog": 0.25}, "error": None}
+    assert predicted(monkeypatch, [GOOD, UNSURE], "--format", "jsonl") == 0
+    line, unsure = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert line == {
+        "file": "a,b.png", "label": "cat", "confidence": 0.75, "abstained": False,
+        "probabilities": {"cat": 0.75, "dog": 0.25}, "error": None,
+    }  # fmt: skip
+    assert unsure["label"] is None and unsure["abstained"] and unsure["confidence"] == 0.5
 
 
 def test_all_images_unreadable_still_gives_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert predicted(monkeypatch, [BAD]) == 2
-    assert capsys.readouterr().out.splitlines() == ["file,label,error", "bad.png,,bad.png cannot be read"]
+    assert capsys.readouterr().out.splitlines() == ["file,label,confidence,error", "bad.png,,,bad.png cannot be read"]

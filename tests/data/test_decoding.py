@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageOps
 
-from frostline.data.decoding import Geometry, _resized, decode, short_side, thumbnail
+from frostline.data.decoding import Geometry, decode, short_side, thumbnail
 from frostline.data.images import load
+from frostline.data.picture import resized
 from frostline.errors import DataError
 from frostline.terms.backbone import InputSpec
 from tests.data.pictures import noise, picture
@@ -57,7 +58,7 @@ def test_scaled_decoding_never_goes_below_the_needed_size(tmp_path: Path) -> Non
             scaled, whole = (decode(tmp_path / f"{name}{kind}", Geometry(side, side)) for kind in (".jpg", ".png"))
             assert np.abs(scaled.astype(int) - whole).mean() < 0.8, (name, side)
             with Image.open(tmp_path / f"{name}.jpg") as image:
-                image.draft(None, _resized(image.size, side))
+                image.draft(None, resized(image.size, side))
                 assert min(image.size) >= min(side, 900)
 
 

@@ -188,7 +188,7 @@ def test_colour_for_a_gray_network_is_luminance(colour: Dataset, tmp_path: Path)
     shown = store.batch([0], channels=1)[0, 0].numpy()
     expected = Image.fromarray(store.batch([0])[0].permute(1, 2, 0).numpy()).convert("L")
     assert np.array_equal(shown, np.asarray(expected))
-    with pytest.raises(OptionError, match="4 input channels"):
+    with pytest.raises(OptionError, match="images of 3 channels for a network that takes 4"):
         store.batch([0], channels=4)
 
 

@@ -112,10 +112,10 @@ def test_file_instead_of_folder(tmp_path: Path) -> None:
 
 def test_no_images_says_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    for name in ("x.dcm", "y.dcm", "notes.txt"):
+    for name in ("x.nii", "y.nii", "notes.txt"):
         (tmp_path / "a" / name).write_text("x")
     message = refusal(tmp_path)
-    assert "2 .dcm, 1 .txt" in message and "DICOM" in message
+    assert "2 .nii, 1 .txt" in message and "or dcm" in message
 
 
 def test_empty_folder(tmp_path: Path) -> None:

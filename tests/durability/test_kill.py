@@ -121,7 +121,7 @@ def more_results(out: Path) -> Callable[[float], bool]:
 
 CLOSING = {
     "the decision": lambda out: changed(out / "verdict.json"),
-    "the weights": lambda out: changed(out / "model" / "weights.safetensors"),
+    "the weights": lambda out: changed(out / "model" / "model.safetensors"),
     "the model": lambda out: changed(out / "model" / "model.json"),
     "the evidence": lambda out: changed(out / "evidence.json"),
     "the mark of the opened test": lambda out: says(out / "config.yaml", lambda document: bool(document.get("opened"))),

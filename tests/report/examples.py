@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from frostline.report.facts import ClassCount, FoldSize, RunFacts
+from frostline.report.facts import ClassCount, FoldSize, NetworkFacts, RunFacts, StageFacts
 from frostline.terms.curve import BandPoint, Crossing, Law, LearningCurve, Overtaking, RecipeCurve, SizePoint
 from frostline.terms.detail import (
     Bin,
@@ -14,11 +14,12 @@ from frostline.terms.detail import (
     ModelDetail,
     OperatingPoint,
     PatientDetail,
+    RankingCurve,
     Reliability,
     Subgroup,
     Subgroups,
 )
-from frostline.terms.evidence import Evidence, Fate, Probe, Rewind
+from frostline.terms.evidence import Evidence, Fate, Filters, Likeness, Mistake, Probe, Rewind, Tile
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Claim, Comparison, Interval, Row, Score, Verdict, Word
 
@@ -27,6 +28,8 @@ RESNET = "timm/resnet18.a1_in1k"
 STAGES = ("stem", "features.3", "features.6", "features.13", "features.16", "features.18")
 RESNET_STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 HOSTILE = "<script>alert(1)</script>"
+PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+TILE = Tile(1, 1, PIXEL)
 
 
 def around(value: float, half: float) -> Interval:
@@ -175,6 +178,14 @@ EVIDENCE = Evidence(
         Rewind("features.16", "pretrained", around(-0.011, 0.008)),
         Rewind("features.18", "pretrained", around(-0.024, 0.009)),
     ),
+    likeness=tuple(Likeness(name, 1.0 - 0.08 * max(0, index - 3)) for index, name in enumerate(STAGES)),
+    filters=(Filters("pretrained", "features.0.0.weight", 32, TILE), Filters("random", "features.0.0.weight", 32, TILE)),
+    mistakes=(
+        Mistake(17, "normal", "pneumonia", 0.987, TILE, TILE, TILE),
+        Mistake(208, "pneumonia", "normal", 0.941, TILE, TILE, TILE),
+    ),
+    measured_on="942 images that fold r0f0 held out, by the chosen recipe fitted on its other 3,766 images",
+    notes=("A note about what was not taken apart.",),
 )
 
 SETTINGS = Settings(
@@ -210,6 +221,13 @@ FACTS = RunFacts(
     kernels=(("computation", "float32"), ("stored activations", "float16"), ("memory format", "channels-last"), ("threads", "2")),
     cores=2,
     stages=((MOBILENET, STAGES),),
+    networks=(
+        NetworkFacts(
+            MOBILENET,
+            0.011,
+            tuple(StageFacts(name, 40_000 * (index + 1), 9_500_000, (32, 12, 12)) for index, name in enumerate(STAGES)),
+        ),
+    ),
 )
 
 INTERIM = dataclasses.replace(
@@ -250,6 +268,12 @@ HOSTILE_VERDICT = dataclasses.replace(
 HOSTILE_EVIDENCE = dataclasses.replace(
     EVIDENCE,
     probes=probes(HOSTILE, (HOSTILE, "$\\frac{1}{2}$"), [0.8, 0.9], [0.7, 0.6]),
+    rewinds=(Rewind(HOSTILE, "random", around(-0.1, 0.1)),),
+    likeness=(Likeness(HOSTILE, 0.5),),
+    filters=(Filters("pretrained", HOSTILE, 3, TILE),),
+    mistakes=(Mistake(2, HOSTILE, HOSTILE, 0.9, TILE, TILE, TILE),),
+    measured_on=HOSTILE,
+    notes=(HOSTILE,),
     fates=(Fate(HOSTILE, "transferred", HOSTILE, False, 10, 0.0), Fate("head", "random", "seed 0", True, 5)),
 )
 
@@ -305,6 +329,10 @@ DETAIL = Detail(
         ),
     ),
     notes=("The softmax-only left no predictions.",),
+    rankings=tuple(
+        RankingCurve(name, "pneumonia", ((0.0, 0.0), (0.1, high), (1.0, 1.0)), ((0.0, 1.0), (high, 0.9), (1.0, 0.625)), 0.625)
+        for name, high in (("chosen", 0.91), ("control", 0.86), ("softmax-only", 0.84))
+    ),
 )
 DETAILED = dataclasses.replace(VERDICT, detail=DETAIL)
 HOSTILE_DETAIL = dataclasses.replace(
@@ -314,6 +342,7 @@ HOSTILE_DETAIL = dataclasses.replace(
     reliability=dataclasses.replace(DETAIL.reliability, of=HOSTILE),
     subgroups=(Subgroups(HOSTILE, (Subgroup(HOSTILE, 1, 1, (), HOSTILE),)),),
     notes=(HOSTILE,),
+    rankings=(dataclasses.replace(DETAIL.rankings[0], of=HOSTILE),),
 )
 HOSTILE_DETAILED = dataclasses.replace(HOSTILE_VERDICT, detail=HOSTILE_DETAIL)
 

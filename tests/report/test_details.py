@@ -52,10 +52,10 @@ def test_the_page_shows_every_table() -> None:
     assert found is not None
     titles = [one.title for one in (*found.before, *found.after)]
     assert titles == [
+        "Confusion matrix",
         "Beside the primary metric",
         "Operating points",
         "Class by class",
-        "Confusion matrix",
         "By group (patient)",
         "By sex",
     ]
@@ -75,7 +75,8 @@ def test_the_page_shows_every_table() -> None:
 
 def test_the_reliability_plot_has_words_and_marks() -> None:
     shown = section(examples.DETAIL)
-    (wide, narrow) = re.findall(r'<svg.*?aria-label="([^"]*)"', shown)
+    drawn: list[str] = re.findall(r'<svg.*?aria-label="([^"]*)"', shown)
+    (wide, narrow) = (said for said in drawn if said.startswith("Predicted probability"))
     assert wide == narrow and wide.startswith("Predicted probability and observed share: .050 came true .080")
     assert "probability of pneumonia" in shown and "var(--frost)" in shown
 
@@ -91,8 +92,8 @@ def test_more_than_two_classes_say_what_auroc_is_the_mean_of() -> None:
     )
     found = detail_section(dataclasses.replace(examples.VERDICT, detail=dataclasses.replace(three, confusion=((1.0,) * 3,) * 3)))
     assert found is not None
-    assert [one.title for one in found.before] == ["Beside the primary metric"]
-    assert found.before[0].rows[0][0] == "AUROC (mean over classes, each against the rest)"
+    assert [one.title for one in found.before] == ["Confusion matrix", "Beside the primary metric"]
+    assert found.before[1].rows[0][0] == "AUROC (mean over classes, each against the rest)"
     assert len(short_lines(three)) == 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from frostline.report.html import render, typeset, write
+from frostline.report.tables import SHOWN_ROWS
 from frostline.terms.evidence import Evidence
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Verdict
@@ -85,7 +86,9 @@ def test_page_is_whole_and_stands_alone(name: str) -> None:
     outline = Outline(text)
     assert outline.headings[0] == ("Interim verdict" if name == "interim" else "Verdict")
     assert outline.headings[-1] == "To repeat it"
-    assert all(link.startswith("#") or link == "data:," for link in outline.links)
+    anchors = {link[1:] for link in outline.links if link.startswith("#")}
+    assert anchors <= set(outline.ids)
+    assert all(link.startswith(("#", "data:image/")) or link == "data:," for link in outline.links)
     assert "url(http" not in text and "@import" not in text
     assert len(outline.ids) == len(set(outline.ids))
     assert all(outline.labels)
@@ -103,10 +106,12 @@ def test_four_questions_come_in_order_before_the_tables() -> None:
         "What is random and what is not?",
         "Which recipe?",
         "All recipes",
+        "What it costs in use",
         "Claims",
         "Sealed test set",
-        "What was run, and what was not",
+        "Its most confident errors",
         "Data and splits",
+        "What was run, and what was not",
         "Methods, ready to paste",
         "To repeat it",
     ]
@@ -176,3 +181,20 @@ def test_a_page_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) ->
 
 def test_minus_signs_are_set_before_numbers_only() -> None:
     assert typeset("-0.8 to -.5, lr=3e-4, new-layers, r-0") == "−0.8 to −.5, lr=3e-4, new-layers, r-0"
+
+
+def test_the_style_sheet_hides_what_is_beyond_the_rows_that_are_shown_at_first() -> None:
+    assert f"nth-child(n+{SHOWN_ROWS + 1})" in rendered(PAGES["plain"])
+
+
+def test_pictures_of_images_and_their_controls_have_words() -> None:
+    text = rendered(PAGES["plain"])
+    said = re.findall(r'<img src="data:image/png;base64,[^"]+" width="1" height="1" alt="([^"]+)">', text)
+    assert len(said) == 8 and "Image in row 17 of splits.csv: is normal, called pneumonia." in said
+
+
+def test_notes_about_the_data_are_said_once() -> None:
+    note = examples.FACTS.notes[0]
+    verdict = dataclasses.replace(examples.VERDICT, notes=(note, "Something else."))
+    text = rendered((verdict, examples.EVIDENCE, examples.SETTINGS, examples.FACTS))
+    assert text.count(note) == 1 and "Something else." in text

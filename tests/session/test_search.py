@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import frostline as fl
 from frostline import api
@@ -39,7 +40,12 @@ def test_every_recipe_gets_a_row_with_an_interval(run: fl.Run) -> None:
 def test_the_files_of_a_run_are_there(run: fl.Run) -> None:
     names = {path.name for path in run.path.iterdir()}
     assert {"config.yaml", "splits.csv", "results", "results.csv", "predictions.parquet", "verdict.json", "report.html"} <= names
-    assert {path.name for path in (run.path / "model").iterdir()} == {"weights.safetensors", "model.json", "README.md"}
+    assert {path.name for path in (run.path / "model").iterdir()} == {
+        "model.safetensors",
+        "model.json",
+        "README.md",
+        "trained-on.txt",
+    }
 
 
 def test_the_exported_weights_are_those_that_were_scored_on_the_sealed_images(run: fl.Run, textures: Path) -> None:
@@ -73,6 +79,52 @@ def test_what_stands_beside_the_score_is_measured_on_the_same_sealed_images(run:
     assert sum(map(sum, detail.confusion)) == score.images
     assert all(len(point.thresholds) <= 1 for point in chosen.operating) and len(chosen.operating) == 2
     assert 'id="detail"' in run.report_path.read_text()
+
+
+def test_the_chosen_model_is_taken_apart_on_a_fold_that_it_was_not_fitted_on(run: fl.Run) -> None:
+    evidence, stages = run.evidence, fl.load_backbone("timm/test_resnet", pretrained=False).stage_names
+    kept = [fate.name for fate in evidence.fates if fate.name != "head"]
+    assert kept and set(kept) <= set(stages)
+    assert [one.stage for one in evidence.rewinds if one.to == "random"] == kept
+    trained = [fate.name for fate in evidence.fates if fate.trained and fate.name != "head"]
+    assert [one.stage for one in evidence.rewinds if one.to == "pretrained"] == trained
+    assert [one.stage for one in evidence.likeness] == kept
+    assert {one.weights for one in evidence.filters} >= {"pretrained", "random"}
+    splits = pd.read_csv(run.path / "splits.csv")
+    first = next(name for name in splits.columns if splits[name].isin(["validation"]).any())
+    for one in evidence.mistakes:
+        row = splits.iloc[one.row - 2]
+        assert row[first] == "validation" and row["class"] == one.truth != one.said
+        assert one.picture is None and one.attention is None, "pictures only where they were asked for"
+    assert "images that fold r0f0 held out" in evidence.measured_on
+    assert not any("not taken apart" in note for note in evidence.notes)
+
+
+def test_pictures_of_images_stand_on_the_page_only_where_they_were_asked_for(
+    run: fl.Run, backbone_name: str, tmp_path: Path
+) -> None:
+    assert "data:image/jpeg" not in run.report_path.read_text()
+    noise = np.random.default_rng(0)
+    for number in range(48):  # nothing to be learnt: some are wrong
+        (tmp_path / "data" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        pixels = noise.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "data" / "ab"[number % 2] / f"{number}.png")
+    recipes = ["weights: random | all: freeze | head: linear", "stem: freeze | conv1.5 .. layer4: drop | head: linear"]
+    out = tmp_path / "run"
+    shown = fl.search(tmp_path / "data", backbone_name, out=out, recipe=recipes, size=32, include_images=True)
+    assert shown.evidence.mistakes
+    for one in shown.evidence.mistakes:
+        assert one.picture is not None and one.picture.uri.startswith("data:image/jpeg;base64,")
+        assert one.attention is not None and one.control is not None and one.attention != one.control
+    assert "--include-images" in shown.report_path.read_text()
+
+
+def test_every_number_of_the_verdict_on_the_page_is_in_the_files(run: fl.Run) -> None:
+    page, document = run.report_path.read_text(), json.loads((run.path / "verdict.json").read_text())
+    value = f"{document['score']['value']:.3f}".replace("0.", ".", 1)
+    assert f"AUROC {value}" in page
+    for row in run.table[run.table["mean"].notna()].itertuples():
+        assert f'data-key="{row.mean!r}"' in page and f'data-key="{row.ci_low!r}"' in page
 
 
 def test_a_finished_run_is_not_opened_again(run: fl.Run, textures: Path, backbone_name: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 import frostline.stats.bootstrap as engine
-from frostline.stats.bootstrap import bootstrap, draw_weights, units_of
+from frostline.stats.bootstrap import bootstrap, draw_weights, standard_noise, units_of
 from frostline.stats.compare import Distribution, between_models, distribution, needed_images, pseudo_variance, word
 from frostline.stats.pool import Pool, Truth, gather
 from frostline.terms.recipe import Family
@@ -49,15 +49,15 @@ def test_vectorised_equals_brute_force(metric: str, groups: bool, repeats: int) 
     weights = draw_weights(units_of(pool.images, known), 8, np.random.default_rng(11))
     for number, w in enumerate(weights):
         chosen, fixed = loop(pool, known, w)
-        assert draws.outside[number] == pytest.approx(chosen, abs=1e-6)
-        assert draws.fixed[number] == pytest.approx(fixed, abs=1e-6)
+        assert draws.outside[number, draws.picked[number]] == pytest.approx(chosen, abs=1e-6)
+        assert draws.outside[number, pool.best] == pytest.approx(fixed, abs=1e-6)
 
 
 def test_batches_of_replicates_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, known = tiny("auroc")
     monkeypatch.setattr(engine, "WEIGHTS_AT_ONCE", 60 * 7)
     found = bootstrap(pool, known, 40, 0)
-    assert found.outside.shape == (40, 2, 3)
+    assert found.outside.shape == (40, 6, 3) and found.picked.shape == (40, 2)
     assert found.noise.mean() == pytest.approx(0) and found.noise.std() == pytest.approx(1)
 
 
@@ -95,16 +95,13 @@ def test_left_out_share_is_what_is_drawn() -> None:
     assert units.left_out == pytest.approx((weights == 0).mean(), abs=0.003)
 
 
-def test_spread_of_a_mean_is_its_standard_error() -> None:
-    """Out-of-bag means vary 1.3 times too much; after shrinking they have the spread of a mean over all images."""
+def test_centre_is_corrected_and_spread_is_what_it_is_given() -> None:
     rng = np.random.default_rng(0)
-    values = rng.normal(size=400)
-    units = units_of(np.arange(400), truth([0] * 400))
-    outside = draw_weights(units, 4000, rng) == 0
-    means = (outside * values).sum(axis=1) / outside.sum(axis=1)
-    found = distribution(values.mean(), means, means, np.zeros(4000), units.left_out, 0.0)
-    assert found.spread == pytest.approx(values.std() / 20, rel=0.05)
-    assert found.centre == values.mean()
+    fixed, spread, noise = rng.normal(size=4000), rng.normal(0, 0.02, 4000), standard_noise(4000, rng)
+    found = distribution(0.8, fixed - 0.01, fixed, spread, noise, 0.03**2)
+    assert found.centre == pytest.approx(0.79)
+    assert found.values.mean() == pytest.approx(0.79)
+    assert found.spread == pytest.approx(np.hypot(0.02, 0.03), rel=0.03)
 
 
 def test_pseudo_units_are_two_that_disagree() -> None:
@@ -116,17 +113,30 @@ def test_pseudo_units_are_two_that_disagree() -> None:
 
 
 def test_repeats_add_their_variance() -> None:
-    three = [np.array([0.05, 0.15]), np.array([0.2, np.nan]), np.array([0.3, 0.3])]
-    assert between_models(three, np.zeros(100), 0.4) == pytest.approx(0.01 / 3)
+    values, still = np.array([0.05, 0.15, 0.2, np.nan, 0.3, 0.3]), np.zeros((100, 6))
+    assert between_models(values, still, [[0, 1], [2, 3], [4, 5]], 0.4) == pytest.approx(0.01 / 3)
+
+
+def test_what_images_explain_of_the_difference_between_repeats_is_not_added_again() -> None:
+    """Two repeats that differ only because each judges its images anew: their models are the same."""
+    rng = np.random.default_rng(0)
+    added = []
+    for _ in range(200):
+        values = rng.normal(size=(400, 2))
+        outside = draw_weights(units_of(np.arange(400), truth([0] * 400)), 200, rng) == 0
+        fixed = outside @ values / outside.sum(axis=1, keepdims=True)
+        added.append(between_models(values.mean(axis=0), fixed, [[0], [1]], 0.37))
+    alone = 1 / 400 / 2  # what repeats would add if nothing were taken off
+    assert np.mean(added) < 0.6 * alone
 
 
 def test_one_repeat_adds_what_its_folds_differ_by_beyond_their_images() -> None:
-    folds = [np.array([0.1, 0.2, 0.3])]
-    replicates = np.tile([-0.05, 0.05], 50)  # out of the bag: at q = .2 four times the variance of the mean, .000625
-    assert between_models(folds, replicates, 0.2) == pytest.approx(0.01 / 3 - 0.000625)
-    assert between_models(folds, 10 * replicates, 0.2) == 0
-    assert between_models([np.array([0.1])], replicates, 0.2) == 0
-    assert between_models(folds, np.full(5, np.nan), 0.2) == 0
+    folds = np.array([0.1, 0.2, 0.3])
+    replicates = np.tile(np.tile([-0.05, 0.05], 50)[:, None], 3)  # at q = .2 four times the variance of the mean, .000625
+    assert between_models(folds, replicates, [[0, 1, 2]], 0.2) == pytest.approx(0.01 / 3 - 0.000625)
+    assert between_models(folds, 10 * replicates, [[0, 1, 2]], 0.2) == 0
+    assert between_models(folds[:1], replicates[:, :1], [[0]], 0.2) == 0
+    assert between_models(folds, np.full((5, 3), np.nan), [[0, 1, 2]], 0.2) == 0
 
 
 def test_a_rare_class_weighs_as_much_out_of_the_bag_as_on_the_full_data() -> None:

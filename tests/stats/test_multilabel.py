@@ -154,9 +154,10 @@ def test_a_rare_label_weighs_as_much_in_every_replicate() -> None:
     y[np.arange(10) * 30 + np.arange(10) % 5, 2] = 1
     truth = Truth(y, np.arange(300), NAMES).numbered()
     found = results(y, (3.0, 0.0))
-    draws = bootstrap(gather(found, truth, candidates(), "auroc"), truth, 300, 0)
+    pool = gather(found, truth, candidates(), "auroc")
+    draws = bootstrap(pool, truth, 300, 0)
     plain = np.mean([score("auroc", y[r.indices], r.probabilities[0]) for r in found[:5]])
-    assert abs(float(np.nanmean(draws.fixed[:, 0])) - plain) < 0.01
+    assert abs(float(np.nanmean(draws.outside[:, pool.best[0]])) - plain) < 0.01
     assert units_of(np.arange(300), truth).count == 300
 
 

@@ -6,9 +6,9 @@ import dataclasses
 import fnmatch
 from pathlib import Path
 
-from frostline.backbones import demo, factory, timm, torchvision
+from frostline.backbones import demo, exported, factory, timm, torchvision
 from frostline.backbones.architecture import Architecture
-from frostline.backbones.names import Reference
+from frostline.backbones.names import Reference, parse_name
 from frostline.backbones.weights import read_config
 from frostline.errors import BackboneError, nearest
 
@@ -35,6 +35,8 @@ def resolve(reference: Reference) -> Reference:
     Raises:
         BackboneError: an unknown or ambiguous name, or a folder without config or weights.
     """
+    if reference.library == "exported":
+        return reference
     if reference.library == "timm" and reference.model.startswith(_LOCAL):
         return _local(reference)
     if reference.library == "":
@@ -46,6 +48,8 @@ def resolve(reference: Reference) -> Reference:
 
 def find(reference: Reference) -> Architecture:
     """The architecture of a resolved reference."""
+    if reference.library == "exported":
+        return exported.architecture(Path(reference.model), lambda name: find(resolve(parse_name(name))))
     if reference.library == "demo":
         return demo.architecture()
     if reference.library == "factory":

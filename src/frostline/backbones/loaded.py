@@ -18,7 +18,7 @@ from frostline.backbones.architecture import Architecture, State
 from frostline.backbones.check import check_parts
 from frostline.backbones.cuts import Known
 from frostline.backbones.describe import describe
-from frostline.backbones.network import StageCode, StagedNetwork
+from frostline.backbones.network import StageCode, StagedNetwork, tensors_digest
 from frostline.backbones.origin import Origin, load_again
 from frostline.backbones.weights import fit_state
 from frostline.errors import BackboneError, nearest
@@ -39,6 +39,7 @@ class LoadedBackbone:
         state: these tensors as they were loaded, at the backbone's own size: other sizes are adapted from them.
         codes: one a stage.
         origin: how it was loaded; None: not by a name, and it cannot be sent.
+        trained_on: digests of the images that its weights are known to have seen: only of models that frostline made.
     """
 
     description: Backbone
@@ -48,6 +49,7 @@ class LoadedBackbone:
     anatomy: Anatomy
     codes: tuple[StageCode, ...]
     origin: Origin | None = None
+    trained_on: frozenset[str] = frozenset()
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.origin is None:
@@ -131,6 +133,15 @@ class LoadedBackbone:
             ends.add(self.anatomy.cut_names[place])
         after = self._after("with_stages", tuple(cut_names))
         return _built(after, self.weights, self.anatomy, [name for name in known if name in ends], known)
+
+    def with_tensors(self, state: State) -> LoadedBackbone:
+        """The same stages with other weights, by their original names; it cannot be sent to another process."""
+        root = copy.deepcopy(self.weights)
+        root.load_state_dict({name: tensor.cpu() for name, tensor in state.items()}, strict=False)
+        description = dataclasses.replace(self.description, digest=tensors_digest(root.state_dict()))
+        return dataclasses.replace(
+            self, description=description, weights=root, state=dict(root.state_dict()), origin=None, trained_on=frozenset()
+        )
 
     def network(self, weights: Weights = Weights.PRETRAINED, seed: int = 0) -> StagedNetwork:
         """A fresh network whose tensors are its own; torch's global random state is left as it was.

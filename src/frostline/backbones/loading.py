@@ -11,6 +11,7 @@ from frostline.backbones.anatomy import dissect
 from frostline.backbones.architecture import Architecture
 from frostline.backbones.catalogue import find, resolve
 from frostline.backbones.cuts import classifier_paths
+from frostline.backbones.exported import exported_name, trained_on
 from frostline.backbones.loaded import LoadedBackbone, assemble, not_taken_apart, seeded
 from frostline.backbones.names import Reference, parse_name
 from frostline.backbones.origin import Origin
@@ -24,7 +25,7 @@ def load(name: str, *, pretrained: bool = True, weights: str | Path | None = Non
 
     Args:
         name: of timm, torchvision or `demo/efficientnet_lite0`; a bare name where it is in one library only;
-            `timm/local-dir:PATH`; an own function `package.module:function`.
+            `timm/local-dir:PATH`; an own function `package.module:function`; the folder of a run of frostline, or of its model.
         pretrained: False gives random weights, the same ones every time.
         weights: a file for the named architecture; goes before one in the name.
         size: of square images, in pixels; goes before one in the name; None for the backbone's own.
@@ -49,6 +50,9 @@ def load(name: str, *, pretrained: bool = True, weights: str | Path | None = Non
     )
     if reference.stages:
         loaded = loaded.with_stages(reference.stages)
+    if reference.library == "exported":
+        folder = Path(reference.model)
+        loaded = dataclasses.replace(loaded.renamed(exported_name(folder)), trained_on=trained_on(folder))
     wanted = size or reference.size or (spec.height if spec.height == spec.width else None)
     origin = Origin(name, pretrained, None if weights is None else Path(weights), size)
     return dataclasses.replace(loaded.at(wanted) if wanted else loaded, origin=origin)

@@ -1,4 +1,4 @@
-"""Names of backbones as they are typed: `LIBRARY/MODEL[=FILE][?OPTION=VALUE&...]`."""
+"""Names of backbones as they are typed: `LIBRARY/MODEL[=FILE][?OPTION=VALUE&...]`, or the folder of a model made by frostline."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from frostline.backbones.exported import model_folder
 from frostline.errors import BackboneError, nearest
 from frostline.terms.backbone import InputSpec
 
@@ -22,8 +23,9 @@ class Reference:
     """A name, taken apart.
 
     Attributes:
-        library: `timm`, `torchvision`, `demo`, `factory` (an own function `package.module:function`) or empty for a bare name.
-        model: the name inside the library.
+        library: `timm`, `torchvision`, `demo`, `factory` (an own function `package.module:function`), `exported` (a model that
+            frostline made) or empty for a bare name.
+        model: the name inside the library; the folder of an exported one.
         weights: a file, or None.
         stages: names of cuts that shall end the stages; empty for frostline's own choice.
     """
@@ -41,7 +43,7 @@ class Reference:
     @property
     def name(self) -> str:
         """Without weights and options."""
-        return self.model if self.library in ("", "factory") else f"{self.library}/{self.model}"
+        return self.model if self.library in ("", "factory", "exported") else f"{self.library}/{self.model}"
 
     def applied_to(self, spec: InputSpec) -> InputSpec:
         """`spec` with what the options say instead.
@@ -73,6 +75,9 @@ def parse_name(text: str) -> Reference:
     """
     match = _OPTIONS_PART.match(text.strip())
     head, options = (match["head"], match["options"]) if match else (text.strip(), "")
+    folder = model_folder(head) if head else None
+    if folder is not None:
+        return Reference("exported", str(folder), **_options(text, options))  # type: ignore[arg-type]
     model, _, file = head.partition("=")
     library, model = _library(text, model.strip())
     weights = Path(file).expanduser() if file else None
@@ -89,6 +94,11 @@ def _library(text: str, model: str) -> tuple[str, str]:
         return "factory", model
     if not slash:
         return "", model
+    if Path(model).expanduser().is_dir():
+        raise BackboneError(
+            f"backbone {text!r} is a folder without a model that frostline made: model.json is missing. Give a run that has"
+            " finished, or its model/ folder; weights of another origin as LIBRARY/MODEL=FILE."
+        )
     raise BackboneError(
         f"backbone {text!r}: {library!r} is not one of the libraries {', '.join(LIBRARIES)}.{nearest(library, LIBRARIES)}"
         " Write LIBRARY/MODEL, for example 'timm/resnet18.a1_in1k'; `frostline backbones PATTERN` lists names."

@@ -53,6 +53,49 @@ def architecture(model: str) -> Architecture:
     )
 
 
+def classifier(model: str, classes: int, size: int | None) -> nn.Module:
+    """timm's own network with a random linear layer for so many classes; `size` where its tensors depend on that.
+
+    Raises:
+        BackboneError: timm cannot make it.
+    """
+    return _create(model, num_classes=classes, **({} if size is None else {"img_size": size}))
+
+
+def classifier_path(network: nn.Module) -> str | None:
+    """The path of the linear layer that gives the logits, None where timm names none."""
+    found = getattr(network, "get_classifier", lambda: None)()
+    if not isinstance(found, nn.Linear):
+        return None
+    return next((name for name, module in network.named_modules() if module is found), None)
+
+
+def saved_config(network: nn.Module, model: str, spec: InputSpec, classes: tuple[str, ...], size: int | None) -> dict[str, Any]:
+    """What stands in `config.json` beside weights that `timm.create_model("local-dir:FOLDER", pretrained=True)` loads."""
+    own = dict(getattr(network, "pretrained_cfg", None) or {})
+    cfg = {
+        "custom_load": False,
+        "input_size": list(spec.size),
+        "fixed_input_size": spec.fixed_size,
+        "interpolation": spec.interpolation,
+        "crop_pct": spec.crop_pct,
+        "crop_mode": "center",
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "num_classes": len(classes),
+        "first_conv": own.get("first_conv"),
+        "classifier": own.get("classifier"),
+    }
+    return {
+        "architecture": model,
+        "num_classes": len(classes),
+        "num_features": getattr(network, "num_features", None),
+        "label_names": list(classes),
+        **({} if size is None else {"model_args": {"img_size": size}}),
+        "pretrained_cfg": cfg,
+    }
+
+
 def spec_of(cfg: dict[str, Any]) -> InputSpec:
     """The input specification of a configuration in timm's form; what it does not say is ImageNet's default."""
     channels, height, width = cfg.get("input_size") or (3, 224, 224)

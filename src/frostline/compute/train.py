@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -127,7 +127,6 @@ def _resume(model: TransferNetwork, optimizer: torch.optim.Optimizer, memory: Me
     return list(state.losses)
 
 
-@torch.no_grad()
 def settle_statistics(model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, seed: int, batch: int = 32) -> None:
     """Give trained batch normalisation the statistics of its final weights ("precise" ones, Wu and Johnson 2021, section 3).
 
@@ -138,23 +137,42 @@ def settle_statistics(model: TransferNetwork, source: Source, rows: IntArray, mo
         rows: data set indices of the training images; at most 256 of them are shown, as they are shown when predicting.
     """
     model.train()
-    trained = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.training]
-    trained = [module for module in trained if module.track_running_stats]
-    if not trained:
-        return
-    momenta = [module.momentum for module in trained]
+    trained = [module for module in normalisations(model) if module.training]
+    estimate_statistics(model, trained, source, rows, mode, seed, batch)
+
+
+def normalisations(module: nn.Module) -> list[_BatchNorm]:
+    """The layers of `module` that keep statistics."""
+    found = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
+    return [layer for layer in found if layer.track_running_stats]
+
+
+@torch.no_grad()
+def estimate_statistics(
+    model: TransferNetwork,
+    layers: Sequence[_BatchNorm],
+    source: Source,
+    rows: IntArray,
+    mode: Mode,
+    seed: int,
+    batch: int = 32,
+) -> None:
+    """Give `layers` of `model` the statistics of what reaches them when (at most 256 of) `rows` are shown; frozen ones too."""
     model.eval()
-    for module in trained:
-        module.reset_running_stats()
-        module.momentum = None  # the plain mean over batches
-        module.train()
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean over batches
+        layer.train()
     shown = np.sort(np.random.default_rng(seed).permutation(rows)[:SETTLED_ON])
     for chosen in _batches(shown, batch):
         inputs = source.batch(chosen, 0)
         with precision(mode, inputs.device.type):
             model.resume(inputs, source.first)
-    for module, momentum in zip(trained, momenta, strict=True):
-        module.momentum = momentum
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
     model.eval()
 
 

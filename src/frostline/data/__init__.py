@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from frostline.data.decoding import Geometry, decode, short_side
     from frostline.data.images import default_size, load, normalise, pixel_features, suggest_flip
     from frostline.data.pixels import PixelStore, build_store
+    from frostline.data.preflight import check
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
     from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits, scored_labels
@@ -23,6 +24,7 @@ _HOMES = {
     "PixelStore": "pixels",
     "appearance_notes": "shift",
     "build_store": "pixels",
+    "check": "preflight",
     "decode": "decoding",
     "default_size": "images",
     "draws_at": "splits",
@@ -33,6 +35,7 @@ _HOMES = {
     "pixel_features": "images",
     "plan_splits": "splits",
     "read": "reading",
+    "row_of": "entries",
     "scored_labels": "splits",
     "short_side": "decoding",
     "subset": "assemble",
@@ -45,6 +48,7 @@ __all__ = [
     "PixelStore",
     "appearance_notes",
     "build_store",
+    "check",
     "decode",
     "default_size",
     "draws_at",
@@ -55,6 +59,7 @@ __all__ = [
     "pixel_features",
     "plan_splits",
     "read",
+    "row_of",
     "scored_labels",
     "short_side",
     "subset",

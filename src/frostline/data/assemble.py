@@ -12,8 +12,11 @@ from pathlib import Path
 
 from frostline.data.entries import Entry, listed, row_of, table_rows
 from frostline.data.lookalikes import pair_notes
+from frostline.data.oddities import oddities
+from frostline.data.picture import check_regular
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, SEVERAL, UNKNOWN, Dataset, Sample
+from frostline.terms.look import Look
 
 FEWEST = 2  # one image to learn from and one to validate on
 FOLDS = 5
@@ -104,6 +107,7 @@ def _sample(entry: Entry, number: dict[str, int], digest: str) -> Sample:
 def _file_digest(path: Path) -> tuple[str, str]:
     """(digest, "") or ("", why not)."""
     try:
+        check_regular(path)
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256")
             return (found.hexdigest()[:32], "") if file.tell() else ("", "the file is empty")
@@ -126,8 +130,10 @@ def make_dataset(
     classes: Sequence[str],
     notes: Sequence[str],
     lookalikes: Iterable[tuple[int, int]] = (),
+    looks: Iterable[Look | str] = (),
 ) -> Dataset:
-    return Dataset(root, tuple(samples), tuple(classes), fingerprint(samples, classes), tuple(notes), tuple(lookalikes))
+    whole = fingerprint(samples, classes)
+    return Dataset(root, tuple(samples), tuple(classes), whole, tuple(notes), tuple(lookalikes), tuple(looks))
 
 
 def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
@@ -144,9 +150,10 @@ def subset(dataset: Dataset, indices: Iterable[int], note: str = "") -> Dataset:
         gone = listed(name for index, name in enumerate(dataset.classes) if index not in kept)
         raise DataError(f"{dataset.root}: no readable image is left of {gone}; add images of this class or remove it.")
     pairs = [(place[one], place[other]) for one, other in dataset.lookalikes if one in place and other in place]
-    before = {*_told(dataset.samples, dataset.classes, dataset.lookalikes)}
-    notes = [*(said for said in dataset.notes if said not in before), *_told(samples, dataset.classes, pairs)]
-    return make_dataset(dataset.root, samples, dataset.classes, [*notes, *([note] if note else [])], pairs)
+    looks = [dataset.looks[index] for index in place] if dataset.looks else []
+    before = {*_told(dataset.samples, dataset.classes, dataset.lookalikes, dataset.looks)}
+    notes = [*(said for said in dataset.notes if said not in before), *_told(samples, dataset.classes, pairs, looks)]
+    return make_dataset(dataset.root, samples, dataset.classes, [*notes, *([note] if note else [])], pairs, looks)
 
 
 def _entry(sample: Sample, classes: Sequence[str]) -> Entry:
@@ -156,8 +163,11 @@ def _entry(sample: Sample, classes: Sequence[str]) -> Entry:
     return Entry(sample.path, label, answers, group=sample.group, part=sample.part)
 
 
-def _told(samples: Sequence[Sample], classes: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[str]:
-    return [*describe(samples, classes), *pair_notes(samples, classes, pairs)]
+def _told(
+    samples: Sequence[Sample], classes: Sequence[str], pairs: Sequence[tuple[int, int]], looks: Sequence[Look | str]
+) -> list[str]:
+    seen = [finding.sentence for finding in oddities(samples, classes, looks)]
+    return [*describe(samples, classes), *pair_notes(samples, classes, pairs), *seen]
 
 
 # Notes ---------------------------------------------------------------------------------------------------------------
@@ -177,7 +187,7 @@ def describe(samples: Sequence[Sample], classes: Sequence[str]) -> list[str]:
         absent = [name for index, name in enumerate(classes) if index not in present]
         if absent:
             notes.append(f"{part} holds no image of {listed(absent)}; scores on it say nothing about this class.")
-    notes += _group_notes(samples) + _duplicate_notes(samples)
+    notes += _group_notes(samples) + duplicate_notes(samples)
     trained = Counter(label for s in samples if s.part in (None, "train") for label in s.has)
     few = [f"{classes[label]} ({count})" for label, count in sorted(trained.items()) if count < FOLDS]
     if few and not several:
@@ -217,7 +227,7 @@ def _group_notes(samples: Sequence[Sample]) -> list[str]:
     return notes
 
 
-def _duplicate_notes(samples: Sequence[Sample]) -> list[str]:
+def duplicate_notes(samples: Sequence[Sample]) -> list[str]:
     sets: defaultdict[str, list[int]] = defaultdict(list)
     for index, sample in enumerate(samples):
         sets[sample.digest].append(index)

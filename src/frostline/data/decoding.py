@@ -5,21 +5,23 @@ Search, prediction and tests share it, because two ways of decoding differ in pi
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from frostline.data.picture import Box, Picture, open_picture, read_header, resized, told
 from frostline.errors import DataError, nearest
 from frostline.terms.backbone import InputSpec
+from frostline.terms.look import Look, Scale
 
 Pixels = npt.NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -29,10 +31,8 @@ _FILTERS = {
     "box": Image.Resampling.BOX,
     "hamming": Image.Resampling.HAMMING,
 }
-_GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-_DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})  # more than eight bits a pixel
-_FIRST_SIDEWAYS = 5  # orientation tags from 5 on exchange width and height
 _LONGEST_ASPECT = 8  # a strip longer than this is shortened before it is enlarged: 1 x 9000 pixels must not fill the memory
+_TAIL, _NARROW = 1.0, 12.75  # percent of a thumbnail at either end, and a twentieth of 0..255
 
 
 @dataclass(frozen=True)
@@ -70,39 +70,53 @@ class Geometry:
 
 
 def decode(path: str | Path, geometry: Geometry) -> Pixels:
-    """The stored square of one image: (margin, margin, channels), channels 1 for gray files and 3 for all others.
+    """The stored square of one image: (margin, margin, channels), channels 1 for gray files, 3 for colour, else the file's own.
 
-    Orientation tags are applied; transparency is laid on white; gray of more than 8 bits is stretched from its own
-    minimum and maximum to 0..255; of several frames the first counts. JPEGs are decoded at the smallest scale that is
-    not below the needed size.
+    Orientation tags are applied; transparency is laid on white; what has more than 8 bits is stretched from its own
+    minimum and maximum to 0..255, DICOM by the window that it names; of several frames the first counts. JPEGs are decoded at
+    the smallest scale that is not below the needed size.
 
     Raises:
         DataError: the file is missing, damaged, cut off, too large to be sane, or no image; its name is in the message.
     """
-    try:
-        with Image.open(path) as image:
-            return _square(*_picture(image, geometry.margin), geometry)
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's plug-ins raise whatever their parsers stumble over
-        raise DataError(f"{path} cannot be decoded: {_reason(error)}") from error
+    with told(path):
+        return _square(open_picture(path, geometry.margin), geometry)
 
 
-def thumbnail(path: str | Path, side: int) -> Pixels:
-    """The whole picture pressed into (side, side) gray pixels, whatever its shape; otherwise as `decode` reads it.
+def look_at(path: str | Path, side: int) -> tuple[Pixels, Look]:
+    """The whole picture pressed into (side, side) gray pixels, whatever its shape, and what was seen of it.
 
     Raises:
         DataError: as `decode`.
     """
-    try:
-        with Image.open(path) as image:
-            picture, _, box = _picture(image, side)
-            gray = picture if picture.mode == "F" else picture.convert("L")
-            return _rounded(np.asarray(gray.resize((side, side), Image.Resampling.BILINEAR, box=box)))
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path} cannot be decoded: {_reason(error)}") from error
+    with told(path):
+        picture = open_picture(path, side)
+        thumbnail = _pressed(picture, side)
+        return thumbnail, dataclasses.replace(
+            picture.look, mean=float(thumbnail.mean()), spread=float(thumbnail.std()), narrow=_is_narrow(picture.look, thumbnail)
+        )
+
+
+def thumbnail(path: str | Path, side: int) -> Pixels:
+    """The picture of `look_at` alone."""
+    return look_at(path, side)[0]
+
+
+def preview(path: str | Path, side: int) -> bytes:
+    """The whole picture as a PNG of at most `side` pixels a side, for people; of several channels the first, or the first three.
+
+    Raises:
+        DataError: as `decode`.
+    """
+    with told(path):
+        picture = open_picture(path, side)
+        scale = side / max(picture.size)
+        size = (max(1, round(picture.size[0] * scale)), max(1, round(picture.size[1] * scale)))
+        bands = [np.asarray(band.resize(size, Image.Resampling.BILINEAR, box=picture.box)) for band in picture.bands[:3]]
+        shown = _rounded(np.stack(bands, axis=-1) if len(bands) == 3 else bands[0])
+        out = io.BytesIO()
+        Image.fromarray(shown).save(out, "PNG")
+        return out.getvalue()
 
 
 def short_side(path: str | Path) -> int:
@@ -111,110 +125,49 @@ def short_side(path: str | Path) -> int:
     Raises:
         DataError: the header cannot be read.
     """
-    try:
-        with Image.open(path) as image:
-            return min(image.size)
-    except Exception as error:
-        raise DataError(f"{path} cannot be decoded: {_reason(error)}") from error
+    with told(path):
+        header = read_header(path)
+        return min(header.width, header.height)
 
 
-def is_gray_file(path: str | Path) -> bool:
-    """Whether the header says that there is no colour; False for files that cannot be read."""
+def channels_of(path: str | Path) -> int:
+    """As the header says: 1 for gray, 3 for colour, else as many as there are; 0 for files that cannot be read."""
     try:
-        with Image.open(path) as image:
-            return image.mode in _GRAY_MODES
-    except Exception:
+        with told(path):
+            return read_header(path).channels
+    except DataError:
+        return 0
+
+
+def _pressed(picture: Picture, side: int) -> Pixels:
+    """(side, side) gray; several channels by their mean."""
+    gray = [band if band.mode == "F" else band.convert("L") for band in picture.bands]
+    small = [np.asarray(band.resize((side, side), Image.Resampling.BILINEAR, box=picture.box)) for band in gray]
+    return _rounded(small[0] if len(small) == 1 else np.mean(small, axis=0))
+
+
+def _is_narrow(look: Look, thumbnail: Pixels) -> bool:
+    """Whether a few extreme pixels set the range of a deep picture."""
+    if look.scale is not Scale.OWN_RANGE or look.constant:
         return False
+    low, high = np.percentile(thumbnail, (_TAIL, 100 - _TAIL))
+    return bool(high - low < _NARROW)
 
 
-def _picture(image: Image.Image, short: int) -> tuple[Image.Image, tuple[int, int], Box]:
-    """An opened image upright, its size in the file, and the box of what it shows; a JPEG is decoded not below `short`."""
-    size = image.size
-    drafted = image.draft(None, _resized(size, short))
-    # a scaled decode rounds the size up: the picture ends inside the last pixel, and the resize must know
-    filled = drafted[1][2:] if drafted else image.size
-    upright, turn = _upright(image)
-    box = _turned_box(upright.size, filled, turn)
-    return _plain(upright), size if turn < _FIRST_SIDEWAYS else size[::-1], box
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "the file is not there."
-    if isinstance(error, UnidentifiedImageError):
-        return "it is no image that can be read, or its beginning is damaged."
-    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return f"it is too large ({error})."
-    return f"{error}." if str(error) else f"{type(error).__name__}."
-
-
-def _upright(image: Image.Image) -> tuple[Image.Image, int]:
-    """The image as it is meant to be looked at, and the orientation tag that was obeyed, 1 (nothing to do) to 8."""
-    image.load()  # damage in the pixels must surface here, not as a damaged orientation tag
-    try:
-        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return (ImageOps.exif_transpose(image), turn) if turn in range(2, 9) else (image, 1)
-    except Exception:  # a broken tag says nothing; the pixels are fine
-        return image, 1
-
-
-def _turned_box(size: tuple[int, int], filled: Sequence[float], turn: int) -> Box:
-    """(left, top, right, bottom) of the picture inside an upright image of `size`.
-
-    Args:
-        filled: the picture's width and height from the upper left corner, before it was turned.
-        turn: the orientation tag; where rows or columns were reversed the unfilled rim is on the left or above.
-    """
-    across, down = filled if turn < _FIRST_SIDEWAYS else (filled[1], filled[0])
-    left = size[0] - across if turn in (2, 3, 6, 7) else 0.0
-    top = size[1] - down if turn in (3, 4, 7, 8) else 0.0
-    return left, top, left + across, top + down
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """The image as L, RGB or, for deep gray, F (floats 0..255, quantised only after the resize)."""
-    if image.mode in _DEEP_MODES:
-        return Image.fromarray(_stretched(np.asarray(image)))
-    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
-        return _on_white(image)
-    return image.convert("L" if image.mode in _GRAY_MODES else "RGB")
-
-
-def _stretched(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Gray of any depth, (height, width), to 0..255 by its own finite range; a constant image becomes 0."""
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise ValueError("it holds no finite number")
-    low, high = float(values[finite].min()), float(values[finite].max())
-    scaled = (np.where(finite, values, low).astype(np.float64) - low) * (255.0 / (high - low) if high > low else 0.0)
-    return scaled.astype(np.float32)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    gray = image.mode in _GRAY_MODES
-    colours = image.convert("RGBA")
-    white = Image.new("RGBA", colours.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, colours).convert("L" if gray else "RGB")
-
-
-def _resized(size: tuple[int, int], short: int) -> tuple[int, int]:
-    """(width, height) after the short side was resized, rounded as torchvision rounds."""
-    width, height = size
-    if width <= height:
-        return short, int(short * height / width)
-    return int(short * width / height), short
-
-
-def _square(image: Image.Image, size: tuple[int, int], box: Box, geometry: Geometry) -> Pixels:
-    """The part of `image` inside `box`, a picture of `size` pixels before it was scaled, resized and cut."""
+def _square(picture: Picture, geometry: Geometry) -> Pixels:
+    """The part of the picture inside its box, resized and cut."""
+    bands, size, box = picture.bands, picture.size, picture.box
     if max(size) > _LONGEST_ASPECT * min(size):
-        image = _shortened(image)
-        size, box = image.size, (0, 0, *image.size)
-    width, height = _resized(size, geometry.margin)
-    resized = image.resize((width, height), _FILTERS[geometry.interpolation], box=box)
-    left, top = _start(width, geometry), _start(height, geometry)
-    cut = np.array(resized.crop((left, top, left + geometry.margin, top + geometry.margin)))  # writable, torch asks for it
-    return _rounded(cut).reshape(geometry.margin, geometry.margin, -1)
+        bands = tuple(_shortened(band) for band in bands)
+        size, box = bands[0].size, (0, 0, *bands[0].size)
+    cut = [_cut(band, resized(size, geometry.margin), box, geometry) for band in bands]
+    return _rounded(cut[0] if len(cut) == 1 else np.stack(cut, axis=-1)).reshape(geometry.margin, geometry.margin, -1)
+
+
+def _cut(band: Image.Image, size: tuple[int, int], box: Box, geometry: Geometry) -> npt.NDArray[Any]:
+    small = band.resize(size, _FILTERS[geometry.interpolation], box=box)
+    left, top = _start(size[0], geometry), _start(size[1], geometry)
+    return np.array(small.crop((left, top, left + geometry.margin, top + geometry.margin)))  # writable, torch asks for it
 
 
 def _rounded(pixels: npt.NDArray[Any]) -> Pixels:

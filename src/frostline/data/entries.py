@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from frostline.data import dicom
 from frostline.terms.data import UNKNOWN, YES
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *dicom.SUFFIXES})
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
 
@@ -93,11 +94,17 @@ def find_images(folder: Path, root: Path) -> Found:
         folders[:] = sorted(name for name in folders if not is_clutter(name) and _new(Path(here) / name, seen))
         inside = Path(here).relative_to(root).as_posix()  # once a folder: a hundred thousand paths take seconds
         for name in files:
-            if is_image(name):
+            if is_image(name) or _is_unnamed_dicom(here, name):
                 images.append(name if inside == "." else f"{inside}/{name}")
             elif not is_clutter(name):
                 others[Path(name).suffix.lower() or name] += 1
     return Found(tuple(sorted(images)), others)
+
+
+def _is_unnamed_dicom(folder: str, name: str) -> bool:
+    """Whether a file that is named by a number or without a suffix, as scanners do, begins as DICOM does."""
+    suffix = os.path.splitext(name)[1]  # noqa: PTH122 as above
+    return (not suffix or suffix[1:].isdigit()) and not is_clutter(name) and dicom.is_marked(Path(folder) / name)
 
 
 def _new(folder: Path, seen: set[str]) -> bool:

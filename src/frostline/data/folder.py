@@ -122,8 +122,7 @@ def _no_images(root: Path) -> str:
             f"{root} holds {len(found.images):,} images but no class folders; expected {_LAYOUTS}."
             " Sort the images into a folder a class, or add an index.csv with the columns path and label."
         )
-    dicom = " DICOM is not read yet: convert to 16-bit PNG." if found.others.get(".dcm") else ""
     return (
         f"{root} holds no images: found {found.describe_others()}; expected {_LAYOUTS},"
-        f" with images in jpg, png, webp, bmp, tif or gif.{dicom} Check the path."
+        " with images in jpg, png, webp, bmp, tif, gif or dcm. Check the path."
     )

@@ -11,17 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.data.decoding import Pixels, thumbnail
+from frostline.data.decoding import Pixels, look_at
 from frostline.data.entries import listed, row_of, table_rows
 from frostline.errors import DataError
 from frostline.terms.data import Sample, in_words
+from frostline.terms.look import Look
 
 Floats = npt.NDArray[np.floating]
 Progress = Callable[[int, int], None]
@@ -48,10 +49,12 @@ class Lookalikes:
         pairs: of samples with different bytes and nearly the same picture, the earlier one first, the most alike pair first.
             Of each sample the earlier ones that it resembles most are named, at most eight: enough to link all copies.
         uniform: how many images resemble so many others that nothing follows from it; they are in no pair.
+        looks: what was seen of each sample; why it cannot be decoded where nothing was.
     """
 
     pairs: tuple[Pair, ...] = ()
     uniform: int = 0
+    looks: tuple[Look | str, ...] = field(default=(), compare=False, repr=False)
 
 
 def find_lookalikes(root: Path, samples: Sequence[Sample], progress: Progress | None = None) -> Lookalikes:
@@ -64,23 +67,26 @@ def find_lookalikes(root: Path, samples: Sequence[Sample], progress: Progress | 
     first = {sample.digest: index for index, sample in reversed(list(enumerate(samples)))}
     places = sorted(first.values())
     described = [np.empty((0, _frequencies().shape[0]), np.float32)]
+    seen: dict[str, Look | str] = {}
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
         for start in range(0, len(places), _AT_A_TIME):
             files = [root / samples[place].path for place in places[start : start + _AT_A_TIME]]
-            described.append(describe_pictures(np.stack(list(pool.map(_thumbnail, files)))))
+            thumbnails, looks = zip(*pool.map(_looked_at, files), strict=True)
+            described.append(describe_pictures(np.stack(thumbnails)))
+            seen.update(zip((samples[place].digest for place in places[start : start + _AT_A_TIME]), looks, strict=True))
             told(start + len(files), len(places))
     found, resembled = compare(np.concatenate(described), lambda: told(len(places), len(places)))
     uniform = resembled > max(MOST_COPIES, MOST_SHARE * len(places))
     pairs = tuple((places[one], places[other]) for one, other in found if not uniform[one] and not uniform[other])
-    return Lookalikes(pairs, int(uniform.sum()))
+    return Lookalikes(pairs, int(uniform.sum()), tuple(seen[sample.digest] for sample in samples))
 
 
-def _thumbnail(file: Path) -> Pixels:
-    """(64, 64) gray; blank where the file cannot be decoded."""
+def _looked_at(file: Path) -> tuple[Pixels, Look | str]:
+    """(64, 64) gray, blank where the file cannot be decoded, and what was seen, or why nothing was."""
     try:
-        return thumbnail(file, _SIDE)
-    except DataError:
-        return np.zeros((_SIDE, _SIDE), np.uint8)
+        return look_at(file, _SIDE)
+    except DataError as error:
+        return np.zeros((_SIDE, _SIDE), np.uint8), str(error).removeprefix(f"{file} cannot be decoded: ").rstrip(".")
 
 
 def describe_pictures(thumbnails: Pixels) -> Floats:

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from frostline.data.assemble import subset
-from frostline.data.decoding import Geometry, Pixels, decode, is_gray_file
+from frostline.data.decoding import Geometry, Pixels, channels_of, decode
 from frostline.data.entries import WITHOUT_NAMES, listed
 from frostline.errors import NO_ROOM, DataError, DiskFull, room_in
 from frostline.terms.data import Dataset
 from frostline.terms.identity import digest
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # since deep colours keep their depth until they are stretched
 CHUNK = 64  # images handled at a time
 
 Shape = tuple[int, int, int, int]
@@ -117,7 +117,7 @@ def decode_all(
     """
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool, _scratch(path) as scratch:
         files = [str(Path(dataset.root) / sample.path) for sample in dataset.samples]
-        channels = 1 if all(pool.map(is_gray_file, files)) else 3
+        channels = _common(list(pool.map(channels_of, files)))
         rows = _allocate(scratch, (len(files), geometry.margin, geometry.margin, channels))
         failed, gray = _decode_into(rows, files, geometry, pool, progress or (lambda done, total: None))
         left_out = {dataset.samples[index].path: why for index, why in sorted(failed.items())}
@@ -131,6 +131,11 @@ def decode_all(
         else:
             write(path, shape, _packed(rows, kept, shape[3]), left_out=left_out)
     return readable, shape
+
+
+def _common(channels: list[int]) -> int:
+    """Channels of the stored squares: 1 where all files are gray, 3 for colour, more where a file has more."""
+    return max([1, *channels])
 
 
 def _decode_into(
@@ -163,6 +168,9 @@ def _decode_chunk(rows: Pixels, files: list[str], chunk: range, geometry: Geomet
             square = decode(files[index], geometry)
         except DataError as error:
             failed[index] = str(error).removeprefix(f"{files[index]} cannot be decoded: ").rstrip(".")
+            continue
+        if square.shape[2] not in (1, rows.shape[3]):
+            failed[index] = f"it has {square.shape[2]} channels, where others have {rows.shape[3]}"
             continue
         rows[index] = square  # (margin, margin, 1) is repeated where three channels are stored
         gray = gray and (square.shape[2] == 1 or bool((square[..., :1] == square[..., 1:]).all()))

@@ -35,7 +35,7 @@ class PixelStore:
         path: the .npy file.
         geometry: how the images were resized; `geometry.size` is the side of a batch's images.
         count: images, in the order of the data set's samples.
-        channels: 1 when every image is gray, else 3.
+        channels: 1 when every image is gray, 3 for colour, else as many as the files have.
     """
 
     path: Path
@@ -71,7 +71,7 @@ class PixelStore:
 
         Args:
             indices: into the data set's samples.
-            channels: 3 repeats gray, 1 takes the luminance of colour.
+            channels: 3 repeats gray, 1 takes the luminance of colour; another number must be the store's.
             size: a smaller side than the store's, by area from the stored pixels.
 
         Raises:
@@ -152,13 +152,17 @@ def build_store(
 
 
 def as_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
-    """uint8 (n, 1 or 3, height, width) with the number of channels that a network wants, in channels_last memory.
+    """uint8 (n, given, height, width) with the number of channels that a network wants, in channels_last memory.
 
     Raises:
-        OptionError: `channels` is neither 1 nor 3.
+        OptionError: neither are they as many, nor can gray be repeated or colour made gray.
     """
-    if channels not in (1, 3):
-        raise OptionError(f"a network with {channels} input channels; images can be given to networks with 1 or 3.")
+    given = images.shape[1]
+    if given != channels and {given, channels} != {1, 3}:
+        raise OptionError(
+            f"images of {given} channels for a network that takes {channels}; gray and colour can be turned into each other,"
+            f" nothing else. Say what the network should take: --channels {given}."
+        )
     if images.shape[1] == 3 and channels == 1:
         images = _luminance(images)
     elif images.shape[1] == 1 and channels == 3:

@@ -15,6 +15,8 @@ from frostline.data.external import joined
 from frostline.data.folder import existing_folder, read_folder
 from frostline.data.limit import stratified
 from frostline.data.lookalikes import Progress, find_lookalikes, lookalike_notes
+from frostline.data.oddities import oddities
+from frostline.data.patients import grouped_by_patient
 from frostline.data.saved import is_saved, unpack
 from frostline.data.table import read_table
 from frostline.errors import DataError
@@ -75,6 +77,8 @@ def read(
         beside, tested, said = _entries_of_test(Path(test), asked)
         entries = joined(root, entries, beside, tested)
         notes += [f"Test set {test}: {note}" for note in said]
+    entries, said = grouped_by_patient(root, entries)
+    notes += said
     if limit is not None and limit < len(entries):
         notes.append(f"Limited to {limit:,} of {len(entries):,} images, stratified by class (seed {seed}).")
         entries = stratified(entries, limit, seed)
@@ -85,7 +89,8 @@ def read(
         check_classes([entry for entry in entries if entry.path not in unreadable], root)
     found = find_lookalikes(root, samples, progress)
     notes += [*describe(samples, classes), *lookalike_notes(samples, classes, found)]
-    return make_dataset(str(root), samples, classes, notes, found.pairs)
+    notes += [finding.sentence for finding in oddities(samples, classes, found.looks)]
+    return make_dataset(str(root), samples, classes, notes, found.pairs, found.looks)
 
 
 def _entries_of_test(test: Path, asked: Asked) -> Found:

@@ -132,7 +132,7 @@ def _held_out_auc(ours: Floats, theirs: Floats) -> float:
     for half in (0, 1):
         weights = _ridge(ours[half::2], theirs[half::2])
         scores = np.concatenate([ours[1 - half :: 2] @ weights, theirs[1 - half :: 2] @ weights])
-        found.append(_auc(scores, len(ours[1 - half :: 2])))
+        found.append(auc(scores, len(ours[1 - half :: 2])))
     return float(np.mean(found))
 
 
@@ -144,7 +144,7 @@ def _ridge(ours: Floats, theirs: Floats) -> Floats:
     return np.linalg.solve(covariance + strength * np.eye(len(covariance)), theirs.mean(axis=0) - ours.mean(axis=0))
 
 
-def _auc(scores: Floats, firsts: int) -> float:
+def auc(scores: Floats, firsts: int) -> float:
     """Probability that a score after the first `firsts` is above one of these; ties count half."""
     below, above = np.sort(scores[:firsts]), scores[firsts:]
     wins = np.searchsorted(below, above, "left") + np.searchsorted(below, above, "right")

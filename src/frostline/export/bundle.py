@@ -1,12 +1,17 @@
-"""`model/`: weights in safetensors, everything needed to rebuild the network and to prepare an image, and a model card."""
+"""`model/`: weights in safetensors, and everything needed to rebuild the network and to prepare an image. The card: card.py.
+
+Where the network is a whole one of timm with a new softmax, the tensors carry timm's names and a `config.json` lies beside
+them, so that `timm.create_model("local-dir:FOLDER", pretrained=True)` loads the same file.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +25,17 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute.build import TransferNetwork, build
 from frostline.compute.losses import probabilities_of
 from frostline.data import Geometry
-from frostline.errors import InputError, RunFolderError, room_in
+from frostline.errors import BackboneError, InputError, RunFolderError, room_in
+from frostline.export.layers import layers_of
+from frostline.export.plain import Plain, as_json, as_timm, from_timm
 from frostline.store.files import replacing, write_text
 from frostline.terms.backbone import InputSpec
 from frostline.terms.recipe import Recipe
-from frostline.terms.verdict import Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LIBRARIES = ("timm/", "torchvision/", "demo/")
-WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "README.md"
+WEIGHTS, DESCRIPTION, CARD, TIMM_CONFIG = "model.safetensors", "model.json", "README.md", "config.json"
+FACTORY = "package.module:function"
 
 _SYSTEM_ERROR = re.compile(r"(?:os error |code: )(\d+)")
 
@@ -69,13 +76,6 @@ class Classifier(nn.Module):
         images = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
         return probabilities_of(self.network((images - self.mean) / self.std), bool(self.thresholds))
 
-    def label(self, probabilities: Sequence[float]) -> str:
-        """The most probable class; or the labels at or above their thresholds, with bars between them, `none` without any."""
-        if not self.thresholds:
-            return self.classes[max(range(len(self.classes)), key=lambda one: probabilities[one])]
-        pairs = zip(self.classes, probabilities, self.thresholds, strict=True)
-        return "|".join(name for name, value, threshold in pairs if value >= threshold) or "none"
-
 
 @dataclass(frozen=True)
 class Provenance:
@@ -109,17 +109,26 @@ def save(
     """
     with room_in(folder.parent):
         folder.mkdir(parents=True, exist_ok=True)
+    plain = as_timm(network, backbone, classes)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(folder / DESCRIPTION) as description, replacing(folder / WEIGHTS) as weights:
-        description.write_text(json.dumps(_describe(network, backbone, recipe, classes, provenance), indent=2))
-        _write_tensors(_unshared(state), weights)
-        for old in (CARD, DESCRIPTION):  # never beside the weights of another fit
+        described = _describe(network, backbone, recipe, classes, provenance)
+        description.write_text(json.dumps({**described, "timm": _timm_of(plain)}, indent=2))
+        _write_tensors(_unshared(plain.state if plain else state), weights)
+        for old in (CARD, DESCRIPTION, TIMM_CONFIG):  # never beside the weights of another fit
             (folder / old).unlink(missing_ok=True)
+    if plain is not None:
+        write_text(folder / TIMM_CONFIG, as_json(plain))
+
+
+def _timm_of(plain: Plain | None) -> dict[str, str] | None:
+    return None if plain is None else {"architecture": plain.architecture, "classifier": plain.classifier}
 
 
 def _write_tensors(state: dict[str, Tensor], path: Path) -> None:
     try:
-        save_file(state, path)
+        save_file(state, path, {"format": "pt"})
+        path.chmod(path.parent.stat().st_mode & (stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH))  # as its folder
     except SafetensorError as error:  # names the system's error in words only
         number = _SYSTEM_ERROR.search(str(error))
         if number is None:
@@ -154,56 +163,16 @@ def _describe(
         "input": {**spec.__dict__, "mean": list(spec.mean), "std": list(spec.std)},
         "resize": {"short_side": geometry.margin, "crop": geometry.size, "interpolation": geometry.interpolation},
         "stages": [{"name": name, "action": action.value} for name, action in network.actions.items()],
+        "layers": [asdict(layer) for layer in layers_of(network, backbone, recipe, provenance.seed)],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
 
 
-def write_card(folder: Path, verdict: Verdict, sentences: list[str]) -> None:
-    """The model card beside a model that `save` wrote, with the score as it was reported."""
-    score, description = verdict.score, json.loads((folder / DESCRIPTION).read_text())
-    lines = [
-        "---",
-        "library_name: frostline",
-        "pipeline_tag: image-classification",
-        "---",
-        f"# {verdict.chosen.backbone or 'model'}: {verdict.chosen.recipe}",
-        "",
-        *sentences,
-        "",
-        f"- {score.metric}: {score.interval.value:.4f} (95 % interval {score.interval.low:.4f} to {score.interval.high:.4f}),"
-        f" {score.how}, {score.images} images",
-        f"- {_classes(description)}",
-        f"- parameters: {description['parameters']:,}",
-        "",
-        "Valid for images like those it was fitted on; it knows no other classes. Not a medical device.",
-        "",
-        "```python",
-        "import frostline as fl",
-        "",
-        'model = fl.load("model/")',
-        "```",
-    ]
-    write_text(folder / CARD, "\n".join(lines) + "\n")
-
-
-def _classes(description: dict[str, Any]) -> str:
-    names, thresholds = description["classes"], description["thresholds"]
-    if not thresholds:
-        return f"classes: {', '.join(names)}"
-    named = ", ".join(f"{name} ({threshold:.3g})" for name, threshold in zip(names, thresholds, strict=True))
-    return f"labels, any number of them an image (said at or above this probability, fixed by cross-validation): {named}"
-
-
-def has_card(folder: Path) -> bool:
-    """Whether `write_card` has been here."""
-    return (folder / CARD).exists()
-
-
-def load(folder: str | Path) -> Classifier:
-    """The model in `folder` (a run's `model/`, or the run itself), ready to predict, in evaluation mode.
+def model_folder(folder: str | Path) -> Path:
+    """`folder` itself or, for a run, its `model/`.
 
     Raises:
-        InputError: there is no model, or it is damaged or of another version.
+        RunFolderError: neither holds a model.
     """
     path = Path(folder)
     path = path / "model" if (path / "model" / DESCRIPTION).exists() else path
@@ -211,33 +180,77 @@ def load(folder: str | Path) -> Classifier:
         raise RunFolderError(
             f"{folder} holds no model: {DESCRIPTION} is missing. Give a run that has finished, or its model/ folder."
         )
+    return path
+
+
+def load(folder: str | Path, backbone: str | Callable[[], nn.Module] | None = None) -> Classifier:
+    """The model in `folder` (a run's `model/`, or the run itself), ready to predict, in evaluation mode.
+
+    Args:
+        backbone: for a model on an own network: the function that makes it, or its name `package.module:function`. It comes
+            from the caller alone: what a file names is never imported.
+
+    Raises:
+        InputError: there is no model, or it is damaged or of another version.
+    """
+    path = model_folder(folder)
     try:
-        return _rebuild(path, json.loads((path / DESCRIPTION).read_text()))
+        return _rebuild(path, json.loads((path / DESCRIPTION).read_text()), backbone)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
         raise RunFolderError(f"the model in {path} is damaged: {error}. Export it again from its run.") from error
 
 
-def _rebuild(path: Path, description: dict[str, Any]) -> Classifier:
+def rebuilt_backbone(description: dict[str, Any], given: str | Callable[[], nn.Module] | None = None) -> LoadedBackbone:
+    """The backbone of a described model with random weights, cut as it was cut then.
+
+    Raises:
+        RunFolderError: it is neither timm's nor torchvision's, and none was given. BackboneError: the given one cannot be used.
+    """
+    name = str(description["backbone"])
+    if not name.startswith(LIBRARIES):
+        if given is None:
+            raise RunFolderError(
+                f"the model asks for the backbone {name!r}; only {', '.join(LIBRARIES)} are rebuilt from a file, because anything"
+                f" else could run a stranger's code. If you trust it, give it yourself: `--backbone {FACTORY}`, or"
+                " backbone=FUNCTION in Python."
+            )
+        name = given if isinstance(given, str) else _named(given)
+    size = int(description["input"]["height"])
+    backbone = backbones.load(name, pretrained=False, size=size)
+    if [stage.cut.name for stage in backbone.stages] != description["cuts"]:
+        backbone = backbone.with_stages(description["cuts"])
+    return backbone
+
+
+def _named(function: Callable[[], nn.Module]) -> str:
+    name = getattr(function, "__qualname__", "")
+    if not name.isidentifier():
+        raise BackboneError(
+            f"the function {function!r} cannot be found again by its name; expected one that stands at the top of a module."
+        )
+    return f"{function.__module__}:{name}"
+
+
+def _rebuild(path: Path, description: dict[str, Any], given: str | Callable[[], nn.Module] | None) -> Classifier:
     if description["schema_version"] != SCHEMA_VERSION:
         raise RunFolderError(
             f"the model in {path} has schema_version {description['schema_version']}, expected {SCHEMA_VERSION}."
         )
-    if not str(description["backbone"]).startswith(LIBRARIES):
-        raise RunFolderError(
-            f"the model in {path} asks for the backbone {description['backbone']!r}; only {', '.join(LIBRARIES)} are rebuilt from"
-            " a file, because anything else could run a stranger's code. Build it in Python and load the weights yourself."
-        )
-    given = description["input"]
-    spec = InputSpec(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
-    backbone = backbones.load(description["backbone"], pretrained=False, size=spec.height)
-    if [stage.cut.name for stage in backbone.stages] != description["cuts"]:
-        backbone = backbone.with_stages(description["cuts"])
+    backbone = rebuilt_backbone(description, given)
     classes = tuple(str(name) for name in description["classes"])
     thresholds = tuple(float(one) for one in description.get("thresholds", ()))
     if thresholds and len(thresholds) != len(classes):
         raise RunFolderError(f"the model in {path} has {len(thresholds)} thresholds for {len(classes)} labels; export it again.")
     network = build(Recipe.parse(description["recipe"]), backbone, len(classes), description["seed"])
-    network.load_state_dict(load_file(path / WEIGHTS))
+    state, timm = load_file(path / WEIGHTS), description.get("timm")
+    network.load_state_dict(state if timm is None else from_timm(state, network, timm["classifier"]))
+    spec = spec_of(description)
     return Classifier(network, spec, classes, Geometry.of(spec), thresholds).eval()
+
+
+def spec_of(description: dict[str, Any]) -> InputSpec:
+    """What the described model expects of an image."""
+    given = description["input"]
+    return InputSpec(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})

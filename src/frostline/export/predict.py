@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
+import os
+import queue
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from frostline.compute.train import for_evaluation
 from frostline.data import load
-from frostline.data.entries import IMAGE_SUFFIXES
 from frostline.errors import DataError
 from frostline.export.bundle import Classifier
+from frostline.export.inputs import Inputs, find_inputs
+from frostline.terms.kernels import Mode
 
 BATCH = 32
+AHEAD = 4 * BATCH  # files that are decoded before they are asked for
+IDLE_S = 0.05  # what is there is answered when nothing more has come for so long: somebody may be typing the paths
+EXACT = Mode("fp32", True)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How probabilities become a label.
+
+    Attributes:
+        least: below this confidence there is no label.
+        positive, threshold: for two classes: `positive` is said from this probability on; the likelier class where None.
+        several: where an image may have several labels: from which probability on each is said.
+    """
+
+    least: float = 0.0
+    positive: str | None = None
+    threshold: float | None = None
+    several: tuple[float, ...] = ()
+
+    def label(self, probabilities: dict[str, float]) -> str:
+        """What is said, whatever its confidence: a class; or labels with bars between them, `none` where there are none."""
+        if self.several:
+            pairs = zip(probabilities.items(), self.several, strict=True)
+            return "|".join(name for (name, value), threshold in pairs if value >= threshold) or "none"
+        if self.positive is None or self.threshold is None:
+            return max(probabilities, key=lambda name: probabilities[name])
+        other = next(name for name in probabilities if name != self.positive)
+        return self.positive if probabilities[self.positive] >= self.threshold else other
+
+    def confidence(self, probabilities: dict[str, float]) -> float:
+        """The probability of what is said; with several labels, of the least sure of the answers yes and no."""
+        if self.several:
+            pairs = zip(probabilities.values(), self.several, strict=True)
+            return min(value if value >= threshold else 1 - value for value, threshold in pairs)
+        return probabilities[self.label(probabilities)]
 
 
 @dataclass(frozen=True)
@@ -22,63 +64,145 @@ class Prediction:
     """What the model says of one file.
 
     Attributes:
-        label: the class; or the labels, with bars between them, where an image may have several.
+        label: the class; or the labels, with bars between them, where an image may have several. None when the model abstains,
+            or when the file could not be read.
         probabilities: class name -> probability; empty when the file could not be read, then `error` says why.
+        confidence: see `Rule.confidence`.
     """
 
     file: str
     label: str | None
     probabilities: dict[str, float]
     error: str | None = None
+    confidence: float | None = None
+
+    @property
+    def abstained(self) -> bool:
+        return self.label is None and self.error is None
 
 
-def predict_files(model: Classifier, images: Sequence[str | Path]) -> Iterator[Prediction]:
-    """A prediction for each file, in order; folders stand for the images in them.
+class Predictions(Iterator[Prediction]):
+    """Predictions as they are made, in the order of the files.
+
+    Attributes:
+        total: how many there will be, None where that is not known before the end.
+    """
+
+    def __init__(self, found: Iterator[Prediction], total: int | None) -> None:
+        self._found, self.total = found, total
+
+    def __next__(self) -> Prediction:
+        return next(self._found)
+
+
+def predict_files(model: Classifier, images: Sequence[str | Path], rule: Rule | None = None) -> Predictions:
+    """A prediction for each file, in order; what may stand for files: see `inputs.find_inputs`.
 
     Raises:
         DataError: a path is not there, or no image was found at all.
     """
-    return _stream(model, list(expand(images)))
+    inputs = find_inputs(images)
+    return Predictions(_stream(model, inputs, rule or Rule(several=model.thresholds)), inputs.total)
 
 
-def expand(images: Iterable[str | Path]) -> Iterator[Path]:
-    """Files as given; every image below a folder, sorted."""
-    found = False
-    for given in map(Path, images):
-        if not given.exists():
-            raise DataError(f"{given} is not there. Give image files or folders that hold some.")
-        if given.is_dir():
-            inside = sorted(path for path in given.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-            found = found or bool(inside)
-            yield from inside
-        else:
-            found = True
-            yield given
-    if not found:
-        raise DataError(
-            f"no image was found in {', '.join(map(str, images))}. Known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
-        )
+def describe(file: str, row: Sequence[float], classes: Sequence[str], rule: Rule) -> Prediction:
+    """The prediction that the probabilities `row`, (classes,), stand for."""
+    probabilities = {name: float(value) for name, value in zip(classes, row, strict=True)}
+    confidence = rule.confidence(probabilities)
+    return Prediction(file, rule.label(probabilities) if confidence >= rule.least else None, probabilities, None, confidence)
 
 
-def _stream(model: Classifier, files: list[Path]) -> Iterator[Prediction]:
-    for start in range(0, len(files), BATCH):
-        yield from _batch(model, files[start : start + BATCH])
+def fast(model: Classifier) -> Classifier:
+    """The same classifier with normalisation folded away, for prediction only."""
+    return Classifier(for_evaluation(model.network, EXACT), model.spec, model.classes, model.geometry, model.thresholds).eval()
 
 
-@torch.no_grad()
-def _batch(model: Classifier, files: list[Path]) -> list[Prediction]:
-    answers: dict[Path, Prediction] = {}
-    pixels: list[Tensor] = []
-    readable = []
-    for path in files:
+def decoding_threads() -> int:
+    return max(2, min(8, os.cpu_count() or 1))
+
+
+Waiting = tuple[str, "Future[Tensor]"]
+
+
+def _stream(model: Classifier, inputs: Inputs, rule: Rule) -> Iterator[Prediction]:
+    """Files are decoded by threads while the network runs on those before them."""
+    quick, ready = fast(model), _Ready()
+    with ThreadPoolExecutor(decoding_threads()) as pool:
+        feeder = threading.Thread(target=_feed, args=(inputs.paths, model, pool, ready), daemon=True)
+        feeder.start()
         try:
-            pixels.append(load([path], model.geometry, model.spec.channels))
-            readable.append(path)
+            while batch := ready.take():
+                yield from _answer(quick, batch, rule)
+        finally:
+            ready.stop()
+    ready.raise_failure()
+
+
+class _Ready:
+    """Decoded or soon decoded files on their way from the feeder to the network."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Waiting | None] = queue.Queue(AHEAD)
+        self._stopped = threading.Event()
+        self._ended = False
+        self._failure: BaseException | None = None
+
+    def put(self, item: Waiting | None) -> bool:
+        """False when nobody wants any more."""
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def take(self) -> list[Waiting]:
+        """Up to a batch, in order; fewer when nothing more comes for a moment, none at the end."""
+        found: list[Waiting] = []
+        while len(found) < BATCH and not self._ended:
+            try:
+                item = self._queue.get(timeout=IDLE_S if found else None)
+            except queue.Empty:
+                break
+            if item is None:
+                self._ended = True
+            else:
+                found.append(item)
+        return found
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def fail(self, error: BaseException) -> None:
+        self._failure = error
+
+    def raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+def _feed(paths: Iterable[str], model: Classifier, pool: ThreadPoolExecutor, ready: _Ready) -> None:
+    try:
+        for path in paths:
+            if not ready.put((path, pool.submit(load, [path], model.geometry, model.spec.channels))):
+                return
+    except BaseException as error:  # a table or a pipe may break in the middle: whoever reads the stream must know
+        ready.fail(error)
+    ready.put(None)
+
+
+@torch.inference_mode()
+def _answer(model: Classifier, batch: list[Waiting], rule: Rule) -> list[Prediction]:
+    answers: dict[int, Prediction] = {}
+    pixels: dict[int, Tensor] = {}
+    for place, (file, decoded) in enumerate(batch):
+        try:
+            pixels[place] = decoded.result()
         except DataError as error:
-            answers[path] = Prediction(str(path), None, {}, str(error))
-    if readable:
-        found = model(torch.cat(pixels)).numpy()
-        for path, row in zip(readable, found, strict=True):
-            probabilities = {name: float(value) for name, value in zip(model.classes, row, strict=True)}
-            answers[path] = Prediction(str(path), model.label(row), probabilities)
-    return [answers[path] for path in files]
+            answers[place] = Prediction(file, None, {}, str(error))
+    if pixels:
+        found = model(torch.cat(list(pixels.values()))).tolist()
+        for place, row in zip(pixels, found, strict=True):
+            answers[place] = describe(batch[place][0], row, model.classes, rule)
+    return [answers[place] for place in range(len(batch))]

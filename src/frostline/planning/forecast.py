@@ -16,6 +16,7 @@ CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
 FINALISTS = 4
 PLATEAU = 3 * FREE_SCRATCH_EPOCHS  # epochs of scratch on the common fold: once, and twice as long to see that nothing is gained
 CURVE_SHARE = 0.2  # of a time limit: kept for the learning curve, where one is wanted
+EXPLANATION_SHARE = 0.05  # of a time limit: kept for taking the chosen model apart
 SECOND_RUNG = 3  # times the epochs of the first, for a third of the trials
 
 
@@ -102,7 +103,7 @@ def fit(panels: Sequence[Panel], scale: Scale, decode_s: float, time_s: float, r
     """
     least = decode_s + least_s(panels, scale)
     kept = kept_for_curve_s(time_s, max((curve_s(panel, scale) for panel in panels), default=0.0)) if curve else 0.0
-    left = time_s - kept - least + CLOSING_S
+    left = time_s - kept - kept_for_explanation_s(time_s) - least + CLOSING_S
     deep = [(panel, recipe) for panel in panels for recipe in panel.deep]
     if left <= CLOSING_S or not deep:
         return Fit(time_s, least)
@@ -193,6 +194,11 @@ def curve_s(panel: Panel, scale: Scale, shared: bool = True) -> float:
 def kept_for_curve_s(time_s: float, curve_s: float) -> float:
     """Seconds of a time limit that nothing before the learning curve may use."""
     return min(CURVE_SHARE * time_s, curve_s)
+
+
+def kept_for_explanation_s(time_s: float | None) -> float:
+    """Seconds of a time limit that nothing before the explanation may use."""
+    return EXPLANATION_SHARE * (time_s or 0.0)
 
 
 def closing_s(panel: Panel, scale: Scale) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from frostline.report.charts import rankings_picture
 from frostline.report.figures import Picture, reliability_picture
 from frostline.report.numbers import listed, metric_name, score, score_range
 from frostline.terms.detail import (
@@ -43,23 +44,29 @@ class Table:
     Attributes:
         columns: headings; all but the first hold numbers.
         note: words under it; may be empty.
+        heat: for each cell but a row's first, 0..1: how strongly it is shaded; empty for none.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    heat: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class DetailSection:
-    """The whole section: what it was measured on, tables in order, and the picture of the calibration after the first ones.
+    """The whole section: what it was measured on, tables in order, and the pictures after the first ones.
 
-    There is no picture where an image may have several labels.
+    Attributes:
+        rankings: ROC and precision-recall curves; None in verdicts of old.
+        picture: of the calibration; None where an image may have several labels.
     """
 
     lead: tuple[str, ...]
     before: tuple[Table, ...]
+    rankings: Picture | None
+    rankings_caption: str
     picture: Picture | None
     caption: str
     after: tuple[Table, ...]
@@ -182,15 +189,17 @@ def detail_section(verdict: Verdict) -> DetailSection | None:
     detail = verdict.detail
     if detail is None:
         return None
-    before = [_measures_table(detail, verdict)]
+    before = [_confusion_table(detail)] if detail.confusion and len(detail.classes) <= MOST_CLASSES else []
+    before += [_measures_table(detail, verdict)]
     before += [_operating_table(detail)] if detail.positive else []
     after = [_label_table(detail) if detail.several else _class_table(detail)]
-    after += [_confusion_table(detail)] if detail.confusion and len(detail.classes) <= MOST_CLASSES else []
     after += [_patient_table(detail, detail.patients)] if detail.patients is not None else []
     after += [_subgroup_table(one, detail) for one in detail.subgroups]
     return DetailSection(
         lead=_lead(detail),
         before=tuple(before),
+        rankings=_rankings_picture(detail),
+        rankings_caption=_rankings_caption(detail),
         picture=reliability_picture(detail.reliability) if detail.reliability.bins else None,
         caption=_caption(detail.reliability.bins, detail),
         after=tuple(after),
@@ -265,11 +274,24 @@ def _point_cells(point: OperatingPoint) -> tuple[str, str, str]:
     )
 
 
+def _rankings_picture(detail: Detail) -> Picture | None:
+    if not detail.rankings:
+        return None
+    labelled = [(MODELS.get(one.model, one.model) if detail.positive else one.of, one) for one in detail.rankings]
+    return rankings_picture(labelled)
+
+
+def _rankings_caption(detail: Detail) -> str:
+    what = f"P({detail.positive})" if detail.positive else "each class against the rest, by the chosen recipe"
+    how = "" if detail.how == SEALED else " Mean of the folds' curves; scores of different folds' models are not pooled."
+    return f"How well {what} ranks the images. Dotted: no skill at all.{how}"
+
+
 def _caption(bins: Sequence[Bin], detail: Detail) -> str:
     what = f"P({detail.reliability.of})" if detail.reliability.of else "the most probable class's probability"
     return (
         f"Calibration of the chosen recipe, {plural(len(bins), 'bin')} of {what}: on the dotted line what is said comes true"
-        " as often as it is said. Bands: 95 % intervals; beside it how many predictions each bin holds."
+        " as often as it is said. Bands: 95 % intervals; open dots: fewer than five predictions; beside it their numbers."
     )
 
 
@@ -322,8 +344,10 @@ def _confusion_table(detail: Detail) -> Table:
     rows = tuple(
         (f"is {name}", *(_number(one) for one in counts)) for name, counts in zip(detail.classes, detail.confusion, strict=True)
     )
-    note = "Images of the chosen recipe" + ("." if detail.how == SEALED else "; with several repeats the mean over them.")
-    return Table("Confusion matrix", ("", *(f"called {name}" for name in detail.classes)), rows, note)
+    note = "Images, by the chosen recipe" + ("." if detail.how == SEALED else "; with several repeats the mean over them.")
+    note += " Shaded by the share of the row."
+    heat = tuple(tuple(one / max(sum(counts), 1e-9) for one in counts) for counts in detail.confusion)
+    return Table("Confusion matrix", ("", *(f"called {name}" for name in detail.classes)), rows, note, heat)
 
 
 def _number(value: float) -> str:

@@ -30,6 +30,29 @@ class FoldSize:
 
 
 @dataclass(frozen=True)
+class StageFacts:
+    """One stage: parameters, multiply-accumulates for one image, and the shape of what leaves it."""
+
+    name: str
+    parameters: int
+    flops: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """One backbone at the run's size.
+
+    Attributes:
+        forward_s: seconds an image of the whole trunk, as measured on this machine.
+    """
+
+    backbone: str
+    forward_s: float
+    stages: tuple[StageFacts, ...]
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """All that the report shows beyond verdict, evidence and settings.
 
@@ -45,6 +68,7 @@ class RunFacts:
         kernels: (what, choice) pairs: dtype, memory format, threads.
         cores: of the host.
         stages: (backbone, its stage names) pairs.
+        networks: the backbones' anatomy; empty in runs of old.
         registered: (SHA-256 of plan.json, when it was written, before the first result); empty in runs of old.
         counted: how many images there are, where each may have several labels or none; else None: as many as in all classes.
     """
@@ -65,6 +89,7 @@ class RunFacts:
     cores: int
     stages: tuple[tuple[str, tuple[str, ...]], ...] = ()
     registered: tuple[str, ...] = ()
+    networks: tuple[NetworkFacts, ...] = ()
     counted: int | None = None
 
     @property
@@ -83,6 +108,7 @@ def run_facts(
     cores: int,
     stages: tuple[tuple[str, tuple[str, ...]], ...] = (),
     registered: tuple[str, ...] = (),
+    networks: tuple[NetworkFacts, ...] = (),
 ) -> RunFacts:
     """The facts of a run on `dataset`, split by `plan`; the rest is passed through."""
     parts, counts = class_counts(dataset, plan)
@@ -105,6 +131,7 @@ def run_facts(
         cores=cores,
         stages=stages,
         registered=registered,
+        networks=networks,
         counted=len(dataset.samples) if dataset.several else None,
     )
 

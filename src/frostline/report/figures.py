@@ -20,8 +20,17 @@ if TYPE_CHECKING:
 
 # Stand-ins that matplotlib accepts as colours; each becomes a variable of the page's style sheet.
 INK, MUTED, LINE = "#010101", "#010102", "#010103"
-FROST, EMBER, STONE, PAPER = "#010104", "#010105", "#010106", "#010107"
-VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FROST: "frost", EMBER: "ember", STONE: "stone", PAPER: "paper"}
+FROST, EMBER, STONE, PAPER, GOOD = "#010104", "#010105", "#010106", "#010107", "#010108"
+VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    FROST: "frost",
+    EMBER: "ember",
+    STONE: "stone",
+    PAPER: "paper",
+    GOOD: "good",
+}
 
 WIDE, NARROW = 880, 360
 SETTINGS: dict[str, Any] = {
@@ -101,7 +110,7 @@ def picture(draw: Callable[[int], Figure], name: str, alt: str) -> Picture:
     return Picture(drawn[0], drawn[1], alt)
 
 
-def _figure(width: int, height: float) -> Figure:
+def blank(width: int, height: float) -> Figure:
     """An empty figure of so many CSS pixels."""
     from matplotlib.figure import Figure
 
@@ -138,7 +147,7 @@ def help_picture(marks: Sequence[Mark], difference: Interval | None, delta: floa
 def _help(width: int, marks: Sequence[Mark], difference: Interval | None, delta: float, metric: str) -> Figure:
     rows = 52 * len(marks)
     height = rows + 46 + (130 if difference else 0)
-    figure = _figure(width, height)
+    figure = blank(width, height)
     left = 14 / width
     top = figure.add_axes((left, 1 - (rows + 4) / height, 1 - 2 * left, rows / height))
     _dots(top, marks, metric, 52, labels_above=True)
@@ -156,7 +165,8 @@ def _difference(axes: Axes, difference: Interval, delta: float, metric: str) -> 
     axes.axvline(0, color=MUTED, linewidth=1)
     axes.plot([low, high], [0, 0], color=FROST, linewidth=7, alpha=0.3, solid_capstyle="round")
     axes.plot([at], [0], "o", color=FROST, markersize=9)
-    axes.annotate(signed_points(difference.value, metric), (at, 0), (0, 12), textcoords="offset points", ha="center", color=INK)
+    said = signed_points(difference.value, metric).replace("-", "−")
+    axes.annotate(said, (at, 0), (0, 12), textcoords="offset points", ha="center", color=INK)
     reach = max(abs(low), abs(high), 2.5 * scale * delta) * 1.15
     axes.set(xlim=(min(-2.5 * scale * delta, low * 1.15), reach), ylim=(-1, 1.4), yticks=[])
     unit = "" if metric in UNBOUNDED else " in points"
@@ -176,7 +186,7 @@ def _ranked(width: int, marks: Sequence[Mark], metric: str) -> Figure:
     narrow = width < 500
     each = 44 if narrow else 30
     height = each * len(marks) + 44
-    figure = _figure(width, height)
+    figure = blank(width, height)
     left = 14 / width if narrow else 400 / width
     axes = figure.add_axes((left, 40 / height, 1 - left - 60 / width, (height - 44) / height))
     _dots(axes, marks, metric, each, labels_above=narrow)
@@ -189,7 +199,7 @@ COLOURS = {"chosen": FROST, "tied": FROST, "done": STONE, "control": EMBER}
 
 def _dots(axes: Axes, marks: Sequence[Mark], metric: str, each: int, labels_above: bool) -> None:
     """Dots with intervals, one a row of `each` pixels; the first on top."""
-    low, high = _limits([mark.value for mark in marks])
+    low, high = limits_of([mark.value for mark in marks])
     axes.set(xlim=(low, high), ylim=(len(marks) - 0.5, -0.5), yticks=[])
     axes.grid(axis="x", linewidth=0.7, alpha=0.8)
     axes.set_axisbelow(True)
@@ -204,21 +214,22 @@ def _dots(axes: Axes, marks: Sequence[Mark], metric: str, each: int, labels_abov
         _label(axes, mark, row, drop, labels_above)
         value = score(mark.value.value, metric)
         if labels_above:
-            _annotate(axes, value, (1, row - drop), (0, 0), "right", "normal")
+            annotate(axes, value, (1, row - drop), (0, 0), "right", "normal")
         else:
-            _annotate(axes, value, (1, row), (10, 0), "left", "normal")
+            annotate(axes, value, (1, row), (10, 0), "left", "normal")
     _score_ticks(axes, metric)
 
 
 def _label(axes: Axes, mark: Mark, row: int, drop: float, above: bool) -> None:
     weight = "bold" if mark.kind == "chosen" else "normal"
     if above:
-        _annotate(axes, middle(mark.label, 36), (0, row - drop), (0, 0), "left", weight)
+        room = 36 if axes.get_window_extent().width < 500 else 80
+        annotate(axes, middle(mark.label, room), (0, row - drop), (0, 0), "left", weight)
     else:
-        _annotate(axes, middle(mark.label, 58), (0, row), (-14, 0), "right", weight)
+        annotate(axes, middle(mark.label, 58), (0, row), (-14, 0), "right", weight)
 
 
-def _annotate(axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], align: str, weight: str) -> None:
+def annotate(axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], align: str, weight: str) -> None:
     """Text beside a row: `at` is (share of the axes' width, row)."""
     axes.annotate(
         text,
@@ -235,7 +246,7 @@ def _annotate(axes: Axes, text: str, at: tuple[float, float], offset: tuple[floa
     )
 
 
-def _limits(values: Sequence[Interval]) -> tuple[float, float]:
+def limits_of(values: Sequence[Interval]) -> tuple[float, float]:
     """A little more than all ends of all intervals."""
     low, high = min(value.low for value in values), max(value.high for value in values)
     margin = max((high - low) * 0.06, 1e-3)
@@ -246,10 +257,10 @@ def _score_ticks(axes: Axes, metric: str) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, metric)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, metric)))
 
 
-def _tick(value: float, metric: str) -> str:
+def tick_text(value: float, metric: str) -> str:
     text = score(value, metric)
     return text[:-1] if text.endswith("0") and len(text) > 3 else text
 
@@ -280,8 +291,8 @@ def _probes(width: int, panels: Sequence[ProbePanel], metric: str) -> Figure:
     stacked = width < 500 or len(panels) > 2
     columns, rows = (1, len(panels)) if stacked else (len(panels), 1)
     height = rows * (each + 70)
-    figure = _figure(width, height)
-    limits = _limits([value for panel in panels for value in _panel_values(panel)])
+    figure = blank(width, height)
+    limits = limits_of([value for panel in panels for value in _panel_values(panel)])
     for index, panel in enumerate(panels):
         column, row = (0, index) if stacked else (index, 0)
         share = 1 / columns
@@ -313,7 +324,7 @@ def _probe_panel(axes: Axes, panel: ProbePanel, metric: str, limits: tuple[float
     axes.set(ylim=limits, xlim=(-0.3, len(panel.ticks) - 0.7))
     axes.grid(axis="y", linewidth=0.7, alpha=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, metric)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, metric)))
     title = f"{panel.backbone}\n{metric_name(metric)}" if titled else metric_name(metric)
     axes.set_title(title, loc="left", fontsize=12, color=MUTED)
     if legend:
@@ -360,11 +371,14 @@ def reliability_picture(found: Reliability) -> Picture:
     return picture(lambda width: _reliability(width, found), "reliability", f"Predicted probability and observed share: {said}.")
 
 
+ENOUGH = 5  # predictions of a bin that the line goes through: with fewer it would jump between 0 and 1
+
+
 def _reliability(width: int, found: Reliability) -> Figure:
     narrow = width < 500
     side, low = (width - 70, 150) if narrow else (360, 360)
     height = side + low + 130 if narrow else side + 60
-    figure = _figure(width, height)
+    figure = blank(width, height)
     above = (52 / width, 1 - (side + 10) / height, side / width, side / height)
     beside = (above[0], 46 / height, above[2], low / height) if narrow else (480 / width, above[1], 370 / width, above[3])
     spoken = f"probability of {middle(found.of, 24)}" if found.of else "probability of the most probable class"
@@ -375,14 +389,19 @@ def _reliability(width: int, found: Reliability) -> Figure:
 
 def _against_diagonal(axes: Axes, found: Reliability, spoken: str) -> None:
     axes.plot([0, 1], [0, 1], color=STONE, linewidth=1.4, linestyle=":")
-    places = [one.confidence for one in found.bins]
     for one in found.bins:
         ends = [one.observed.low, one.observed.high]
         axes.plot([one.confidence] * 2, ends, color=FROST, linewidth=6, alpha=0.3, solid_capstyle="round")
-    axes.plot(places, [one.observed.value for one in found.bins], "o-", color=FROST, linewidth=1.6, markersize=7)
+    full = [one for one in found.bins if one.predictions >= ENOUGH]
+    few = [one for one in found.bins if one.predictions < ENOUGH]
+    axes.plot(
+        [one.confidence for one in full], [one.observed.value for one in full], "o-", color=FROST, linewidth=1.6, markersize=7
+    )
+    places, shares = [one.confidence for one in few], [one.observed.value for one in few]
+    axes.plot(places, shares, "o", color=FROST, markerfacecolor=PAPER, markersize=5)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.grid(linewidth=0.7, alpha=0.8)
-    _share_ticks(axes, both=True)
+    share_ticks(axes, both=True)
     axes.set_xlabel(spoken, fontsize=12)
     axes.set_ylabel("observed share" if found.of else "share that was right", fontsize=12)
 
@@ -402,12 +421,12 @@ def _counts(axes: Axes, found: Reliability, spoken: str) -> None:
             fontsize=11,
         )
     axes.set(xlim=(-0.02, 1.02), yticks=[], ylim=(0, 1.12 * max(one.predictions for one in found.bins)))
-    _share_ticks(axes, both=False)
+    share_ticks(axes, both=False)
     axes.set_xlabel(spoken, fontsize=12)
     axes.set_title("predictions a bin", loc="left", fontsize=12, color=MUTED)
 
 
-def _share_ticks(axes: Axes, both: bool) -> None:
+def share_ticks(axes: Axes, both: bool) -> None:
     ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     names = ["0", ".2", ".4", ".6", ".8", "1"]
     axes.set_xticks(ticks, names)
@@ -452,10 +471,10 @@ def _curves(width: int, lines: Sequence[CurveLine], images: int, metric: str) ->
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     narrow, height = width < 500, 330
-    figure = _figure(width, height)
+    figure = blank(width, height)
     left, right = 44 / width, (14 if narrow else 150) / width
     axes = figure.add_axes((left, 52 / height, 1 - left - right, (height - 52 - 34) / height))
-    limits = _limits([value for line in lines for _, value in (*line.points, *line.band)])
+    limits = limits_of([value for line in lines for _, value in (*line.points, *line.band)])
     sizes = sorted({round(size) for line in lines for size, _ in line.points})
     axes.set_xscale("log")
     axes.set(xlim=(0.88 * sizes[0], 2 * images * 1.04), ylim=limits)
@@ -476,7 +495,7 @@ def _curves(width: int, lines: Sequence[CurveLine], images: int, metric: str) ->
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, metric)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, metric)))
     axes.grid(axis="y", linewidth=0.7, alpha=0.8)
     axes.set_axisbelow(True)
     axes.set_xlabel("training images", fontsize=12)

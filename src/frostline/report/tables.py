@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frostline.report.answers import stage_of
+from frostline.report.drawing import recipe_drawing
 from frostline.report.facts import RunFacts
-from frostline.report.numbers import big, clock, metric_name, points, score, score_range
+from frostline.report.numbers import big, clock, metric_name, score, score_range, signed_points
 from frostline.report.ranking import mark
-from frostline.report.words import claim_lead, claim_sentence, recipe_words
+from frostline.report.words import claim_sentence, recipe_words
 from frostline.terms.quantities import count, duration, plural
 from frostline.terms.settings import Settings
-from frostline.terms.verdict import Claim, Row, Score, Verdict
+from frostline.terms.verdict import Claim, Row, Score, Verdict, Word
 
-COLUMNS = ("", "recipe", "score", "interval", "family", "folds", "time", "trained", "MACs", "status", "configuration, note")
+COLUMNS = ("", "recipe", "score", "interval", "folds", "time", "trained", "MACs", "status")
+SHOWN_ROWS = 12  # of the ranked table, before the reader asks for all; the style sheet hides the others
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the ranked table: what is shown, and what it is sorted by."""
+    """A cell of the ranked table: what is shown, what it is sorted by, and smaller words under it."""
 
     text: str
     key: str
     kind: str = ""
+    below: str = ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the ranked table."""
+    """A row of the ranked table.
+
+    Attributes:
+        words: the recipe said in words; `drawing` an SVG element.
+    """
 
     status: str
+    family: str
     words: str
+    drawing: str
     cells: tuple[Cell, ...]
 
 
@@ -37,7 +47,8 @@ def several_backbones(verdict: Verdict) -> bool:
     return len({row.backbone for row in verdict.rows if row.backbone}) > 1
 
 
-def line_of(row: Row, several: bool) -> Line:
+def line_of(row: Row, stages: dict[str, tuple[str, ...]], several: bool) -> Line:
+    """The row of the table; `stages` are the stage names of each backbone."""
     value = row.score
     recipe = f"{row.recipe}  [{row.backbone}]" if several and row.backbone else row.recipe
     shown = (
@@ -49,15 +60,14 @@ def line_of(row: Row, several: bool) -> Line:
         Cell(recipe, recipe, "recipe"),
         Cell(shown, _key(value.value if value else None), "number"),
         Cell(score_range(value, row.metric) if value else "", _key(value.low if value else None), "number"),
-        Cell(row.family, row.family),
         Cell(str(row.folds or ""), _key(row.folds), "number"),
         Cell(clock(row.seconds) if row.seconds else "", _key(row.seconds), "number"),
         Cell(big(row.trained_parameters) if row.trials else "", _key(row.trained_parameters), "number"),
         Cell(big(row.flops) if row.flops else "", _key(row.flops), "number"),
-        Cell(row.status.replace("-", " "), row.status),
-        Cell(extra, extra, "small"),
+        Cell(row.status.replace("-", " "), row.status, "status", extra),
     )
-    return Line(row.status, recipe_words(row.recipe, row.family), cells)
+    drawing = recipe_drawing(row.recipe, stages.get(row.backbone, ()))
+    return Line(row.status, row.family, recipe_words(row.recipe, row.family), drawing, cells)
 
 
 def _key(value: float | None) -> str:
@@ -65,20 +75,52 @@ def _key(value: float | None) -> str:
     return "" if value is None or value != value else repr(float(value))
 
 
-def claim_cells(claim: Claim, verdict: Verdict) -> tuple[str, str, str, str]:
-    """(verdict word, what is claimed, the sentence, the small print)."""
-    compared = claim.comparison
-    detail = ""
-    if compared is not None:
-        parts = [
-            f"probability {compared.probability:.3f} that it is above zero",
-            f"{compared.within:.3f} that it is within ±{points(verdict.delta, verdict.metric)}",
-            plural(compared.units, compared.unit) if compared.units else "",
-            plural(len(compared.folds), "fold") if compared.folds else "",
-            *compared.assumptions,
-        ]
-        detail = "; ".join(part for part in parts if part)
-    return claim.verdict.value, claim_lead(claim), claim_sentence(claim, verdict.metric, verdict.delta), detail
+@dataclass(frozen=True)
+class ClaimLine:
+    """A claim in cells: what it is about, the verdict's word, the numbers, and the whole sentence."""
+
+    about: str
+    word: str
+    difference: str
+    interval: str
+    above: str
+    within: str
+    decide: str
+    sentence: str
+
+
+def claim_line(claim: Claim, verdict: Verdict) -> ClaimLine:
+    compared, metric = claim.comparison, verdict.metric
+    sentence = claim_sentence(claim, metric, verdict.delta)
+    open_ = claim.verdict is Word.UNDETERMINED
+    decide = f"{count(claim.needed_images)} images" if claim.needed_images is not None else "cannot be said" if open_ else ""
+    if compared is None:
+        return ClaimLine(claim_subject(claim), claim.verdict.value, "", "", "", "", decide, sentence)
+    gap = compared.difference
+    ends = f"{signed_points(gap.low, metric)} to {signed_points(gap.high, metric)}"
+    above, within = f"{compared.probability:.3f}", f"{compared.within:.3f}"
+    return ClaimLine(
+        claim_subject(claim), claim.verdict.value, signed_points(gap.value, metric), ends, above, within, decide, sentence
+    )
+
+
+def claim_subject(claim: Claim) -> str:
+    """`pre-training`, `tuning, not freezing`, `stage layer2`, `A, not B`: what the difference is the effect of."""
+    plain = {"pretraining-helps": "pre-training", "tuning-beats-freezing": "tuning, not freezing"}
+    if claim.claim in plain:
+        return plain[claim.claim]
+    if claim.claim.startswith("stage-"):
+        return f"stage {stage_of(claim.claim)}"
+    first, _, second = claim.claim.removeprefix("source-").partition("-beats-")
+    return f"{first}, not {second}" if second else claim.claim
+
+
+def claim_basis(verdict: Verdict) -> tuple[str, ...]:
+    """On what the claims rest, each said once."""
+    compared = [claim.comparison for claim in verdict.claims if claim.comparison is not None]
+    units = [f"{plural(one.units, one.unit)} in {plural(len(one.folds), 'fold')}" for one in compared if one.units]
+    assumed = [sentence for one in compared for sentence in one.assumptions]
+    return tuple(dict.fromkeys([*units, *assumed]))
 
 
 def test_cells(name: str, value: Score, verdict: Verdict) -> tuple[str, str, str, str]:

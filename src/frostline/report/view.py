@@ -7,7 +7,10 @@ from pathlib import PurePath
 
 from frostline.errors import RecipeError
 from frostline.report import answers
+from frostline.report.charts import ClaimMark, claims_picture, cost_picture, depth_picture
+from frostline.report.costs import FrontLine, cost_answer, costed, front_lines
 from frostline.report.details import DetailSection, detail_section
+from frostline.report.drawing import legend, recipe_drawing
 from frostline.report.facts import RunFacts
 from frostline.report.figures import (
     Mark,
@@ -24,10 +27,24 @@ from frostline.report.more_images import curve_answer, curve_lines
 from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
 from frostline.report.ranking import is_control, ranked
 from frostline.report.short import short_backbones, short_recipe
-from frostline.report.tables import COLUMNS, Line, asked, claim_cells, line_of, several_backbones, split_pairs, test_cells
+from frostline.report.stages import StageLine, stage_lines
+from frostline.report.tables import (
+    COLUMNS,
+    SHOWN_ROWS,
+    ClaimLine,
+    Line,
+    asked,
+    claim_basis,
+    claim_line,
+    claim_subject,
+    line_of,
+    several_backbones,
+    split_pairs,
+    test_cells,
+)
 from frostline.report.words import recipe_words, row_name, summary
 from frostline.terms.curve import LearningCurve
-from frostline.terms.evidence import Evidence, Fate, Rewind
+from frostline.terms.evidence import Evidence, Fate, Filters, Mistake
 from frostline.terms.quantities import duration
 from frostline.terms.recipe import Action, Recipe
 from frostline.terms.settings import Settings
@@ -66,6 +83,25 @@ class More:
 
 
 @dataclass(frozen=True)
+class Costs:
+    """Cost against score: the picture and the models on the fronts."""
+
+    lead: tuple[str, ...]
+    picture: Picture
+    lines: tuple[FrontLine, ...]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims as a picture and as a table, and what they rest on; `picture` is None where none has a difference."""
+
+    picture: Picture | None
+    lines: tuple[ClaimLine, ...]
+    basis: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Block:
     """A stage or the head in the drawing of the network.
 
@@ -99,11 +135,22 @@ class Page:
     questions: tuple[Question, ...]
     more: More | None
     blocks: tuple[Block, ...]
+    drawing: str
+    legend: str
+    stages: tuple[StageLine, ...]
+    some_trained: bool
+    depth: Picture | None
+    depth_words: tuple[str, ...]
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
-    claims: tuple[tuple[str, str, str, str], ...]
+    shown_rows: int
+    costs: Costs | None
+    claims: Claims | None
     tests: tuple[tuple[str, str, str, str], ...]
-    rewound: tuple[tuple[str, str, str], ...]
+    filters: tuple[Filters, ...]
+    mistakes: tuple[Mistake, ...]
+    evidence: Evidence
+    notes: tuple[str, ...]
     phases: tuple[tuple[str, str], ...]
     split_pairs: tuple[tuple[str, str], ...]
     asked: tuple[tuple[str, str], ...]
@@ -122,7 +169,7 @@ QUESTIONS = (
 
 def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> Page:
     """The page's values."""
-    rows = ranked(verdict.rows)
+    rows, stages = ranked(verdict.rows), dict(facts.stages)
     return Page(
         name=PurePath(settings.data).name or settings.data,
         metric=metric_name(verdict.metric),
@@ -135,12 +182,23 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         numbers=_numbers(verdict),
         questions=_questions(verdict, evidence, rows),
         more=None if evidence.curve is None else _more(evidence.curve),
-        blocks=_blocks(verdict, evidence, dict(facts.stages).get(verdict.chosen.backbone, ())),
+        blocks=_blocks(verdict, evidence, stages.get(verdict.chosen.backbone, ())),
+        drawing=recipe_drawing(verdict.chosen.recipe, stages.get(verdict.chosen.backbone, ())),
+        legend=legend(),
+        stages=stage_lines(verdict, evidence),
+        depth=depth_picture(evidence.depth, verdict.metric) if evidence.depth else None,
+        depth_words=tuple(answers.depth_answer(evidence)),
+        some_trained=any(fate.trained for fate in evidence.fates if fate.name != "head"),
         columns=COLUMNS,
-        lines=tuple(line_of(row, several_backbones(verdict)) for row in rows),
-        claims=tuple(claim_cells(claim, verdict) for claim in verdict.claims),
+        lines=tuple(line_of(row, stages, several_backbones(verdict)) for row in rows),
+        shown_rows=SHOWN_ROWS,
+        costs=_costs(rows, facts, verdict),
+        claims=_claims(verdict),
         tests=tuple(test_cells(name, value, verdict) for name, value in verdict.test.items()),
-        rewound=_rewound(evidence.rewinds, verdict.metric),
+        filters=evidence.filters,
+        mistakes=evidence.mistakes,
+        evidence=evidence,
+        notes=tuple(note for note in (*verdict.notes, *evidence.notes) if note not in (*facts.notes, *facts.split_notes)),
         phases=tuple((name, duration(seconds)) for name, seconds in facts.phases),
         split_pairs=split_pairs(facts),
         asked=asked(settings),
@@ -165,6 +223,31 @@ def _numbers(verdict: Verdict) -> tuple[Number, ...]:
         smallest = points(verdict.smallest_detectable_difference, metric)
         found.append(Number("smallest detectable", smallest.split()[0], "points, with these images"))
     return (*found, Number("whole run", duration(verdict.seconds), f"{len(verdict.rows)} recipes"))
+
+
+def _costs(rows: tuple[Row, ...], facts: RunFacts, verdict: Verdict) -> Costs | None:
+    found = costed(rows, facts)
+    if len(found) < 2:
+        return None
+    networks = [row for row in rows if row.score is not None and row.flops]
+    return Costs(
+        tuple(cost_answer(found, verdict.delta)),
+        cost_picture([mark for _, mark in found], verdict.metric),
+        front_lines(found, dict(facts.stages)),
+        len(networks) - len(found),
+    )
+
+
+def _claims(verdict: Verdict) -> Claims | None:
+    if not verdict.claims:
+        return None
+    marks = [
+        ClaimMark(claim_subject(claim), claim.comparison.difference, claim.verdict.value)
+        for claim in verdict.claims
+        if claim.comparison is not None
+    ]
+    drawn = claims_picture(marks, verdict.delta, verdict.metric) if marks else None
+    return Claims(drawn, tuple(claim_line(claim, verdict) for claim in verdict.claims), claim_basis(verdict))
 
 
 # --- the four questions ----------------------------------------------------------------------------------------------
@@ -302,10 +385,3 @@ def _block(fate: Fate) -> Block:
         moved=moved,
         reach=min(100.0, 100 * (fate.moved or 0.0)),
     )
-
-
-def _rewound(rewinds: tuple[Rewind, ...], metric: str) -> tuple[tuple[str, str, str], ...]:
-    """(stage, change with its pre-trained weights, change with random ones) for each stage that was put back."""
-    said = {(item.stage, item.to): answers.rewind_words(item, metric) for item in rewinds}
-    names = dict.fromkeys(item.stage for item in rewinds)
-    return tuple((name, said.get((name, "pretrained"), "not run"), said.get((name, "random"), "")) for name in names)

@@ -38,6 +38,7 @@ LEADS: dict[str, dict[Word, str]] = {
         Word.UNDETERMINED: "whether source {0} beats {1} is undetermined",
     },
 }
+_LEADING_ZERO = re.compile(r"(?<![\d.])0\.(?=\d)")  # scores are written .987 everywhere
 _NAMED = {"stage": r"stage-(.+)-worth-transferring", "source": r"source-(.+)-beats-(.+)"}
 
 HOW: dict[str, str] = {
@@ -235,7 +236,7 @@ def _capital(text: str) -> str:
 
 def summary(verdict: Verdict) -> list[str]:
     """The verdict: what must be said first, if anything; which recipe; whether pre-training helped; what is open."""
-    first = [_sentence(verdict.first_words)] if verdict.first_words else []
+    first = [_sentence(_LEADING_ZERO.sub(".", verdict.first_words))] if verdict.first_words else []
     if verdict.interim:
         sealed = "" if verdict.test_opened_at else " and the test set is still sealed"
         first.append(f"Interim: the search is not finished{sealed}; this may change.")

@@ -14,8 +14,10 @@ from frostline.compute.train import predict
 from frostline.compute.trials import as_options, fit_network, pixel_probabilities
 from frostline.session.clock import TimeUp
 from frostline.session.curve import draw_curve
+from frostline.session.depth import deepened
 from frostline.session.details import detailed
 from frostline.session.evidence import gather_evidence
+from frostline.session.explanation import explained
 from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
 from frostline.stats.decide import DecideSettings, decide
@@ -114,6 +116,10 @@ def close(work: Work, keep: Keep) -> Finished:
     if work.plan.sealed:
         verdict = _tested(work, verdict, handover)
     verdict = detailed(work, verdict, _tested_rows(verdict), _seen(work, verdict))
+    with work.phase("take the chosen model apart"):
+        evidence = explained(work, evidence, handover.lane, _line_of(work, verdict.chosen), verdict.chosen, REPORT_S)
+    evidence = deepened(work, evidence, handover.lane, verdict, REPORT_S)
+    write_evidence(work.folder.evidence_path, evidence)
     verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
     write_down(work, verdict)
     return Finished(work, verdict, evidence, handover)

@@ -14,7 +14,7 @@ import numpy as np
 
 from frostline import data
 from frostline.compute.trials import as_options
-from frostline.planning.forecast import CLOSING_S
+from frostline.planning.forecast import CLOSING_S, kept_for_explanation_s
 from frostline.session.dispatch import Task, give_out
 from frostline.session.finals import MARGIN, costs_of, refit_s, test_s
 from frostline.session.work import Phase, Work
@@ -55,7 +55,7 @@ class Contender:
 
 def draw_curve(work: Work, verdict: Verdict) -> None:
     """Set `work.curve`, if one was asked for and there is something to draw; what did not fit into the time is said."""
-    work.clock.kept_s = 0.0
+    work.clock.kept_s = kept_for_explanation_s(work.clock.limit_s)
     if not work.settings.learning_curve:
         return
     contenders = list(_contenders(work, verdict))

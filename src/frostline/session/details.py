@@ -9,8 +9,12 @@ import numpy as np
 
 from frostline.session.work import Work
 from frostline.stats.detail import DetailSettings, Fold, Model, describe, out_of_fold
+from frostline.stats.ranking_curves import ranking_curve
+from frostline.terms.detail import SEALED, RankingCurve
 from frostline.terms.result import FloatArray
 from frostline.terms.verdict import Row, Verdict
+
+MOST_RANKED = 6  # classes with a curve of their own: more cannot be told apart in one picture
 
 
 def detailed(work: Work, verdict: Verdict, named: Mapping[str, Row], seen: Mapping[str, FloatArray]) -> Verdict:
@@ -35,7 +39,24 @@ def detailed(work: Work, verdict: Verdict, named: Mapping[str, Row], seen: Mappi
     }
     settings = DetailSettings(work.settings.metric, work.settings.specificity, _columns(work))
     with work.phase("describe"):
-        return replace(verdict, detail=describe(models, work.truth, settings))
+        detail = describe(models, work.truth, settings)
+        if detail is not None:
+            detail = replace(detail, rankings=_rankings(work, models, detail.how == SEALED))
+        return replace(verdict, detail=detail)
+
+
+def _rankings(work: Work, models: Mapping[str, Model], sealed: bool) -> tuple[RankingCurve, ...]:
+    """Two classes: the positive one, by every model; more: each class, by the chosen recipe."""
+    classes = work.dataset.classes
+    two = len(classes) == 2
+    wanted = [(name, 1) for name in models] if two else [("chosen", one) for one in range(min(len(classes), MOST_RANKED))]
+    found = []
+    for name, one in wanted:
+        model = models[name]
+        folds = ([model.sealed] if model.sealed is not None else []) if sealed else list(model.folds)
+        pairs = [((work.truth.labels[fold.indices] == one).astype(int), fold.probabilities[:, one]) for fold in folds]
+        found.append(ranking_curve(name, classes[one], pairs))
+    return tuple(curve for curve in found if curve is not None)
 
 
 def _columns(work: Work) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from frostline.compute.build import TransferNetwork
@@ -35,12 +37,12 @@ def _pixels(work: Work) -> Interval | None:
 
 
 def _probes(work: Work, lane: Lane) -> list[Probe]:
-    """At each stage from the trials that were run anyway; between the stages as many as the time allows."""
+    """At each stage from the trials that were run anyway; elsewhere as many as the time allows, where a stage ends first."""
     known = _stage_probes(work, lane)
     stages = {stage.cut.name: stage.name for stage in lane.backbone.stages}
     total = lane.backbone.description.cuts[-1].flops or 1
     depths = {cut.name: cut.flops / total for cut in lane.backbone.description.cuts}
-    extra = _between(work, lane)
+    extra = _further(work, lane, known)
     return [
         Probe(lane.name, weights.value, cut, stages.get(cut), depths[cut], mean_interval(scores, _folds(work)))
         for (weights, cut), scores in sorted((known | extra).items(), key=lambda item: (item[0][0], depths[item[0][1]]))
@@ -70,12 +72,12 @@ def _stage_probes(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[floa
     return found
 
 
-def _between(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[float]]:
+def _further(work: Work, lane: Lane, known: Collection[tuple[Weights, str]]) -> dict[tuple[Weights, str], list[float]]:
     left = work.clock.left(LEAST_LEFT_S)
     until = work.clock.elapsed() + PROBE_SHARE * (work.clock.elapsed() if left is None else max(0.0, left))
     found: dict[tuple[Weights, str], list[float]] = {}
-    for cut in lane.between:
+    for cut in [*(stage.cut.name for stage in lane.backbone.stages), *lane.between]:
         for weights in (Weights.PRETRAINED, Weights.RANDOM):
-            if weights in lane.bench.passes and work.clock.elapsed() < until:
+            if (weights, cut) not in known and weights in lane.bench.passes and work.clock.elapsed() < until:
                 found[weights, cut] = probe_scores(lane.bench, weights, cut, work.splits, work.settings.metric, work.truth.labels)
     return found

@@ -10,7 +10,16 @@ import numpy as np
 from frostline import data
 from frostline.planning.allot import screening_size
 from frostline.planning.cost import CostModel
-from frostline.planning.forecast import CLOSING_S, Forecast, Panel, Scale, forecast, kept_for_curve_s, least_s
+from frostline.planning.forecast import (
+    CLOSING_S,
+    Forecast,
+    Panel,
+    Scale,
+    forecast,
+    kept_for_curve_s,
+    kept_for_explanation_s,
+    least_s,
+)
 from frostline.session.work import Work
 from frostline.stats.bootstrap import Units, units_of
 from frostline.stats.decide import PLAIN, Truth
@@ -34,7 +43,8 @@ def foresee(work: Work) -> Forecast:
     found = forecast(panels, scale, curve=work.settings.learning_curve)
     work.curve_s = found.curve
     if work.clock.limit_s is not None:
-        work.clock.kept_s = work.curve_s = kept_for_curve_s(work.clock.limit_s, found.curve)
+        work.curve_s = kept_for_curve_s(work.clock.limit_s, found.curve)
+        work.clock.kept_s = work.curve_s + kept_for_explanation_s(work.clock.limit_s)
     seconds = {field.name: getattr(found, field.name) for field in fields(found)}
     parts = ", ".join(f"{name} {duration(taken)}" for name, taken in seconds.items() if taken or name != "curve")
     work.say(f"The full panel would take about {duration(found.total)} here: {parts}.")

@@ -20,6 +20,7 @@ from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.registration import register
 from frostline.session.request import Request
+from frostline.session.sources import seen_before
 from frostline.session.work import Lane, Work, truth_of
 from frostline.session.workers import Machine, Staff, choose_staff, hire, problems
 from frostline.stats.metrics import BY_LABEL, METRICS, default_metric
@@ -122,6 +123,7 @@ def _assemble(
         dataset, store = _pixels(request, listener, clock, dataset, backbone.spec, folder.cache_path)
         stores.append(store)
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
+    seen = [note for backbone in sized for note in seen_before(backbone.name, backbone.trained_on, dataset, plan)]
     known = folder.results.load_all()
     _refuse_other_splits(folder, dataset, plan, begun=bool(known))
     write_splits(folder.splits_path, dataset, plan)
@@ -152,6 +154,7 @@ def _assemble(
         *results.notes,
         *plan.notes,
         *shift,
+        *seen,
         reason,
         *(note for lane in lanes for note in lane.backbone.description.notes),
     ]
@@ -340,6 +343,8 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         specificity=request.specificity,
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,
+        include_images=request.include_images,
+        deep=request.deep,
         path_column=request.path_column,
         split_column=request.split_column,
         delimiter=request.delimiter,

@@ -26,6 +26,8 @@ class Request:
         cache_bytes: for activations on disk; None for what is free, bounded.
         learning_curve: also train on parts of the images.
         backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
+        include_images: the page may show pictures of the user's own images.
+        deep: also train networks whose first stages come from the source, depth by depth.
     """
 
     data: Path
@@ -51,6 +53,8 @@ class Request:
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False
+    include_images: bool = False
+    deep: bool = False
     path_column: str | None = None
     split_column: str | None = None
     delimiter: str | None = None

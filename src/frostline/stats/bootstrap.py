@@ -60,19 +60,18 @@ class Units:
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Scores of B replicates, R recipes, F folds; NaN where a recipe was not run or the fold's metric is undefined.
+    """Scores of B replicates; NaN where a configuration was not run or the fold's metric is undefined.
 
     Attributes:
-        inside: (B, R, F) of the configuration chosen in the bag, on the bag.
-        outside: (B, R, F) of the same configuration, out of the bag.
-        fixed: (B, R, F) out of the bag, of the configuration that is best on the full data.
+        inside, outside: (B, K, F) in the bag and out of it, of K configurations on F folds.
+        picked: (B, R) the configuration of each of R recipes that is best in the bag.
         noise: (B,) standard normal, mean 0, one for all comparisons.
     """
 
     units: Units
     inside: Array
     outside: Array
-    fixed: Array
+    picked: Array
     noise: Array
 
 
@@ -110,8 +109,8 @@ def bootstrap(pool: Pool, truth: Truth, replicates: int, seed: int) -> Draws:
     units = units_of(pool.images, truth)
     scores = 2 * len(pool.configurations) * len(pool.blocks) * (len(truth.classes) if _is_mean(pool, truth) else 1)
     parts = [_replicates(pool, truth, units, drawn) for drawn in batches(units, replicates, rng, scores)]
-    inside, outside, fixed = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Draws(units, inside, outside, fixed, standard_noise(replicates, rng))
+    inside, outside = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Draws(units, inside, outside, _best_in_the_bag(pool, inside), standard_noise(replicates, rng))
 
 
 def _is_mean(pool: Pool, truth: Truth) -> bool:
@@ -119,7 +118,7 @@ def _is_mean(pool: Pool, truth: Truth) -> bool:
     return pool.metric == "balanced-accuracy" or truth.several
 
 
-def _replicates(pool: Pool, truth: Truth, units: Units, weights: Array) -> tuple[Array, Array, Array]:
+def _replicates(pool: Pool, truth: Truth, units: Units, weights: Array) -> tuple[Array, Array]:
     drawn = [weights[:, np.searchsorted(units.images, block.indices)] for block in pool.blocks]
     both = [np.concatenate([one, one == 0]) for one in drawn]  # (2B, n) of each fold: in the bag, out of the bag
     if _is_mean(pool, truth):
@@ -127,7 +126,7 @@ def _replicates(pool: Pool, truth: Truth, units: Units, weights: Array) -> tuple
     else:
         scores = np.stack([_block_scores(pool, block, truth, one) for block, one in zip(pool.blocks, both, strict=True)], axis=2)
     inside, outside = np.split(scores, 2)
-    return _choose_configurations(pool, inside, outside)
+    return inside, outside
 
 
 def _block_scores(pool: Pool, block: Block, truth: Truth, weights: Array) -> Array:
@@ -159,14 +158,11 @@ def _block_parts(pool: Pool, block: Block, weights: Array, truth: Truth) -> Arra
     return np.stack([mean_over_seeds(values[:, :, one], block.columns, count) for one in range(values.shape[2])], axis=2)
 
 
-def _choose_configurations(pool: Pool, inside: Array, outside: Array) -> tuple[Array, Array, Array]:
-    """(B, K, F) -> (B, R, F): each replicate takes each recipe's configuration with the best mean in the bag."""
-    chosen_inside, chosen_outside = [], []
-    rows = np.arange(len(inside))
+def _best_in_the_bag(pool: Pool, inside: Array) -> Array:
+    """(B, K, F) -> (B, R): each replicate takes each recipe's configuration with the best mean in the bag."""
+    picked = []
     for recipe in range(len(pool.candidates)):
         columns = pool.contenders(recipe)
         means = mean_of_defined(inside[:, columns], axis=2)
-        picked = columns[np.where(np.isnan(means), -np.inf, means).argmax(axis=1)]
-        chosen_inside.append(inside[rows, picked])
-        chosen_outside.append(outside[rows, picked])
-    return np.stack(chosen_inside, axis=1), np.stack(chosen_outside, axis=1), outside[:, pool.best]
+        picked.append(columns[np.where(np.isnan(means), -np.inf, means).argmax(axis=1)])
+    return np.stack(picked, axis=1)

@@ -5,11 +5,10 @@ How an interval is centred and how wide it is:
 - Centre: the score (or paired difference) of what the full data choose, plus the mean over replicates of (what the bag
   chose minus what the full data chose), both out of the bag. That is BBC-CV's mean out-of-bag score, with its Monte-Carlo
   noise removed; where there is nothing to choose it is the plain cross-validated score.
-- Spread: out-of-bag sets hold a share q = .37 of the units, drawn without replacement, so a mean over them varies
-  (1 - q) / q = 1.7 times as much as one over all units; deviations are shrunk by sqrt(q / (1 - q)). (BBC-CV does not, and
-  its intervals are conservative.)
-- Models: other partitions and seeds would give other models. The variance between repeats, over their number, is added; of a
-  single repeat, what its folds differ by beyond what their images explain (docs/decisions/single-repeat-and-rare-classes.md).
+- Spread: that of this centre, found by playing the choice again on data sets like this one (`replay`). (BBC-CV takes the
+  percentiles of single replicates: its intervals are those of one bag's choice, wider by half where recipes are alike.)
+- Models: other partitions and seeds would give other models. The variance between repeats beyond what the images explain is
+  added, over their number; of a single repeat that between its folds (docs/decisions/single-repeat-and-rare-classes.md).
 - Two pseudo-units that disagree, one each way, are added to the variance, after Agresti and Min 2005 ("Simple improved
   confidence intervals for comparing matched proportions"): otherwise three differing images would be certainty, and none
   would prove equality. It vanishes as 1/n.
@@ -82,24 +81,23 @@ class Distribution:
         return max(self.above, self.below, self.within(delta))
 
 
-def distribution(plain: float, chosen: Array, fixed: Array, noise: Array, left_out: float, variance: float) -> Distribution:
+def distribution(plain: float, chosen: Array, fixed: Array, spread: Array, noise: Array, variance: float) -> Distribution:
     """The distribution of one quantity.
 
     Args:
         plain: its value on the full data, by what the full data choose.
         chosen: (B,) out of the bag, by what each bag chose; NaN where undefined.
         fixed: (B,) out of the bag, by what the full data choose.
+        spread: (B,) `replayed`.
         noise: (B,) standard normal.
-        left_out: share of units out of the bag.
         variance: what repeats and pseudo-units add.
     """
     defined = np.isfinite(chosen) & np.isfinite(fixed)
     if defined.sum() < ENOUGH_REPLICATES or not math.isfinite(plain):
         return Distribution(plain, np.zeros(0))
-    chosen, fixed, noise = chosen[defined], fixed[defined], noise[defined]
+    chosen, fixed, spread, noise = chosen[defined], fixed[defined], spread[defined], noise[defined]
     centre = plain + float((chosen - fixed).mean())
-    shrunk = (chosen - chosen.mean()) * math.sqrt(left_out / (1 - left_out))
-    return Distribution(centre, centre + shrunk + math.sqrt(variance) * noise)
+    return Distribution(centre, centre + spread - spread.mean() + math.sqrt(variance) * noise)
 
 
 def pseudo_variance(metric: str, units: Units) -> float:
@@ -117,23 +115,39 @@ def pseudo_variance(metric: str, units: Units) -> float:
     return float(2 * (1 / sizes).sum() / (len(sizes) ** 2 * units.count))
 
 
-def between_models(repeats: Sequence[Array], fixed: Array, left_out: float) -> float:
-    """Variance of the mean because other partitions and seeds would give other models.
+def between_models(plain: Array, fixed: Array, repeats: Sequence[Sequence[int]], left_out: float) -> float:
+    """Variance of the mean because other partitions and seeds would give other models, beyond what the images explain.
 
-    Between repeats, where there are several. Of one repeat: what its folds differ by beyond what their images explain, at least 0
-    (each fold has a model of its own). Of one hold-out it cannot be known, and is 0.
+    Between the means of repeats, where there are several; else between the folds of the one, each with a model of its own.
+    What they differ by because each image is judged anew is in the bootstrap over images already: taken off, to no less than 0.
+    Of one hold-out it cannot be known, and is 0.
 
     Args:
-        repeats: the values of each repeat's folds, NaN where undefined.
-        fixed: (B,) replicates out of the bag, nothing chosen in them: how much of it the images explain.
+        plain: (F,) the value on each fold, NaN where undefined.
+        fixed: (B, F) replicates out of the bag, nothing chosen in them.
+        repeats: the folds of each.
         left_out: share of units out of the bag.
     """
-    if len(repeats) > 1:
-        means = np.array([mean_of_defined(one, axis=0) for one in repeats])
-        return variance_of_mean(means)
-    defined = fixed[np.isfinite(fixed)]
-    explained = float(defined.var()) * left_out / (1 - left_out) if len(defined) else math.inf
-    return max(0.0, variance_of_mean(repeats[0]) - explained)
+    shrink = left_out / (1 - left_out)  # a mean over the units out of the bag varies 1 / shrink times as much as one over all
+    if len(repeats) == 1:
+        folds = repeats[0]
+        explained = _spread(mean_of_defined(fixed[:, folds], axis=1)) * shrink
+        return max(0.0, variance_of_mean(plain[folds]) - explained)
+    means = np.array([mean_of_defined(plain[one], axis=0) for one in repeats])
+    drawn = np.stack([mean_of_defined(fixed[:, one], axis=1) for one in repeats], axis=1)
+    return max(0.0, variance_of_mean(means) - _between(drawn) * shrink / len(repeats))
+
+
+def _between(drawn: Array) -> float:
+    """Variance of one of several repeats about their mean, over replicates (B, repeats)."""
+    about = drawn - drawn.mean(axis=1, keepdims=True)
+    return float(sum(_spread(one) for one in about.T) / (drawn.shape[1] - 1))
+
+
+def _spread(values: Array) -> float:
+    """Variance of what is defined; infinite when nothing is."""
+    defined = values[np.isfinite(values)]
+    return float(defined.var()) if len(defined) else math.inf
 
 
 def variance_of_mean(values: Array) -> float:

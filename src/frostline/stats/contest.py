@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from frostline.stats.classic import corrected_t, correlated_t
 from frostline.stats.compare import Distribution, between_models, distribution, limits, pseudo_variance
 from frostline.stats.metrics import METRICS
 from frostline.stats.pool import Pool, Truth
+from frostline.stats.replay import Choosing, replayed
 from frostline.stats.rule import Choice, choosable, choose, lead, simplicity
 from frostline.stats.weighted import mean_of_defined
 from frostline.terms.verdict import Comparison
@@ -43,22 +45,54 @@ class Arena:
         known = self.draws.units
         return known if len(images) == len(known.images) else units_of(images, self.truth)
 
-    def of(self, plain: Array, chosen: Array, fixed: Array, folds: Array) -> Distribution:
-        """The distribution of a quantity with value `plain` (F,) on each fold; chosen, fixed: (B,)."""
-        members = [plain[repeat] for repeat in self.pool.repeats(folds)]
-        left_out = self.draws.units.left_out
-        extra = pseudo_variance(self.pool.metric, self.units_on(folds)) + between_models(members, fixed, left_out)
+    def in_the_bag(self, recipes: Array, folds: Array) -> Array:
+        """(B, r) mean scores over these folds, each recipe by the configuration that the bag chose."""
+        return self._mean(self.draws.inside, recipes, folds)
+
+    def out_of_the_bag(self, recipes: Array, folds: Array) -> Array:
+        """(B, r) the same on the units that were not drawn."""
+        return self._mean(self.draws.outside, recipes, folds)
+
+    def _mean(self, scores: Array, recipes: Array, folds: Array) -> Array:
+        bags = np.arange(len(scores))[:, None]
+        return mean_of_defined(scores[bags, self.draws.picked[:, recipes]][:, :, folds], axis=2)
+
+    def fixed(self, recipe: int) -> Array:
+        """(B, F) out of the bag, by the configuration that is best on the full data."""
+        return np.asarray(self.draws.outside[:, self.pool.best[recipe]])
+
+    def spread(self, recipes: Array, folds: Array, pick: Callable[[Array, Array], Array]) -> Array:
+        """(B,) how the mean score of what `pick` (as of `Choosing`) takes of these recipes' configurations varies."""
+        contenders = [self.pool.contenders(int(one)) for one in recipes]
+        columns = np.concatenate(contenders)
+        owners = np.repeat(np.arange(len(recipes)), [len(one) for one in contenders])
+        inside, outside = (
+            mean_of_defined(scores[:, columns][:, :, folds], axis=2) for scores in (self.draws.inside, self.draws.outside)
+        )
+        scores = mean_of_defined(self.pool.scores[columns][:, folds], axis=1)
+        return replayed(Choosing(inside, outside, scores, owners, pick), self.draws.units.left_out)
+
+    def of(self, plain: Array, chosen: Array, fixed: Array, spread: Array, folds: Array) -> Distribution:
+        """The distribution of a quantity with value `plain` (F,) on each fold; chosen, spread: (B,); fixed: (B, F)."""
+        models = between_models(plain, fixed, self.pool.repeats(folds), self.draws.units.left_out)
+        extra = models + pseudo_variance(self.pool.metric, self.units_on(folds))
         value = float(mean_of_defined(plain[folds], axis=0))
-        return distribution(value, chosen, fixed, self.draws.noise, left_out, extra)
+        return distribution(value, chosen, mean_of_defined(fixed[:, folds], axis=1), spread, self.draws.noise, extra)
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """What one side brings: `recipe` wins on the full data; chosen, fixed: (B,) out of the bag."""
+    """What one side brings.
+
+    Attributes:
+        recipe: wins on the full data; fixed: (B, F) its scores out of the bag.
+        chosen: (B,) out of the bag, of what each bag chose; spread: (B,) `replayed`.
+    """
 
     recipe: int
     chosen: Array
     fixed: Array
+    spread: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +108,16 @@ class Contest:
 def side(arena: Arena, recipes: Array, folds: Array) -> Side:
     """The best of `recipes` on these folds, chosen again in each bag."""
     scores = mean_of_defined(arena.pool.recipe_scores[recipes][:, folds], axis=1)
-    best = int(recipes[int(np.where(np.isnan(scores), -np.inf, scores).argmax())])
-    inside = mean_of_defined(arena.draws.inside[:, recipes][:, :, folds], axis=2)
-    picked = recipes[np.where(np.isnan(inside), -np.inf, inside).argmax(axis=1)]
-    outside = arena.draws.outside[np.arange(len(picked)), picked][:, folds]
-    return Side(best, mean_of_defined(outside, axis=1), mean_of_defined(arena.draws.fixed[:, best][:, folds], axis=1))
+    best = int(recipes[_best(scores[None])[0]])
+    picked = _best(arena.in_the_bag(recipes, folds))
+    outside = arena.out_of_the_bag(recipes, folds)[np.arange(len(picked)), picked]
+    spread = arena.spread(recipes, folds, lambda inside, owners: inside.argmax(axis=1))
+    return Side(best, outside, arena.fixed(best), spread)
+
+
+def _best(means: Array) -> Array:
+    """(m, R) -> (m,)."""
+    return np.asarray(np.where(np.isnan(means), -np.inf, means).argmax(axis=1))
 
 
 def contest(arena: Arena, first: Array, second: Array) -> Contest | None:
@@ -95,7 +134,9 @@ def contest(arena: Arena, first: Array, second: Array) -> Contest | None:
         return None
     sides = [side(arena, recipes[ran[recipes][:, folds].all(axis=1)], folds) for recipes in (first, second)]
     plain = arena.pool.recipe_scores[sides[0].recipe] - arena.pool.recipe_scores[sides[1].recipe]
-    found = arena.of(plain, sides[0].chosen - sides[1].chosen, sides[0].fixed - sides[1].fixed, folds)
+    found = arena.of(
+        plain, sides[0].chosen - sides[1].chosen, sides[0].fixed - sides[1].fixed, sides[0].spread - sides[1].spread, folds
+    )
     return Contest(sides[0], sides[1], folds, found)
 
 
@@ -103,18 +144,28 @@ def score_of_recipe(arena: Arena, recipe: int) -> Distribution:
     """The score of one recipe on its own folds, its configuration chosen again in each bag."""
     folds = arena.pool.recipe_ran[recipe]
     alone = side(arena, np.array([recipe]), folds)
-    return arena.of(arena.pool.recipe_scores[recipe], alone.chosen, alone.fixed, folds)
+    return arena.of(arena.pool.recipe_scores[recipe], alone.chosen, alone.fixed, alone.spread, folds)
 
 
 def score_of_rule(arena: Arena, choice: Choice, delta: float | None) -> Distribution:
     """The score of whatever the rule chooses, the whole rule repeated in each bag (BBC-CV)."""
     members = [arena.pool.candidates[one] for one in choice.eligible]
-    inside = mean_of_defined(arena.draws.inside[:, choice.eligible][:, :, choice.folds], axis=2)
-    ceiling = METRICS[arena.pool.metric].ceiling
-    picked = choice.eligible[choose(inside, choosable(members), simplicity(members), delta, ceiling)]
-    outside = arena.draws.outside[np.arange(len(picked)), picked][:, choice.folds]
-    fixed = mean_of_defined(arena.draws.fixed[:, choice.chosen][:, choice.folds], axis=1)
-    return arena.of(arena.pool.recipe_scores[choice.chosen], mean_of_defined(outside, axis=1), fixed, choice.folds)
+    allowed, order, ceiling = choosable(members), simplicity(members), METRICS[arena.pool.metric].ceiling
+
+    def pick(means: Array) -> Array:
+        return choose(means, allowed, order, delta, ceiling)
+
+    picked = pick(arena.in_the_bag(choice.eligible, choice.folds))
+    outside = arena.out_of_the_bag(choice.eligible, choice.folds)[np.arange(len(picked)), picked]
+    spread = arena.spread(choice.eligible, choice.folds, lambda inside, owners: _configuration(inside, owners, pick))
+    return arena.of(arena.pool.recipe_scores[choice.chosen], outside, arena.fixed(choice.chosen), spread, choice.folds)
+
+
+def _configuration(inside: Array, owners: Array, pick: Callable[[Array], Array]) -> Array:
+    """(m, C) -> (m,): the best configuration of the recipe that `pick` takes by the recipes' best ones."""
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    recipes = pick(np.maximum.reduceat(inside, starts, axis=1))
+    return np.asarray(np.where(owners == owners[starts][recipes][:, None], inside, -np.inf).argmax(axis=1))
 
 
 def comparison(arena: Arena, found: Contest) -> Comparison:

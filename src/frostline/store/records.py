@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from frostline.errors import RunFolderError
 from frostline.store.files import replacing, write_text
 from frostline.store.values import build, plain, read_document, read_value, write_document, write_value
+from frostline.terms.cell import cell
 from frostline.terms.data import UNKNOWN, Dataset, SplitPlan, in_words
 from frostline.terms.detail import Detail
 from frostline.terms.evidence import Evidence
@@ -29,7 +30,6 @@ RESULT_COLUMNS = (
     *("folds", "configuration", "screened", "flops", "note", "schema_version"),
 )
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _SPLIT_NAME = re.compile(r"(?:r(?P<repeat>\d+))?f(?P<fold>\d+)|h(?P<holdout>\d+)")
 
 
@@ -70,17 +70,9 @@ def splits_text(dataset: Dataset, plan: SplitPlan) -> str:
 def _csv_text(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_cell(column) for column in columns])
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    writer.writerow([cell(column) for column in columns])
+    writer.writerows([cell(row.get(column)) for column in columns] for row in rows)
     return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    """A spreadsheet takes a cell that begins with = + - @ for a formula: a quote in front makes it text, unless a number."""
-    text = "" if value is None else str(value)
-    if text.startswith(("=", "+", "-", "@", "\t", "\r")) and _NUMBER.fullmatch(text) is None:
-        return "'" + text
-    return text
 
 
 def hashed_groups(dataset: Dataset) -> list[str]:

@@ -22,7 +22,16 @@ from frostline.terms.identity import digest
 from frostline.terms.settings import Settings
 
 SCHEMA_VERSION = 1
-MAY_DIFFER = ("data", "test", "time_s", "cache_bytes", "backend", "workers")  # the fingerprint tells what is in data and test
+MAY_DIFFER = (
+    "data",
+    "test",
+    "time_s",
+    "cache_bytes",
+    "backend",
+    "workers",
+    "include_images",
+    "deep",
+)  # the fingerprint tells what is in data and test
 SECTIONS = ("kernels", "sizes", "registered", "opened")
 WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")
 

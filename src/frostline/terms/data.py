@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from frostline.terms.look import Look
 
 YES, NO, UNKNOWN = 1, 0, -1  # the answers to "does this image have this label?"
 SEVERAL = -1  # `Sample.label` where an image may have several labels
@@ -55,6 +57,7 @@ class Dataset:
         fingerprint: of paths, file digests, labels, groups, parts and class names.
         lookalikes: pairs of samples with different bytes and nearly the same picture, the most alike first.
         notes: what a user should know (duplicates, groups found, files left out).
+        looks: what was seen of each sample, or why it cannot be decoded; empty where nobody looked.
     """
 
     root: str
@@ -63,6 +66,7 @@ class Dataset:
     fingerprint: str
     notes: tuple[str, ...] = ()
     lookalikes: tuple[tuple[int, int], ...] = ()
+    looks: tuple[Look | str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def grouped(self) -> bool:

@@ -148,6 +148,24 @@ class Subgroups:
 
 
 @dataclass(frozen=True)
+class RankingCurve:
+    """How one model ranks one class against the rest; on several folds the mean of the folds' curves, never pooled ones.
+
+    Attributes:
+        model: as `ModelDetail.name`.
+        of: the class.
+        roc: (false positive rate, true positive rate) pairs; precision: (recall, precision) pairs.
+        share: of the class among the images: what precision is without any skill.
+    """
+
+    model: str
+    of: str
+    roc: tuple[tuple[float, float], ...]
+    precision: tuple[tuple[float, float], ...]
+    share: float
+
+
+@dataclass(frozen=True)
 class Detail:
     """All of it, for one verdict.
 
@@ -172,4 +190,5 @@ class Detail:
     patients: PatientDetail | None = None
     subgroups: tuple[Subgroups, ...] = ()
     notes: tuple[str, ...] = ()
+    rankings: tuple[RankingCurve, ...] = ()
     several: bool = False

@@ -61,6 +61,84 @@ class Rewind:
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """How alike the pooled features at the end of one stage are before and after training.
+
+    Attributes:
+        cka: unbiased centred kernel alignment, near 0 for unrelated features, 1 for equal ones up to rotation.
+    """
+
+    stage: str
+    cka: float
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A small picture that the page carries in itself.
+
+    Attributes:
+        width, height: pixels.
+        uri: `data:image/...;base64,...`.
+    """
+
+    width: int
+    height: int
+    uri: str
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of the first convolution, one small square each.
+
+    Attributes:
+        weights: `pretrained`, `trained` (in the final model, where training changed them) or `random` (as a scratch run starts).
+        parameter: the tensor's name; `count` how many filters it has.
+    """
+
+    weights: str
+    parameter: str
+    count: int
+    picture: Tile
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One of the most confident errors on images that the model had not seen.
+
+    Attributes:
+        row: of `splits.csv`.
+        truth, said: class names; `probability` of what was said.
+        picture, attention, control: the image, where the model looked (Grad-CAM), and where the same network with random
+            weights "looks"; None unless pictures were asked for, or the last kept stage gives no map.
+    """
+
+    row: int
+    truth: str
+    said: str
+    probability: float
+    picture: Tile | None = None
+    attention: Tile | None = None
+    control: Tile | None = None
+
+
+BASE, ANB, ANB_TUNED, BNB = "base", "AnB", "AnB+", "BnB"
+
+
+@dataclass(frozen=True)
+class DepthPoint:
+    """A network whose stages up to `stage` came from elsewhere, against the target network from scratch (Yosinski 2014).
+
+    Attributes:
+        kind: `AnB` (from the source, frozen), `AnB+` (the same, tuned), `BnB` (from the target network itself, frozen).
+        change: its score minus that of the target network from scratch, in the metric's unit.
+    """
+
+    kind: str
+    stage: str
+    change: Interval
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that the report needs beyond the verdict.
 
@@ -68,6 +146,9 @@ class Evidence:
         pixels: the best score of raw pixels, None where they were not run.
         rewinds: empty where nothing was put back.
         curve: None where none was asked for, or nothing could be trained on parts of the images.
+        measured_on: what rewinds and mistakes were measured on; empty where there are none.
+        depth: empty unless `--deep` was given; base: the score of the network from scratch that these are measured against.
+        notes: what of this could not be done, and why.
     """
 
     metric: str
@@ -76,3 +157,10 @@ class Evidence:
     fates: tuple[Fate, ...]
     rewinds: tuple[Rewind, ...] = ()
     curve: LearningCurve | None = None
+    likeness: tuple[Likeness, ...] = ()
+    filters: tuple[Filters, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    depth: tuple[DepthPoint, ...] = ()
+    base: float | None = None
+    measured_on: str = ""
+    notes: tuple[str, ...] = ()

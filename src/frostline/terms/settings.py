@@ -10,8 +10,8 @@ BACKENDS = ("auto", "serial", "process")
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `backend` and
-    `workers` may differ when continued: images may have moved (together), as long as they are the same.
+    """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `backend`, `workers`,
+    `include_images` and `deep` may differ when continued: images may have moved (together), as long as they are the same.
 
     Attributes:
         data: the folder as given; `fingerprint` of what is in it, and in `test`.
@@ -28,6 +28,8 @@ class Settings:
         subgroups: columns of the table by which scores are also shown.
         learning_curve: some recipes are also trained on parts of the images.
         backend: `serial` or `process`; workers: trials at a time.
+        include_images: the page may show pictures of the user's own images.
+        deep: also train networks whose first stages come from the source, depth by depth.
     """
 
     data: str
@@ -53,6 +55,8 @@ class Settings:
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False
+    include_images: bool = False
+    deep: bool = False
     path_column: str | None = None
     split_column: str | None = None
     delimiter: str | None = None

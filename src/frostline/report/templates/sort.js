@@ -1,5 +1,5 @@
 "use strict";
-// Sorts the ranked table by the heading that was pressed; empty cells stay last in both directions.
+// Sorts the ranked table by the heading that was pressed; empty cells stay last in both directions. A long table begins short.
 (() => {
   const table = document.getElementById("ranked");
   const body = table.tBodies[0];
@@ -19,4 +19,13 @@
     heads[column].setAttribute("aria-sort", down ? "ascending" : "descending");
   };
   heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => sort(column)));
+  const all = document.getElementById("all");
+  if (all) {
+    table.classList.add("short");
+    all.hidden = false;
+    all.addEventListener("click", () => {
+      table.classList.remove("short");
+      all.parentElement.remove();
+    });
+  }
 })();

@@ -1,0 +1,86 @@
+"""A trained model with one stage put back to other weights: did the transferred stage serve as it was, is it needed at all?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from frostline.backbones import LoadedBackbone, StagedNetwork
+from frostline.compute.bench import Bench
+from frostline.compute.build import TransferNetwork, build, fitting
+from frostline.compute.train import estimate_statistics, normalisations, predict
+from frostline.stats.similarity import FEWEST, unbiased_cka
+from frostline.terms.evidence import Likeness
+from frostline.terms.recipe import Action, Recipe, Weights
+from frostline.terms.result import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Rewound:
+    """(n, classes) predictions of a model whose `stage` was put back to weights of the kind `to`."""
+
+    stage: str
+    to: Weights
+    probabilities: FloatArray
+
+
+def rewinds(
+    bench: Bench, network: TransferNetwork, recipe: Recipe, train: IntArray, wanted: IntArray, seed: int
+) -> Iterator[Rewound]:
+    """Each stage of `network` in turn put back to random weights, and those that training changed to pre-trained ones, too.
+
+    Statistics of normalisation in that stage and in all after it are estimated again on `train`: else a stage would be blamed
+    for what its neighbours expect of it (Zhang, Bengio, Singer 2019, "Are all layers created equal?", re-initialise without).
+
+    Args:
+        network: fitted on `train`; it is left as it is. wanted: data set indices to predict, none of them in `train`.
+    """
+    backbone = fitting(recipe, bench.backbone)
+    sources = {weights: backbone.network(weights, seed) for weights in (Weights.PRETRAINED, Weights.RANDOM)}
+    for stage, action in network.actions.items():
+        trained = recipe.weights is not Weights.PRETRAINED or action is not Action.FREEZE
+        for weights, source in sources.items():
+            if weights is Weights.RANDOM or trained:
+                twin = put_back(bench, network, source, (stage,), train, seed)
+                probabilities = predict(twin, bench.pixels(), wanted, bench.kernels.forward)
+                yield Rewound(stage, weights, probabilities)
+
+
+def put_back(
+    bench: Bench, network: TransferNetwork, source: StagedNetwork, stages: tuple[str, ...], train: IntArray, seed: int
+) -> TransferNetwork:
+    """A copy of `network` with the tensors that `stages` have in `source`, and statistics to fit."""
+    twin = copy.deepcopy(network)
+    for name in stages:
+        twin.trunk.copy_stage_from(source, name)
+    names = list(twin.actions)
+    later = names[names.index(stages[0]) :]
+    layers = [layer for name in later for layer in normalisations(twin.trunk.part(name))] + normalisations(twin.head)
+    estimate_statistics(twin, layers, bench.pixels(), train, bench.kernels.forward, seed)
+    return twin
+
+
+def likeness(bench: Bench, network: TransferNetwork, recipe: Recipe, rows: IntArray, seed: int) -> tuple[Likeness, ...]:
+    """Unbiased CKA of the pooled features at each stage's end before training and after it, on `rows`."""
+    if len(rows) < FEWEST:
+        return ()
+    backbone = fitting(recipe, bench.backbone)
+    before = build(recipe, backbone, bench.classes, seed)
+    was, now = (_pooled(bench, one, backbone, rows) for one in (before, network))
+    return tuple(Likeness(name, unbiased_cka(was[name], now[name])) for name in network.actions)
+
+
+def _pooled(bench: Bench, network: TransferNetwork, backbone: LoadedBackbone, rows: IntArray) -> dict[str, FloatArray]:
+    """Stage -> (len(rows), channels)."""
+    cuts = {stage.cut.name: stage.name for stage in backbone.stages if stage.name in network.actions}
+    found: dict[str, list[FloatArray]] = {name: [] for name in cuts.values()}
+    trunk = copy.deepcopy(network.trunk).to(bench.kernels.device)
+    source = bench.pixels()
+    for start in range(0, len(rows), 64):
+        pooled, _ = trunk.tap_pooled(source.batch(rows[start : start + 64], 0), tuple(cuts))
+        for cut, value in pooled.items():
+            found[cuts[cut]].append(value.float().cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}

@@ -1,0 +1,167 @@
+"""The chosen recipe taken apart: stages put back, features before and after, filters, and its most confident errors.
+
+All of it is measured on the common fold, by a model that was fitted on that fold's training part: the model that is handed over
+has seen every image that is not sealed, and the sealed ones are for one look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from frostline.compute.attention import class_maps, filters, heated, photograph
+from frostline.compute.bench import Bench
+from frostline.compute.build import TransferNetwork, fitting
+from frostline.compute.rewind import likeness, put_back, rewinds
+from frostline.compute.train import Diverged, place, predict
+from frostline.compute.trials import as_options, fit_network
+from frostline.data import row_of
+from frostline.session.clock import TimeUp
+from frostline.session.finals import costs_of
+from frostline.session.work import Lane, Work
+from frostline.stats.paired import paired_change
+from frostline.strategy.families import Line
+from frostline.terms.evidence import Evidence, Filters, Likeness, Mistake, Rewind
+from frostline.terms.quantities import plural
+from frostline.terms.recipe import Recipe, Weights
+from frostline.terms.result import FloatArray, IntArray
+from frostline.terms.verdict import Row
+
+MOST_MISTAKES = 6
+MOST_ALIKE = 400  # images for CKA: its error falls with their number, its cost grows with it
+PASSES = 6.0  # of the network over the fold, about, that taking it apart costs per stage
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """The recipe fitted on the common fold's training part, with its predictions for what the fold held out."""
+
+    network: TransferNetwork
+    bench: Bench
+    recipe: Recipe
+    train: IntArray
+    validation: IntArray
+    probabilities: FloatArray
+    seed: int
+
+
+def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, reserve_s: float) -> Evidence:
+    """`evidence` with what could be found out in the time that is left; what could not is noted.
+
+    Args:
+        reserve_s: seconds that are kept for what comes after.
+    """
+    work.clock.kept_s = 0.0
+    try:
+        fitted = _fit(work, lane, line, row, reserve_s)
+    except TimeUp:
+        return _without(evidence, "the time was up")
+    except (Diverged, MemoryError) as error:
+        return _without(evidence, f"fitting it again on one fold failed ({error})")
+    if fitted is None:
+        return _without(evidence, "no time was left to fit the recipe once more on one fold")
+    evidence = replace(evidence, filters=_filters(lane, fitted), measured_on=_where(work, fitted))
+    steps = (
+        lambda: {"likeness": _likeness(fitted)},
+        lambda: {"mistakes": _mistakes(work, fitted)},
+        lambda: {"rewinds": _rewinds(work, fitted, reserve_s)},
+    )
+    for step in steps:
+        if not work.clock.allows(0.0, reserve_s):
+            return _without(evidence, "the time was up before all of it was done")
+        evidence = replace(evidence, **step())
+    return evidence
+
+
+def _without(evidence: Evidence, why: str) -> Evidence:
+    return replace(evidence, notes=(*evidence.notes, f"The chosen model was not taken apart completely: {why}."))
+
+
+def _fit(work: Work, lane: Lane, line: Line, row: Row, reserve_s: float) -> _Fitted | None:
+    options = as_options(row.configuration)
+    epochs = int(options.pop("epochs", line.recipe.option("epochs") or 0))
+    split, bench = work.common, lane.bench
+    train, validation = np.asarray(split.train, np.int64), np.asarray(split.validation, np.int64)
+    model = costs_of(work, line)
+    needed = model.training_s(line.recipe, len(train), epochs) if epochs else 0.0
+    needed += PASSES * len(lane.backbone.stages) * model.pass_s(min(len(train), 256) + len(validation))
+    if not work.clock.allows(needed, reserve_s):
+        return None
+    network = fit_network(bench, line.recipe, options, epochs, train, split.seed, work.clock.watch(reserve_s)).network
+    probabilities = predict(network, bench.pixels(), validation, bench.kernels.forward)
+    return _Fitted(network, bench, line.recipe, train, validation, probabilities, split.seed)
+
+
+def _where(work: Work, fitted: _Fitted) -> str:
+    return (
+        f"{plural(len(fitted.validation), 'image')} that fold {work.common.name} held out, by the chosen recipe fitted on its"
+        f" other {plural(len(fitted.train), 'image')}"
+    )
+
+
+def _filters(lane: Lane, fitted: _Fitted) -> tuple[Filters, ...]:
+    pretrained = filters(lane.backbone.network(), "pretrained")
+    random = filters(lane.backbone.network(Weights.RANDOM, fitted.seed), "random")
+    trained = filters(fitted.network.trunk, "trained")
+    found = [one for one in (pretrained, trained, random) if one is not None]
+    kept = {one.picture.uri: one for one in reversed(found)}  # what training left as it was is shown once
+    return tuple(one for one in found if kept[one.picture.uri] is one)
+
+
+def _likeness(fitted: _Fitted) -> tuple[Likeness, ...]:
+    rows = fitted.validation[:MOST_ALIKE]
+    return likeness(fitted.bench, fitted.network, fitted.recipe, rows, fitted.seed)
+
+
+def _rewinds(work: Work, fitted: _Fitted, reserve_s: float) -> tuple[Rewind, ...]:
+    """Those that the time allows, from the input on."""
+    found: list[Rewind] = []
+    for one in rewinds(fitted.bench, fitted.network, fitted.recipe, fitted.train, fitted.validation, fitted.seed):
+        if not work.clock.allows(0.0, reserve_s):
+            break
+        work.check()
+        change = paired_change(work.settings.metric, work.truth, fitted.validation, fitted.probabilities, one.probabilities)
+        found.append(Rewind(one.stage, one.to.value, change))
+    return tuple(found)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _mistakes(work: Work, fitted: _Fitted) -> tuple[Mistake, ...]:
+    """The most confident errors; with pictures only where the user allowed pictures of people to leave the machine."""
+    said, truth = fitted.probabilities.argmax(axis=1), work.truth.labels[fitted.validation]
+    confidence = fitted.probabilities.max(axis=1)
+    wrong = np.flatnonzero(said != truth)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
+    names = work.dataset.classes
+    found = [
+        Mistake(row_of(int(fitted.validation[one])), names[truth[one]], names[said[one]], float(confidence[one])) for one in worst
+    ]
+    if not work.settings.include_images or not found:
+        return tuple(found)
+    return _with_pictures(fitted, found, fitted.validation[worst], said[worst])
+
+
+def _with_pictures(fitted: _Fitted, found: list[Mistake], rows: IntArray, said: IntArray) -> tuple[Mistake, ...]:
+    bench = fitted.bench
+    size, channels = bench.backbone.spec.height, bench.store.channels
+    pixels = bench.store.batch(rows, channels=channels, size=size).permute(0, 2, 3, 1).contiguous().numpy()
+    pictures = [replace(one, picture=photograph(image)) for one, image in zip(found, pixels, strict=True)]
+    layout = next(stage.cut.layout for stage in fitting(fitted.recipe, bench.backbone).stages if stage.name == _last(fitted))
+    images = bench.pixels().batch(rows, 0)
+    random = fitting(fitted.recipe, bench.backbone).network(Weights.RANDOM, fitted.seed)
+    control = put_back(bench, fitted.network, random, tuple(fitted.network.actions), fitted.train, fitted.seed)
+    place(control, bench.kernels.forward, bench.kernels.device)
+    seen, unseen = (class_maps(network, images, said, layout) for network in (fitted.network, control))
+    if seen is None or unseen is None:
+        return tuple(pictures)
+    return tuple(
+        replace(one, attention=heated(image, there), control=heated(image, elsewhere))
+        for one, image, there, elsewhere in zip(pictures, pixels, seen, unseen, strict=True)
+    )
+
+
+def _last(fitted: _Fitted) -> str:
+    return list(fitted.network.actions)[-1]

@@ -1,0 +1,16 @@
+"""Cells of tables that people open in a spreadsheet."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+def cell(value: Any) -> str:
+    """A spreadsheet takes a cell that begins with = + - @ for a formula: a quote in front makes it text, unless a number."""
+    text = "" if value is None else str(value)
+    if text.startswith(("=", "+", "-", "@", "\t", "\r")) and _NUMBER.fullmatch(text) is None:
+        return "'" + text
+    return text

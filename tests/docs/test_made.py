@@ -1,0 +1,38 @@
+"""Documents that are made from code are those that the code makes now."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def make() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make", DOCS / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_recipes_are_drawn_as_they_are_now(make: ModuleType, tmp_path: Path) -> None:
+    make.write_recipes(tmp_path)
+    for path in sorted(tmp_path.rglob("*.*")):
+        there = DOCS / path.relative_to(tmp_path)
+        assert there.exists() and there.read_text() == path.read_text(), f"run `make docs`: {path.name} differs"
+    kept = {path.name for path in (DOCS / "pictures" / "recipes").iterdir()}
+    assert kept == set(make.recipe_pictures()), "drawings that no document shows"
+
+
+def test_every_picture_of_the_recipes_is_there_and_is_whole() -> None:
+    text = (DOCS / "recipes.md").read_text()
+    named = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text)
+    assert len(named) > 25
+    for words, path in named:
+        root = ElementTree.fromstring((DOCS / path).read_text())
+        assert words and root.tag.endswith("svg") and root.attrib["aria-label"]

@@ -1,0 +1,46 @@
+"""The table of stages joins claims, rewinds, movement and likeness; claims become marks and rows."""
+
+from __future__ import annotations
+
+from frostline.report.charts import ClaimMark, claims_picture
+from frostline.report.stages import stage_lines
+from frostline.report.tables import claim_basis, claim_line, claim_subject
+from frostline.terms.evidence import Evidence
+from frostline.terms.verdict import Claim, Word
+from tests.report.examples import CLAIMS, EVIDENCE, NEEDED, STAGES, VERDICT, around
+
+
+def test_a_line_for_each_stage_in_order_and_the_head_last() -> None:
+    lines = stage_lines(VERDICT, EVIDENCE)
+    assert [line.name for line in lines] == [*STAGES, "head"]
+    last = lines[5]
+    assert (last.fate, last.moved, last.statistics, last.alike) == ("transferred, trained", "15.2 %", "38.0 %", "0.840")
+    assert (last.word, last.gain) == ("harms", "-1.4 (-2.2 to -0.6)")
+    assert (last.pretrained, last.random) == ("-2.4 (-3.3 to -1.5)", "-25.0 (-27.0 to -23.0)")
+    assert lines[0].pretrained == "" and lines[0].random == "-5.0 (-7.0 to -3.0)"
+    assert lines[0].moved == "0" and lines[-1].moved == ""
+
+
+def test_without_any_evidence_only_the_claims_speak() -> None:
+    lines = stage_lines(VERDICT, Evidence("auroc", (), None, ()))
+    assert [line.name for line in lines] == ["stem", "features.13", "features.18"]
+
+
+def test_claims_in_cells() -> None:
+    line = claim_line(NEEDED, VERDICT)
+    assert (line.about, line.word, line.difference, line.decide) == ("pre-training", "undetermined", "+0.9", "1,400 images")
+    bare = Claim("pretraining-helps", Word.UNDETERMINED, None, None, "no control finished")
+    assert claim_line(bare, VERDICT).decide == "cannot be said"
+    assert claim_subject(Claim("source-A-beats-B", Word.HELPS, None)) == "A, not B"
+    assert claim_subject(CLAIMS[1]) == "tuning, not freezing"
+    assert claim_basis(VERDICT) == ("4,708 images in 5 folds",)
+
+
+def test_the_picture_of_the_claims_says_all_of_them() -> None:
+    marks = [
+        ClaimMark("pre-training", around(0.017, 0.01), "helps"),
+        ClaimMark("stage stem", around(0.0, 0.002), "no-practical-difference"),
+    ]
+    drawn = claims_picture(marks, 0.008, "auroc")
+    assert drawn.alt == "Claims. pre-training: +1.7, helps; stage stem: 0.0, no practical difference."
+    assert "var(--good)" in drawn.wide and "#0101" not in drawn.wide
