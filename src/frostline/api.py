@@ -239,10 +239,14 @@ def plan(
 
 
 def check(
-    data: str | Path,
+    data: str | Path | pd.DataFrame,
     *,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     group: str | None = None,
+    path_column: str | None = None,
+    split_column: str | None = None,
+    delimiter: str | None = None,
+    root: str | Path | None = None,
     test: str | Path | None = None,
     limit: int | None = None,
     sheet: str | Path | None = None,
@@ -256,7 +260,11 @@ def check(
     """
     from frostline import data as images
 
-    found = images.check(Path(data), label=label, group=group, test=_path(test), limit=limit)
+    folder, frame = _folder_and_frame(data, path_column, _path(root))
+    found = images.check(
+        folder, frame=frame, label=_joined(label), group=group, path_column=path_column, split_column=split_column,
+        delimiter=delimiter, test=_path(test), limit=limit,
+    )  # fmt: skip
     if sheet is not None:
         from frostline.report.checkup import write_sheet
 
@@ -264,7 +272,7 @@ def check(
             raise OptionError(
                 f"the contact sheet cannot be written to {sheet}; expected a file in a folder that is there: -o FILE.html"
             )
-        write_sheet(Path(sheet), found, Path(data).resolve().name)
+        write_sheet(Path(sheet), found, folder.resolve().name)
     return found
 
 
@@ -282,13 +290,10 @@ def _request(
     """What was asked, as values; `others` are named and meant as the request's own fields."""
     from frostline import session
 
-    table = None if isinstance(data, (str, Path)) else data
-    folder = Path(data) if isinstance(data, (str, Path)) else _root_of(data, others["path_column"], root)
-    if table is None and root is not None:
-        raise OptionError(f"root {root} is for the paths of a DataFrame; those of {folder} are relative to it. Leave root out.")
+    folder, frame = _folder_and_frame(data, others["path_column"], root)
     return session.Request(
         data=folder,
-        frame=table,
+        frame=frame,
         out=Path(out) if out is not None else Path(f"frostline-{folder.resolve().name}"),
         backbones=_names(backbone),
         recipes=_several(recipe),
@@ -296,6 +301,17 @@ def _request(
         cache_bytes=byte_count(cache_size) if isinstance(cache_size, str) else cache_size,
         **others,
     )
+
+
+def _folder_and_frame(
+    data: str | Path | pd.DataFrame, path_column: str | None, root: Path | None
+) -> tuple[Path, pd.DataFrame | None]:
+    """Where the data lie, and their table where it is at hand."""
+    if not isinstance(data, (str, Path)):
+        return _root_of(data, path_column, root), data
+    if root is not None:
+        raise OptionError(f"root {root} is for the paths of a DataFrame; those of {data} are relative to it. Leave root out.")
+    return Path(data), None
 
 
 def _root_of(frame: pd.DataFrame, column: str | None, root: Path | None) -> Path:

@@ -239,7 +239,10 @@ def plan(
 def check(
     data: Data,
     label: Label = None,
+    delimiter: Delimiter = None,
     group: Group = None,
+    path_column: PathColumn = None,
+    split_column: SplitColumn = None,
     test: Test = None,
     limit: Limit = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The contact sheet, an HTML page.")] = None,
@@ -250,7 +253,10 @@ def check(
     from frostline import api
     from frostline.report.checkup import checkup_table, findings_text
 
-    found = api.check(data, label=label, group=group, test=test, limit=limit, sheet=sheet)
+    found = api.check(
+        data, label=label, group=group, path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
+        limit=limit, sheet=sheet,
+    )  # fmt: skip
     console = _console()
     if found.kinds:
         console.print(checkup_table(found))

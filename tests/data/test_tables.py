@@ -51,6 +51,7 @@ def test_columns_by_usual_names(tmp_path: Path) -> None:
     found = read(root)
     assert found.classes == ("a", "b") and [s.group for s in found.samples] == ["0", "1", "2", "3"]
     assert {s.part for s in found.samples} == {"train"}
+    assert {"Paths from the column image index.", "Train, val and test from the column subset."} <= set(found.notes)
 
 
 def test_columns_by_options(tmp_path: Path) -> None:

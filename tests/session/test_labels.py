@@ -126,6 +126,24 @@ def test_a_model_says_labels_by_their_thresholds(found: fl.Run, frame: pd.DataFr
     assert "labels, any number of them an image" in card
 
 
+def test_an_exported_program_says_labels_by_their_thresholds(found: fl.Run, frame: pd.DataFrame, tmp_path: Path) -> None:
+    made = fl.export_model(found.path, "torch", tmp_path / "out", check=list(frame["path"][:4]))
+    assert made.parity.holds and "THRESHOLDS = [" in (tmp_path / "out" / "predict.py").read_text()
+    with pytest.raises(OptionError, match="this one says several labels"):
+        fl.export_model(found.path, "code", tmp_path / "code")
+
+
+def test_the_most_confident_errors_are_single_answers(found: fl.Run) -> None:
+    for one in found.evidence.mistakes:
+        assert {one.said, one.truth} in [{label, f"not {label}"} for label in LABELS] and one.probability >= 0.5
+
+
+def test_the_preflight_counts_labels(frame: pd.DataFrame) -> None:
+    checked = fl.check(frame, label=LABELS)
+    counted = {kind.name: kind.images for kind in checked.kinds if kind.part == "train"}
+    assert counted == {label: int(frame[label][:120].sum()) for label in LABELS} and not checked.refused
+
+
 def test_a_finished_run_is_shown_again(found: fl.Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["show", str(found.path)]) == 0
     shown = capsys.readouterr().out

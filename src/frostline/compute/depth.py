@@ -47,7 +47,7 @@ def grafts(
         return fit_network(where, Recipe.parse(line), options, epochs, train, seed, watch).network
 
     def predicted(network: TransferNetwork) -> FloatArray:
-        return predict(network, bench.pixels(), wanted, bench.kernels.forward)
+        return predict(network, bench.pixels(), wanted, bench.kernels.forward, bench.several)
 
     base = fitted(plain, "weights: random | all: tune | head: linear")
     yield Grafted(BASE, "", predicted(base))

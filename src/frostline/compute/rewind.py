@@ -45,7 +45,7 @@ def rewinds(
         for weights, source in sources.items():
             if weights is Weights.RANDOM or trained:
                 twin = put_back(bench, network, source, (stage,), train, seed)
-                probabilities = predict(twin, bench.pixels(), wanted, bench.kernels.forward)
+                probabilities = predict(twin, bench.pixels(), wanted, bench.kernels.forward, bench.several)
                 yield Rewound(stage, weights, probabilities)
 
 

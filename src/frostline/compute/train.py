@@ -227,7 +227,7 @@ def place(model: nn.Module, mode: Mode, device: str) -> None:
 
 @torch.no_grad()
 def predict(
-    model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, batch: int = 64, several: bool = False
+    model: TransferNetwork, source: Source, rows: IntArray, mode: Mode, several: bool = False, batch: int = 64
 ) -> FloatArray:
     """(len(rows), classes) probabilities in evaluation mode, view 0; of each by itself where an image may have `several`."""
     network = for_evaluation(model.eval(), mode)

@@ -81,7 +81,7 @@ def _dispatch(bench: Bench, trial: Trial, split: Split, watch: Watch | None, for
         return _frozen(bench, trial, rows, validation)
     branch = None if forks is None else forks.branch(trial)
     fitted = fit_network(bench, trial.recipe, dict(trial.options), trial.budget.epochs, rows, trial.seed, watch, branch)
-    probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward, several=bench.several)
+    probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward, bench.several)
     curve = tuple((float(epoch + 1), loss) for epoch, loss in enumerate(fitted.losses))
     trained = count_trained(fitted.network)
     return Result(trial, Outcome.DONE, validation, probabilities[None], curve, trained_parameters=trained, forked=fitted.forked)

@@ -33,7 +33,7 @@ _KINDS = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suf
 
 def labels_of(sample: Sample) -> tuple[int, ...]:
     """The classes that an image belongs to."""
-    return (sample.label,)
+    return sample.has
 
 
 def oddities(samples: Sequence[Sample], classes: Sequence[str], looks: Looks) -> list[Finding]:

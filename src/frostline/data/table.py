@@ -149,6 +149,8 @@ def _distinct(table: Table, entries: list[Entry]) -> list[Entry]:
 
 def _notes(table: Table, columns: Columns, entries: list[Entry]) -> list[str]:
     notes = [_label_note(table, columns, entries)]
+    named = {"Paths": columns.path, "Train, val and test": columns.split}
+    notes += [f"{what} from the column {name}." for what, name in named.items() if name not in (None, "path", "split")]
     if columns.group:
         notes.append(f"Grouped by the column {columns.group}: images of one {columns.group} stay on one side of every split.")
         without = sum(entry.group is None for entry in entries)

@@ -73,6 +73,11 @@ def export(
             f"--include-images goes with --to model, from which `frostline serve` shows them, not with --to {form}."
         )
     model, folder = load(source, backbone), out or model_folder(source).parent / "export" / form
+    if form == "code" and model.thresholds:
+        raise OptionError(
+            "--to code writes a program that trains a model for one class an image, and this one says several labels; expected"
+            " --to onnx, torch, timm or model."
+        )
     _refuse_foreign(folder)
     files = files_to_compare(source, check)
     making = folder.with_name(f".{folder.name}.{os.getpid()}.making")

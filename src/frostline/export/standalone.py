@@ -19,6 +19,7 @@ def preparation(model: Classifier) -> dict[str, Any]:
     """What a program must know to turn a file into pixels, and probabilities into names."""
     return {
         "CLASSES": list(model.classes),
+        "THRESHOLDS": list(model.thresholds),
         "SHORT": model.geometry.margin,
         "SIZE": model.geometry.size,
         "INTERPOLATION": model.geometry.interpolation,

@@ -257,4 +257,4 @@ def _rival(work: Work, row: Row) -> Callable[[IntArray], FloatArray] | None:
 
 
 def _predictor(bench: Bench, network: TransferNetwork) -> Callable[[IntArray], FloatArray]:
-    return lambda rows: predict(network, bench.pixels(), rows, bench.kernels.forward, several=bench.several)
+    return lambda rows: predict(network, bench.pixels(), rows, bench.kernels.forward, bench.several)

@@ -6,6 +6,7 @@ has seen every image that is not sealed, and the sealed ones are for one look.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from frostline.session.finals import costs_of
 from frostline.session.work import Lane, Work
 from frostline.stats.paired import paired_change
 from frostline.strategy.families import Line
+from frostline.terms.data import Targets
 from frostline.terms.evidence import Evidence, Filters, Likeness, Mistake, Rewind
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, Weights
@@ -89,7 +91,7 @@ def _fit(work: Work, lane: Lane, line: Line, row: Row, reserve_s: float) -> _Fit
     if not work.clock.allows(needed, reserve_s):
         return None
     network = fit_network(bench, line.recipe, options, epochs, train, split.seed, work.clock.watch(reserve_s)).network
-    probabilities = predict(network, bench.pixels(), validation, bench.kernels.forward)
+    probabilities = predict(network, bench.pixels(), validation, bench.kernels.forward, bench.several)
     return _Fitted(network, bench, line.recipe, train, validation, probabilities, split.seed)
 
 
@@ -131,17 +133,39 @@ def _rewinds(work: Work, fitted: _Fitted, reserve_s: float) -> tuple[Rewind, ...
 
 def _mistakes(work: Work, fitted: _Fitted) -> tuple[Mistake, ...]:
     """The most confident errors; with pictures only where the user allowed pictures of people to leave the machine."""
-    said, truth = fitted.probabilities.argmax(axis=1), work.truth.labels[fitted.validation]
-    confidence = fitted.probabilities.max(axis=1)
+    truth, names = work.truth.labels[fitted.validation], work.dataset.classes
+    worst, said, found = (_of_labels if work.truth.several else _of_classes)(fitted, truth, names)
+    if not work.settings.include_images or not found:
+        return tuple(found)
+    return _with_pictures(fitted, found, fitted.validation[worst], said)
+
+
+Errors = tuple[IntArray, IntArray, list[Mistake]]  # places in the fold, the class or label of each, what is said of it
+
+
+def _of_classes(fitted: _Fitted, truth: Targets, names: Sequence[str]) -> Errors:
+    said, confidence = fitted.probabilities.argmax(axis=1), fitted.probabilities.max(axis=1)
     wrong = np.flatnonzero(said != truth)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
-    names = work.dataset.classes
     found = [
         Mistake(row_of(int(fitted.validation[one])), names[truth[one]], names[said[one]], float(confidence[one])) for one in worst
     ]
-    if not work.settings.include_images or not found:
-        return tuple(found)
-    return _with_pictures(fitted, found, fitted.validation[worst], said[worst])
+    return worst, said[worst], found
+
+
+def _of_labels(fitted: _Fitted, truth: Targets, names: Sequence[str]) -> Errors:
+    """Each label is an answer by itself, wrong on the other side of one half; what is not known is no error."""
+    yes = fitted.probabilities >= 0.5
+    confidence = np.where(yes, fitted.probabilities, 1 - fitted.probabilities)
+    wrong = np.flatnonzero((np.isfinite(truth) & (yes != (truth == 1))).ravel())
+    worst = wrong[np.argsort(-confidence.ravel()[wrong], kind="stable")][:MOST_MISTAKES]
+    places, labels = np.divmod(worst, len(names))
+    found = []
+    for row, label in zip(places, labels, strict=True):
+        has, lacks = names[label], f"not {names[label]}"
+        truth_said = (lacks, has) if yes[row, label] else (has, lacks)
+        found.append(Mistake(row_of(int(fitted.validation[row])), *truth_said, probability=float(confidence[row, label])))
+    return places, labels, found
 
 
 def _with_pictures(fitted: _Fitted, found: list[Mistake], rows: IntArray, said: IntArray) -> tuple[Mistake, ...]:

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
-from sklearn.metrics import average_precision_score
 
 from frostline.errors import OptionError, nearest
 from frostline.stats.strata import several
@@ -59,8 +57,9 @@ def _area(positive: Array, scores: Array) -> float:
     n_negative = len(positive) - n_positive
     if n_positive == 0 or n_negative == 0:
         return float("nan")
-    u = rankdata(scores)[positive].sum() - n_positive * (n_positive + 1) / 2
-    return float(u / (n_positive * n_negative))
+    below, above = np.sort(scores[~positive]), scores[positive]
+    wins = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
+    return float(wins / 2 / (n_positive * n_negative))
 
 
 def average_precision(labels: Array, probabilities: Array) -> float:
@@ -71,8 +70,15 @@ def average_precision(labels: Array, probabilities: Array) -> float:
     """
     classes = range(1, 2) if probabilities.shape[1] == 2 else range(probabilities.shape[1])
     present = [one for one in classes if 0 < (labels == one).sum() < len(labels)]
-    found = [average_precision_score(labels == one, probabilities[:, one]) for one in present]
+    found = [_precision(labels == one, probabilities[:, one]) for one in present]
     return float(np.mean(found)) if found else float("nan")
+
+
+def _precision(positive: Array, scores: Array) -> float:
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # images of equal score are called together
+    hits = np.cumsum(positive[order])[ends]
+    return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / hits[-1])
 
 
 def accuracy(labels: Array, probabilities: Array) -> float:

@@ -19,7 +19,8 @@ MEAN, STD = (torch.tensor(MODEL.pretrained_cfg[name]).view(-1, 1, 1) for name in
 def probabilities(batch):
     """(n, classes) for uint8 (n, channels, SIZE, SIZE)."""
     with torch.inference_mode():
-        return MODEL((torch.from_numpy(batch) / 255 - MEAN) / STD).softmax(1).numpy()
+        logits = MODEL((torch.from_numpy(batch) / 255 - MEAN) / STD)
+        return (logits.sigmoid() if THRESHOLDS else logits.softmax(1)).numpy()
 
 
 # prepare

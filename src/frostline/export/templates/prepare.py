@@ -60,6 +60,13 @@ def channels(pixels):
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 and CHANNELS == 3 else pixels
 
 
+def said(named):
+    """The most probable class; of several labels those at or above their thresholds, with bars between them."""
+    if not THRESHOLDS:
+        return max(named, key=named.get)
+    return "|".join(name for name, least in zip(CLASSES, THRESHOLDS) if named[name] >= least) or "none"
+
+
 def answer(paths):
     """A JSON object a line: file, label, probabilities; for a file that cannot be read, file and error."""
     for start in range(0, len(paths), 32):
@@ -72,7 +79,7 @@ def answer(paths):
                 print(json.dumps({"file": path, "error": str(error) or type(error).__name__}))
         for path, row in zip(readable, probabilities(np.stack(batch)) if batch else []):
             named = {name: float(value) for name, value in zip(CLASSES, row)}
-            print(json.dumps({"file": path, "label": max(named, key=named.get), "probabilities": named}, ensure_ascii=False))
+            print(json.dumps({"file": path, "label": said(named), "probabilities": named}, ensure_ascii=False))
 
 
 def given(words):
