@@ -73,7 +73,7 @@ def told(path: str | Path) -> Iterator[None]:
     """Whatever a decoder stumbles over becomes a DataError with the file's name and the reason in one line."""
     try:
         yield
-    except (MemoryError, DataError):
+    except DataError:
         raise
     except Exception as error:  # plug-ins raise whatever their parsers stumble over
         raise DataError(f"{path} cannot be decoded: {_reason(error, path)}") from error
@@ -151,6 +151,8 @@ def _reason(error: Exception, path: str | Path) -> str:
         return "the file is not there."
     if isinstance(error, UnidentifiedImageError):
         return f"it is no image that can be read, or its beginning is damaged{_likeness(path)}."
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for what it asks."
     if isinstance(error, Image.DecompressionBombError):
         return f"it is too large ({error})."
     said = " ".join((error.strerror if isinstance(error, OSError) and error.strerror else str(error)).split())

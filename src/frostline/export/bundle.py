@@ -19,6 +19,7 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute.build import TransferNetwork, build
 from frostline.data import Geometry
 from frostline.errors import InputError, RunFolderError, room_in
+from frostline.export.description import read_description
 from frostline.store.files import replacing, write_text
 from frostline.terms.backbone import InputSpec
 from frostline.terms.recipe import Recipe
@@ -183,7 +184,7 @@ def load(folder: str | Path) -> Classifier:
             f"{folder} holds no model: {DESCRIPTION} is missing. Give a run that has finished, or its model/ folder."
         )
     try:
-        return _rebuild(path, json.loads((path / DESCRIPTION).read_text()))
+        return _rebuild(path, read_description(path / DESCRIPTION))
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
