@@ -11,7 +11,7 @@ from frostline.store.files import read_json
 
 MOST_BYTES = 64 * 2**20
 MOST_SIZE = 4096  # pixels of a side
-LIBRARY_NAME = re.compile(r"(timm|torchvision|demo)/[\w.\-]{1,200}")  # no folder, no hub, no option
+LIBRARY_NAME = re.compile(r"(timm|torchvision|demo)/[\w.\-]{1,200}(\?channels=\d{1,4})?")  # no folder, no hub, no file
 
 _Check = Callable[[Any], bool]
 

@@ -122,6 +122,7 @@ def _assemble(
     stores = []
     for backbone in sized:
         dataset, store = _pixels(request, listener, clock, dataset, backbone.spec, folder.cache_path)
+        data.check_channels(store, backbone.spec, backbone.name)
         stores.append(store)
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
     known = folder.results.load_all()
@@ -149,8 +150,11 @@ def _assemble(
         pixels, stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
     )  # fmt: skip
     shift = data.appearance_notes(dataset, stores[0])
+    pairs = zip(sized, stores, strict=True)
+    fits = [note for backbone, store in pairs for note in data.input_notes(store, backbone.spec, backbone.name)]
     work.notes += [
         *dataset.notes,
+        *fits,
         *results.notes,
         *plan.notes,
         *shift,
