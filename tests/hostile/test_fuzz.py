@@ -16,7 +16,7 @@ import pytest
 
 from tests.hostile.victim import MEMORY_BYTES, READERS, SECONDS
 
-FAST = {"pictures": 400, "dicom": 250, "weights": 150, "documents": 150}
+FAST = {"pictures": 400, "dicom": 200, "weights": 100, "documents": 80}
 SLOW = {"pictures": 12_000, "dicom": 6_000, "weights": 2_500, "documents": 1_500}
 FIRST_SLOW = 100_000  # other damage than in the fast suite
 

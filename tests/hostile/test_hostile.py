@@ -73,6 +73,13 @@ def test_bombs_are_refused_at_once(tmp_path: Path) -> None:
         assert time.process_time() - begun < 2 and "\n" not in str(caught.value), path.name
 
 
+def test_what_grows_while_it_is_decoded_is_counted_as_it_grows(tmp_path: Path) -> None:
+    """A byte a pixel in the file, four while its transparency is laid on white."""
+    Image.new("P", (9_000, 9_000)).save(tmp_path / "x.png", transparency=3, compress_level=1)
+    with pytest.raises(DataError, match="too large"):
+        decode(tmp_path / "x.png", SQUARE)
+
+
 def test_linked_folders_cannot_loop_and_broken_links_are_named(tmp_path: Path) -> None:
     root = folders(tmp_path / "data", {"ill": 4, "well": 4})
     (root / "ill" / "again").symlink_to(root)

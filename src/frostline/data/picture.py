@@ -186,7 +186,7 @@ def _file_picture(image: Image.Image, path: str | Path, short: int) -> Picture:
     drafted = image.draft(None, resized(size, short))
     # a scaled decode rounds the size up: the picture ends inside the last pixel, and the resize must know
     filled = drafted[1][2:] if drafted else image.size
-    with bounded(image.size, len(image.getbands()) * max(8, look.bits) // 8):
+    with bounded(image.size, _channels_in_memory(image) * max(8, look.bits) // 8):
         if _deep_colours(image):
             turn = _orientation(image)
             flat = _deep_png(path)
@@ -205,6 +205,13 @@ def _file_look(image: Image.Image, frames: int = 1) -> Look:
     # a palette may hold nothing but gray and is colour all the same
     channels = deep or (1 if image.mode in _GRAY_MODES else 3)
     return Look(kind, *image.size, channels, bits, frames, Scale.STORED if bits <= 8 else Scale.OWN_RANGE)
+
+
+def _channels_in_memory(image: Image.Image) -> int:
+    """While it is made plain: palettes become colours, and what is transparent has four channels for a while."""
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        return 4
+    return 3 if image.mode == "P" else len(image.getbands())
 
 
 def _frames(image: Image.Image) -> int:
