@@ -277,7 +277,7 @@ def stages(
     from frostline import api
     from frostline.report.terminal import stages_table
 
-    weights = "=" in name or name.startswith("demo/")
+    weights = "=" in name.partition("?")[0] or name.startswith("demo/")
     _console().print(stages_table(api.load_backbone(name, pretrained=weights, size=size).description, all_cuts))
 
 

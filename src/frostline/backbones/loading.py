@@ -10,6 +10,7 @@ from torch import nn
 from frostline.backbones.anatomy import dissect
 from frostline.backbones.architecture import Architecture
 from frostline.backbones.catalogue import find, resolve
+from frostline.backbones.channels import spec_with_channels, with_channels
 from frostline.backbones.cuts import classifier_paths
 from frostline.backbones.exported import exported_name, trained_on
 from frostline.backbones.loaded import LoadedBackbone, assemble, not_taken_apart, seeded
@@ -21,7 +22,7 @@ from frostline.terms.backbone import InputSpec
 
 
 def load(name: str, *, pretrained: bool = True, weights: str | Path | None = None, size: int | None = None) -> LoadedBackbone:
-    """The backbone that `name` says: `LIBRARY/MODEL[=FILE][?mean=...&std=...&size=...]`.
+    """The backbone that `name` says: `LIBRARY/MODEL[=FILE][?mean=...&std=...&size=...&channels=...]`.
 
     Args:
         name: of timm, torchvision or `demo/efficientnet_lite0`; a bare name where it is in one library only;
@@ -36,10 +37,13 @@ def load(name: str, *, pretrained: bool = True, weights: str | Path | None = Non
     reference = resolve(parse_name(name))
     if weights is not None:
         reference = dataclasses.replace(reference, weights=Path(weights).expanduser())
-    architecture = find(reference)
+    architecture = plain = find(reference)
+    if reference.channels is not None:
+        architecture = with_channels(plain, reference.channels)
     if reference.stages and not is_traceable(architecture):
         architecture = in_row(architecture, reference.stages)
-    spec = reference.applied_to(_configured(architecture.spec, reference.weights))
+    configured = _configured(plain.spec, reference.weights)
+    spec = reference.applied_to(spec_with_channels(configured, reference.channels or configured.channels))
     network, notes = _weighted(architecture, reference, pretrained)
     loaded = assemble(
         architecture,

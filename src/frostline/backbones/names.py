@@ -12,7 +12,8 @@ from frostline.errors import BackboneError, nearest
 from frostline.terms.backbone import InputSpec
 
 LIBRARIES = ("timm", "torchvision", "demo")
-OPTIONS = ("mean", "std", "size", "interpolation", "crop_pct", "stages")
+OPTIONS = ("mean", "std", "size", "channels", "interpolation", "crop_pct", "stages")
+MOST_CHANNELS = 1024
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 _OPTIONS_PART = re.compile(r"^(?P<head>.*)\?(?P<options>\w+=[^?]*)$", re.DOTALL)
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -28,6 +29,7 @@ class Reference:
         model: the name inside the library; the folder of an exported one.
         weights: a file, or None.
         stages: names of cuts that shall end the stages; empty for frostline's own choice.
+        channels: of the images, where the network's first layer shall take others than its own.
     """
 
     library: str
@@ -39,6 +41,7 @@ class Reference:
     interpolation: str | None = None
     crop_pct: float | None = None
     stages: tuple[str, ...] = ()
+    channels: int | None = None
 
     @property
     def name(self) -> str:
@@ -125,6 +128,10 @@ def _value(key: str, value: str) -> object:
     if key == "size":
         if not value.isdigit() or int(value) < 1:
             raise ValueError("a whole number of pixels, for example size=224")
+        return int(value)
+    if key == "channels":
+        if not value.isdigit() or not 1 <= int(value) <= MOST_CHANNELS:
+            raise ValueError("a number of channels, for example channels=1")
         return int(value)
     if key == "crop_pct":
         return _share(value)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import pickle
+import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import torch
 from torch import nn
 
 from frostline.backbones.architecture import State
+from frostline.backbones.names import INTERPOLATIONS
 from frostline.errors import BackboneError, nearest
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_SWOLLEN = 4  # times the file: tied weights stand in it once
 _CONTAINERS = ("state_dict", "model", "model_state_dict", "net", "module")
 
 
@@ -33,7 +35,18 @@ def read_weights(path: Path) -> State:
     if path.suffix not in SUFFIXES:
         raise BackboneError(f"weights file {str(path)!r}: expected one of {', '.join(SUFFIXES)}; save it as .safetensors.")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    _refuse_swollen(path, state)
     return {name.removeprefix("module."): _single_precision(tensor) for name, tensor in state.items()}
+
+
+def _refuse_swollen(path: Path, state: State) -> None:
+    """A few bytes that say to be a large tensor, or many, by being shown again and again."""
+    said, held = sum(tensor.numel() * tensor.element_size() for tensor in state.values()), path.stat().st_size
+    if said > _SWOLLEN * held + 2**20:
+        raise BackboneError(
+            f"weights file {str(path)!r} has {held:,} bytes and tensors of {said:,}: it repeats itself."
+            " Save a plain state_dict()."
+        )
 
 
 def _read_safetensors(path: Path) -> State:
@@ -42,7 +55,7 @@ def _read_safetensors(path: Path) -> State:
 
     try:
         return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise BackboneError(
             f"weights file {str(path)!r} is not a readable safetensors file ({error}); fetch it again."
         ) from error
@@ -50,20 +63,39 @@ def _read_safetensors(path: Path) -> State:
 
 def _read_torch(path: Path) -> State:
     try:
+        _refuse_packed(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # bytes that mean nothing raise nearly anything in an unpickler
+        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise BackboneError(
             f"weights file {str(path)!r} holds more than tensors, or is damaged ({reason}). Nothing else is unpickled;"
             " load it where you trust it and save its state_dict() as .safetensors."
         ) from error
     state = _unwrapped(content)
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not state or not all(isinstance(name, str) and _is_plain(value) for name, value in state.items()):
         raise BackboneError(
             f"weights file {str(path)!r} holds no dictionary of tensors; expected a state_dict, bare or under"
             " 'state_dict' or 'model'."
         )
     return state
+
+
+def _refuse_packed(path: Path) -> None:
+    """torch writes an archive without compression; a compressed one may unfold to any size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise ValueError("its archive is compressed, as torch never writes it")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a tensor of numbers in memory."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+    )
 
 
 def _unwrapped(content: Any) -> State:
@@ -143,9 +175,30 @@ def read_config(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BackboneError(f"{str(file)!r} beside the weights is not readable JSON ({error}); mend or remove it.") from error
     if not isinstance(content, dict):
         raise BackboneError(f"{str(file)!r} beside the weights is not a JSON object as timm writes it; mend or remove it.")
     inner = content.get("pretrained_cfg")
-    return {**content, **(inner if isinstance(inner, dict) else {})}
+    found = {**content, **(inner if isinstance(inner, dict) else {})}
+    wrong = [f"{key} is {str(found[key])[:60]!r}" for key, fits in _CONFIG.items() if found.get(key) and not fits(found[key])]
+    if wrong:
+        raise BackboneError(
+            f"{str(file)!r} beside the weights cannot be used: {'; '.join(wrong)}. Expected mean and std as numbers, input_size"
+            " as channels, height and width, crop_pct as a share, interpolation as a name; mend or remove it."
+        )
+    return found
+
+
+def _are_numbers(value: Any, low: float, high: float, count: int | None = None) -> bool:
+    listed = isinstance(value, list) and (count is None or len(value) == count)
+    return listed and all(isinstance(item, (int, float)) and low <= item <= high for item in value)
+
+
+_CONFIG: dict[str, Callable[[Any], bool]] = {
+    "mean": lambda value: _are_numbers(value, -1, 1),
+    "std": lambda value: _are_numbers(value, 1e-6, 1),
+    "input_size": lambda value: _are_numbers(value, 1, 8192, 3) and all(isinstance(item, int) for item in value),
+    "crop_pct": lambda value: isinstance(value, (int, float)) and 0 < value <= 1,
+    "interpolation": lambda value: value in INTERPOLATIONS,
+}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frostline.data.assemble import subset
     from frostline.data.decoding import Geometry, decode, short_side
+    from frostline.data.fitting import check_channels, input_notes
     from frostline.data.images import default_size, load, normalise, pixel_features, suggest_flip
     from frostline.data.pixels import PixelStore, build_store
     from frostline.data.preflight import check
@@ -25,10 +26,12 @@ _HOMES = {
     "appearance_notes": "shift",
     "build_store": "pixels",
     "check": "preflight",
+    "check_channels": "fitting",
     "decode": "decoding",
     "default_size": "images",
     "draws_at": "splits",
     "inner_split": "splits",
+    "input_notes": "fitting",
     "load": "images",
     "nested_parts": "splits",
     "normalise": "images",
@@ -49,10 +52,12 @@ __all__ = [
     "appearance_notes",
     "build_store",
     "check",
+    "check_channels",
     "decode",
     "default_size",
     "draws_at",
     "inner_split",
+    "input_notes",
     "load",
     "nested_parts",
     "normalise",

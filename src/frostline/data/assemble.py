@@ -107,6 +107,10 @@ def _sample(entry: Entry, number: dict[str, int], digest: str) -> Sample:
 def _file_digest(path: Path) -> tuple[str, str]:
     """(digest, "") or ("", why not)."""
     try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "", "its name is no UTF-8 text; rename it"
+    try:
         check_regular(path)
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256")

@@ -30,9 +30,10 @@ def between(values: Values, low: float, high: float) -> Floats:
     """Values, (height, width, ...), as float32: `low` becomes 0, `high` 255, what lies outside is cut off, NaN becomes 0."""
     out = np.empty(values.shape, np.float32)
     scale = 255.0 / (high - low) if high > low else 0.0
-    for start in range(0, len(values), _ROWS):
-        part = (np.nan_to_num(values[start : start + _ROWS].astype(np.float64), nan=low, posinf=low, neginf=low) - low) * scale
-        out[start : start + _ROWS] = np.clip(part, 0, 255)
+    with np.errstate(invalid="ignore", over="ignore"):  # some bit patterns are no numbers
+        for start in range(0, len(values), _ROWS):
+            exact = np.nan_to_num(values[start : start + _ROWS].astype(np.float64), nan=low, posinf=low, neginf=low)
+            out[start : start + _ROWS] = np.clip((exact - low) * scale, 0, 255)
     return out
 
 

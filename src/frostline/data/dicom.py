@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ _HEADER = (
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "NumberOfFrames", "PhotometricInterpretation",
 )  # fmt: skip
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
+_READ_AHEAD = 2**20  # bytes: below, what a field claims does no harm
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _NO_PICTURE = "it is DICOM without a picture (a report, a plan, a directory or the like)"
 _UNBOUNDED = 1e12  # beyond any value: where a window's output ends
@@ -144,7 +147,8 @@ def _pixels(path: str | Path) -> tuple[Values, Any]:
     from pydicom.pixels import pixel_array
 
     try:
-        values = pixel_array(Path(path), ds_out=header, index=0, **_encoding(path))
+        with _opened(path) as file:
+            values = pixel_array(file, ds_out=header, index=0, **_encoding(path))
     except AttributeError as error:
         raise ValueError(_NO_PICTURE if "no pixel data" in str(error) else f"its header is incomplete ({error})") from error
     except Exception as error:
@@ -176,19 +180,35 @@ def _parsed(path: str | Path, fields: tuple[str, ...]) -> Any:
     """These fields alone; what else the header says is passed over."""
     pydicom = _pydicom()
     _refuse_deflated(path)
-    with _meaning("its DICOM header is damaged"):
-        return pydicom.dcmread(Path(path), force=True, stop_before_pixels=True, specific_tags=list(fields))
+    with _meaning("its DICOM header is damaged"), _opened(path) as file:
+        return pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(fields))
 
 
 def _refuse_deflated(path: str | Path) -> None:
     """A deflated file unfolds as a whole, to any size, before its first field can be read."""
     from pydicom.filereader import read_file_meta_info
 
-    syntax = None
-    with contextlib.suppress(Exception):  # without such a beginning it is not deflated either
+    try:
         syntax = read_file_meta_info(Path(path)).get("TransferSyntaxUID")
+    except MemoryError:
+        raise
+    except Exception:  # without such a beginning it is not deflated either
+        return
     if syntax == _DEFLATED:
         raise ValueError("it is deflated as a whole, which is not read; save it with another transfer syntax")
+
+
+class _File(io.BufferedReader):
+    """An opened file of which no more is asked than there is: a field may claim a length of four gigabytes."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > _READ_AHEAD:
+            size = min(size, os.fstat(self.fileno()).st_size)
+        return super().read(size)
+
+
+def _opened(path: str | Path) -> _File:
+    return _File(io.FileIO(Path(path)))
 
 
 @contextlib.contextmanager

@@ -85,11 +85,13 @@ def images_directly_in(folder: Path) -> list[Path]:
 def find_images(folder: Path, root: Path) -> Found:
     """All images below `folder`, at any depth; the order never depends on the file system.
 
-    Linked folders are followed, each real folder once, so that a link to a parent cannot loop.
+    Linked folders are followed, each real folder once, and none that holds `folder` itself: a link to a parent can neither
+    loop nor bring in the images of other classes.
     """
     images: list[str] = []
     others: Counter[str] = Counter()
-    seen: set[str] = set()
+    start = os.path.realpath(folder)
+    seen = {start, *map(str, Path(start).parents)}
     for here, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not is_clutter(name) and _new(Path(here) / name, seen))
         inside = Path(here).relative_to(root).as_posix()  # once a folder: a hundred thousand paths take seconds

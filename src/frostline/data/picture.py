@@ -73,7 +73,7 @@ def told(path: str | Path) -> Iterator[None]:
     """Whatever a decoder stumbles over becomes a DataError with the file's name and the reason in one line."""
     try:
         yield
-    except (MemoryError, DataError):
+    except DataError:
         raise
     except Exception as error:  # plug-ins raise whatever their parsers stumble over
         raise DataError(f"{path} cannot be decoded: {_reason(error, path)}") from error
@@ -151,6 +151,8 @@ def _reason(error: Exception, path: str | Path) -> str:
         return "the file is not there."
     if isinstance(error, UnidentifiedImageError):
         return f"it is no image that can be read, or its beginning is damaged{_likeness(path)}."
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for what it asks."
     if isinstance(error, Image.DecompressionBombError):
         return f"it is too large ({error})."
     said = " ".join((error.strerror if isinstance(error, OSError) and error.strerror else str(error)).split())
@@ -184,7 +186,7 @@ def _file_picture(image: Image.Image, path: str | Path, short: int) -> Picture:
     drafted = image.draft(None, resized(size, short))
     # a scaled decode rounds the size up: the picture ends inside the last pixel, and the resize must know
     filled = drafted[1][2:] if drafted else image.size
-    with bounded(image.size, len(image.getbands()) * max(8, look.bits) // 8):
+    with bounded(image.size, _channels_in_memory(image) * max(8, look.bits) // 8):
         if _deep_colours(image):
             turn = _orientation(image)
             flat = _deep_png(path)
@@ -203,6 +205,13 @@ def _file_look(image: Image.Image, frames: int = 1) -> Look:
     # a palette may hold nothing but gray and is colour all the same
     channels = deep or (1 if image.mode in _GRAY_MODES else 3)
     return Look(kind, *image.size, channels, bits, frames, Scale.STORED if bits <= 8 else Scale.OWN_RANGE)
+
+
+def _channels_in_memory(image: Image.Image) -> int:
+    """While it is made plain: palettes become colours, and what is transparent has four channels for a while."""
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        return 4
+    return 3 if image.mode == "P" else len(image.getbands())
 
 
 def _frames(image: Image.Image) -> int:

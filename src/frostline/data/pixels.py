@@ -161,7 +161,7 @@ def as_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
     if given != channels and {given, channels} != {1, 3}:
         raise OptionError(
             f"images of {given} channels for a network that takes {channels}; gray and colour can be turned into each other,"
-            f" nothing else. Say what the network should take: --channels {given}."
+            f" nothing else. Let the network take them: add ?channels={given} to the backbone's name."
         )
     if images.shape[1] == 3 and channels == 1:
         images = _luminance(images)

@@ -26,6 +26,7 @@ from frostline.compute.build import TransferNetwork, build
 from frostline.compute.losses import probabilities_of
 from frostline.data import Geometry
 from frostline.errors import BackboneError, InputError, RunFolderError, room_in
+from frostline.export.description import read_description
 from frostline.export.layers import layers_of
 from frostline.export.plain import Plain, as_json, as_timm, from_timm
 from frostline.store.files import replacing, write_text
@@ -195,7 +196,7 @@ def load(folder: str | Path, backbone: str | Callable[[], nn.Module] | None = No
     """
     path = model_folder(folder)
     try:
-        return _rebuild(path, json.loads((path / DESCRIPTION).read_text()), backbone)
+        return _rebuild(path, read_description(path / DESCRIPTION), backbone)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:

@@ -121,6 +121,7 @@ def _assemble(
     stores = []
     for backbone in sized:
         dataset, store = _pixels(request, listener, clock, dataset, backbone.spec, folder.cache_path)
+        data.check_channels(store, backbone.spec, backbone.name)
         stores.append(store)
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
     seen = [note for backbone in sized for note in seen_before(backbone.name, backbone.trained_on, dataset, plan)]
@@ -148,9 +149,12 @@ def _assemble(
         pixels, stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
     )  # fmt: skip
     shift = data.appearance_notes(dataset, stores[0])
+    pairs = zip(sized, stores, strict=True)
+    fits = [note for backbone, store in pairs for note in data.input_notes(store, backbone.spec, backbone.name)]
     work.notes += [
         *dataset.notes,
         *_over_labels(dataset, settings.metric),
+        *fits,
         *results.notes,
         *plan.notes,
         *shift,

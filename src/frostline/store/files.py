@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from frostline.errors import no_room, room_in
 
 TEMPORARY = ".tmp"
+MOST_JSON_BYTES = 256 * 2**20
 _CHUNK_BYTES = 4 * 2**20
 
 
@@ -39,6 +42,21 @@ def write_text(path: Path, text: str) -> None:
     """`text` as UTF-8 in `path`, atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def read_json(path: Path, most: int = MOST_JSON_BYTES) -> Any:
+    """What the JSON file says.
+
+    Raises:
+        ValueError: it is no JSON, nested beyond reason, or larger than anything that frostline writes.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > most:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes, at most {most:,} are expected")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def require_room(folder: Path, needed: int) -> None:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from frostline.errors import RunFolderError
 from frostline.store.files import replacing, write_text
-from frostline.store.values import build, plain, read_document, read_value, write_document, write_value
+from frostline.store.values import MISSHAPEN, build, plain, read_document, read_value, write_document, write_value
 from frostline.terms.cell import cell
 from frostline.terms.data import UNKNOWN, Dataset, SplitPlan, in_words
 from frostline.terms.detail import Detail
@@ -122,7 +122,7 @@ def read_verdict(path: Path) -> Verdict:
     document = read_document(path)
     try:
         return _verdict_in(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise RunFolderError(f"{path} is damaged: {error}. Run the same search again: finished trials are kept.") from error
 
 

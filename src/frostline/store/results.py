@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,8 @@ def _arrays(result: Result) -> dict[str, Any]:
 
 def _read(path: Path) -> Result:
     with np.load(path, allow_pickle=False) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.zip.infolist()):
+            raise ValueError("it is compressed, as no trial is written")
         arrays = {name: archive[name] for name in archive.files}
     if not np.array_equal(arrays.pop("checksum"), _checksum(arrays)):
         raise ValueError("its checksum does not fit")

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import reprlib
 import shutil
 import weakref
 from pathlib import Path
@@ -17,7 +18,7 @@ import yaml
 from frostline.errors import RunFolderError, room_in
 from frostline.store.files import remove_temporary, write_text
 from frostline.store.results import ResultStore
-from frostline.store.values import build, plain
+from frostline.store.values import MISSHAPEN, build, plain
 from frostline.terms.identity import digest
 from frostline.terms.settings import Settings
 
@@ -33,6 +34,7 @@ MAY_DIFFER = (
     "deep",
 )  # the fingerprint tells what is in data and test
 SECTIONS = ("kernels", "sizes", "registered", "opened")
+_MOST_CONFIG_BYTES = 4 * 2**20  # reading YAML takes seconds a megabyte
 WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")
 
 
@@ -249,18 +251,29 @@ def _shown(value: Any) -> str:
     return "not given" if value is None else str(value)
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values alone: no aliases, by which a few lines can stand for any number of values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("it holds an alias, which frostline never writes")
+        return super().compose_node(parent, index)
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     file = path / "config.yaml"
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        if file.stat().st_size > _MOST_CONFIG_BYTES:
+            raise ValueError(f"it has {file.stat().st_size:,} bytes, at most {_MOST_CONFIG_BYTES:,} are expected")
+        config = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise RunFolderError(f"{file} cannot be read: {' '.join(str(error).split())}. Give another folder with -o.") from error
     if not isinstance(config, dict) or "settings" not in config:
         raise RunFolderError(f"{file} was not written by frostline: it has no settings. Give another folder with -o.")
     if config.get("schema_version") != SCHEMA_VERSION:
         raise RunFolderError(
-            f"{file} has schema_version {config.get('schema_version')!r} and this frostline reads {SCHEMA_VERSION};"
-            f" it was written by frostline {config.get('frostline')}. Use that version, or another folder with -o."
+            f"{file} has schema_version {reprlib.repr(config.get('schema_version'))} and this frostline reads {SCHEMA_VERSION};"
+            f" it was written by frostline {reprlib.repr(config.get('frostline'))}. Use that version, or another folder with -o."
         )
     return config
 
@@ -270,7 +283,7 @@ def _read_settings(path: Path, config: dict[str, Any]) -> Settings:
         settings = build(Settings, config["settings"])
         _refuse_changed(config)
         return settings
-    except (TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise RunFolderError(f"{path / 'config.yaml'} is damaged: {error}. Mend it, or give another folder with -o.") from error
 
 
@@ -278,7 +291,7 @@ def _refuse_changed(config: dict[str, Any]) -> None:
     """A flipped bit may leave a file that reads well and says something else; one without a checksum was written by hand."""
     others = [str(name) for name in config if name not in WRITTEN]
     if others:
-        raise ValueError(f"unknown field {', '.join(others)}")
+        raise ValueError(f"unknown field {', '.join(others)[:200]}")
     written = config.get("checksum")
     if written is not None and written != digest({name: item for name, item in config.items() if name != "checksum"}):
         raise ValueError("its checksum does not fit what it says")

@@ -6,18 +6,21 @@ import dataclasses
 import enum
 import json
 import math
+import reprlib
 import types
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from frostline.errors import RunFolderError
-from frostline.store.files import write_text
+from frostline.store.files import read_json, write_text
 from frostline.terms.identity import digest
 from frostline.terms.recipe import Recipe
 from frostline.terms.verdict import SCHEMA_VERSION
 
 T = TypeVar("T")
+
+MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)  # what values of another kind than expected raise
 
 
 def plain(value: Any) -> Any:
@@ -74,7 +77,7 @@ def read_value(path: Path, kind: type[T]) -> T:
     document = read_document(path)
     try:
         return build(kind, document)
-    except (TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise RunFolderError(f"{path} is damaged: {error}. Run the same search again: finished trials are kept.") from error
 
 
@@ -85,14 +88,16 @@ def read_document(path: Path) -> dict[str, Any]:
         RunFolderError: the file is missing, no such object, of another schema, or not what was written.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError as error:
         raise RunFolderError(f"{path} is missing: the search has not come to a verdict; run it again to continue it.") from error
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{path} cannot be read: {error}. Run the same search again: finished trials are kept.") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
-        raise RunFolderError(f"{path} has schema_version {version!r}, expected {SCHEMA_VERSION}. Run the same search again.")
+        raise RunFolderError(
+            f"{path} has schema_version {reprlib.repr(version)}, expected {SCHEMA_VERSION}. Run the same search again."
+        )
     written = document.pop("checksum", None)
     if written is not None and written != digest(document):
         raise RunFolderError(
@@ -123,7 +128,7 @@ def _build_dataclass(kind: Any, data: Any, where: str) -> Any:
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(_expect(data, dict, where)) - set(hints))
     if unknown:
-        raise ValueError(f"{where}: unknown field {', '.join(map(str, unknown))}")
+        raise ValueError(f"{where}: unknown field {', '.join(map(str, unknown))[:200]}")
     missing = [field.name for field in dataclasses.fields(kind) if field.name not in data and _required(field)]
     if missing:
         raise ValueError(f"{where}: field {', '.join(missing)} is missing")
@@ -153,5 +158,5 @@ def _build_scalar(kind: Any, data: Any, where: str) -> Any:
 
 def _expect(data: Any, kind: Any, where: str) -> Any:
     if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
-        raise ValueError(f"{where}: {data!r} has the wrong type {type(data).__name__}")
+        raise ValueError(f"{where}: {reprlib.repr(data)} has the wrong type {type(data).__name__}")
     return data
