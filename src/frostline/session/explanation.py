@@ -130,7 +130,12 @@ def _rewinds(work: Work, fitted: _Fitted, reserve_s: float) -> tuple[Rewind, ...
 
 
 def _mistakes(work: Work, fitted: _Fitted) -> tuple[Mistake, ...]:
-    """The most confident errors; with pictures only where the user allowed pictures of people to leave the machine."""
+    """The most confident errors; with pictures only where the user allowed pictures of people to leave the machine.
+
+    None where an image may have several labels: it then is not called one thing instead of another.
+    """
+    if work.truth.labels.ndim > 1:
+        return ()
     said, truth = fitted.probabilities.argmax(axis=1), work.truth.labels[fitted.validation]
     confidence = fitted.probabilities.max(axis=1)
     wrong = np.flatnonzero(said != truth)
