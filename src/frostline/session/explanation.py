@@ -28,6 +28,7 @@ from frostline.terms.recipe import Recipe, Weights
 from frostline.terms.result import FloatArray, IntArray
 from frostline.terms.verdict import Row
 
+FAILURES = (Diverged, MemoryError, RuntimeError, ValueError, ArithmeticError)  # of a network; as in a trial
 MOST_MISTAKES = 6
 MOST_ALIKE = 400  # images for CKA: its error falls with their number, its cost grows with it
 SETTLED = 256  # images that statistics are estimated on
@@ -47,7 +48,7 @@ class _Fitted:
 
 
 def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, reserve_s: float) -> Evidence:
-    """`evidence` with what could be found out in the time that is left; what could not is noted.
+    """`evidence` with what could be found out in the time that is left; what could not is noted, and never costs the verdict.
 
     Args:
         reserve_s: seconds that are kept for what comes after.
@@ -57,7 +58,7 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
         fitted = _fit(work, lane, line, row, reserve_s)
     except TimeUp:
         return _without(evidence, "the time was up")
-    except (Diverged, MemoryError) as error:
+    except FAILURES as error:
         return _without(evidence, f"fitting it again on one fold failed ({error})")
     if fitted is None:
         return _without(evidence, "no time was left to fit the recipe once more on one fold")
@@ -70,7 +71,10 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
     for images, step in steps:
         if not work.clock.allows(costs_of(work, line).pass_s(images), reserve_s):
             return _without(evidence, "the time was up before all of it was done")
-        evidence = replace(evidence, **step())
+        try:
+            evidence = replace(evidence, **step())
+        except FAILURES as error:
+            evidence = _without(evidence, f"{type(error).__name__}: {error}")
     return evidence
 
 
