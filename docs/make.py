@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 
 import frostline as fl
 from frostline import api
+from frostline.backbones.exported import TRAINED_ON
 from frostline.report.drawing import legend, recipe_drawing
 from frostline.report.facts import RunFacts
 from frostline.report.numbers import metric_name, score, score_range
@@ -26,7 +27,7 @@ from frostline.store.run_folder import RunFolder
 from frostline.store.values import read_value
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.quantities import duration
-from frostline.terms.verdict import Row
+from frostline.terms.verdict import Claim, Row
 
 DOCS = Path(__file__).parent
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")  # of a ResNet
@@ -211,12 +212,20 @@ def _worked(first: fl.Run, second: fl.Run) -> dict[str, Any]:
     return {
         "first": _command(one.facts.command, first),
         "second": _command(two.facts.command, second),
-        "first_said": " ".join(one.sentences[:2]),
+        "first_said": one.sentences[0],
+        "first_images": f"{len((first.path / 'model' / TRAINED_ON).read_text().split()):,}",
+        "word": _word(sources, first),
         "said": [*two.sentences, *said],
         "alt": probes.alt,
         "layers": " ".join((two.questions[1].lead, *two.questions[1].rest)),
         "svg": {"sources-probes.svg": alone(probes.wide)},
     }
+
+
+def _word(sources: Sequence[Claim], first: fl.Run) -> str:
+    """What is claimed of the source that was trained from scratch, against the other one."""
+    about = f"source-frostline/{first.path.resolve().name}-beats-"
+    return next((claim.verdict.value for claim in sources if claim.claim.startswith(about)), "")
 
 
 def _command(command: str, run: fl.Run) -> str:

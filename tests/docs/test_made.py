@@ -36,3 +36,15 @@ def test_every_picture_of_the_recipes_is_there_and_is_whole() -> None:
     for words, path in named:
         root = ElementTree.fromstring((DOCS / path).read_text())
         assert words and root.tag.endswith("svg") and root.attrib["aria-label"]
+
+
+@pytest.mark.parametrize("name", ["recipes.md", "why-transfer-works.md"])
+def test_what_was_made_names_pictures_that_are_there_and_no_machine(name: str) -> None:
+    text = (DOCS / name).read_text()
+    pictures = re.findall(r"\]\((pictures/[^)]+)\)", text)
+    assert pictures and all((DOCS / path).is_file() for path in pictures)
+    for path in pictures:
+        drawn = (DOCS / path).read_text()
+        used = set(re.findall(r"var\((--[\w-]+)\)", drawn))
+        assert ElementTree.fromstring(drawn) is not None and all(f"{one}:" in drawn for one in used)
+    assert not re.search(r"(?<![\w.])/(tmp|home|work|root)/", text)

@@ -108,6 +108,8 @@ def test_nothing_is_hidden_on_paper(browser: Any, pages: dict[str, Path]) -> Non
     page.emulate_media(media="print")
     hidden = "[...document.querySelectorAll('#ranked tbody tr')].filter(row => !row.checkVisibility()).length"
     assert page.evaluate(hidden) == 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("[...document.querySelectorAll('details')].every(one => one.open)")
     assert len(page.pdf(format="A4")) > 20_000
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from frostline.report.answers import layers_answer
 from frostline.report.charts import ClaimMark, claims_picture
 from frostline.report.stages import stage_lines
 from frostline.report.tables import claim_basis, claim_line, claim_subject
 from frostline.terms.evidence import Evidence
 from frostline.terms.verdict import Claim, Word
-from tests.report.examples import CLAIMS, EVIDENCE, NEEDED, STAGES, VERDICT, around
+from tests.report.examples import CLAIMS, EVIDENCE, MOBILENET, NEEDED, RESNET, STAGES, VERDICT, around
 
 
 def test_a_line_for_each_stage_in_order_and_the_head_last() -> None:
@@ -44,3 +47,23 @@ def test_the_picture_of_the_claims_says_all_of_them() -> None:
     drawn = claims_picture(marks, 0.008, "auroc")
     assert drawn.alt == "Claims. pre-training: +1.7, helps; stage stem: 0.0, no practical difference."
     assert "var(--good)" in drawn.wide and "#0101" not in drawn.wide
+
+
+def test_with_several_backbones_the_table_is_about_the_chosen_one_and_the_words_about_each() -> None:
+    named = [(MOBILENET, "stem", Word.HELPS), (MOBILENET, "features.18", Word.HELPS), (RESNET, "stem", Word.HARMS)]
+    claims = tuple(
+        Claim(f"stage-{backbone}:{stage}-worth-transferring", word, CLAIMS[0].comparison) for backbone, stage, word in named
+    )
+    verdict = dataclasses.replace(VERDICT, claims=claims)
+    lines = {line.name: line.word for line in stage_lines(verdict, EVIDENCE)}
+    assert list(lines) == [*STAGES, "head"]
+    assert (lines["stem"], lines["features.3"], lines["features.18"]) == ("helps", "", "helps")
+    assert layers_answer(verdict, EVIDENCE)[-2:] == [
+        f"Stage by stage, {MOBILENET}: Worth transferring: every stage.",
+        f"Stage by stage, {RESNET}: Transferring harms for stem.",
+    ]
+    assert [claim_subject(claim) for claim in claims] == [
+        "mobilenet_v2: stem",
+        "mobilenet_v2: features.18",
+        "resnet18.a1_in1k: stem",
+    ]

@@ -89,21 +89,38 @@ def by_depth(probes: Iterable[Probe], backbone: str, weights: str) -> list[Probe
 
 
 def _stage_words(verdict: Verdict) -> list[str]:
-    """The stage claims, gathered by what they say."""
+    """The stage claims, gathered by what they say; a sentence for each backbone where there are several."""
     words = {
         Word.HELPS: "Worth transferring: {}.",
         Word.NO_DIFFERENCE: "Transferring makes no practical difference for {}.",
         Word.HARMS: "Transferring harms for {}.",
         Word.UNDETERMINED: "Undetermined: {}.",
     }
-    stages = [claim for claim in verdict.claims if claim.claim.startswith("stage-")]
-    found = {word: [stage_of(claim.claim) for claim in stages if claim.verdict is word] for word in words}
-    parts = [words[word].format(listed(names)) for word, names in found.items() if names]
-    return [f"Stage by stage: {' '.join(parts)}"] if parts else []
+    claims = [claim for claim in verdict.claims if claim.claim.startswith("stage-")]
+    said = []
+    for backbone in dict.fromkeys(backbone_of(claim.claim) for claim in claims):
+        own = [claim for claim in claims if backbone_of(claim.claim) == backbone]
+        found = {word: [stage_of(claim.claim) for claim in own if claim.verdict is word] for word in words}
+        parts = [
+            words[word].format("every stage" if len(names) == len(own) > 1 else listed(names))
+            for word, names in found.items()
+            if names
+        ]
+        said.append(f"Stage by stage{f', {backbone}' if backbone else ''}: {' '.join(parts)}")
+    return said
 
 
 def stage_of(claim: str) -> str:
-    """`layer2` for `stage-layer2-worth-transferring`."""
+    """`layer2` for `stage-layer2-worth-transferring`, and for `stage-timm/resnet18:layer2-worth-transferring`."""
+    return _named_stage(claim).rpartition(":")[2]
+
+
+def backbone_of(claim: str) -> str:
+    """`timm/resnet18` for `stage-timm/resnet18:layer2-worth-transferring`; empty where a run has one backbone."""
+    return _named_stage(claim).rpartition(":")[0]
+
+
+def _named_stage(claim: str) -> str:
     return claim.removeprefix("stage-").removesuffix("-worth-transferring")
 
 
@@ -184,7 +201,8 @@ def recipe_answer(verdict: Verdict) -> list[str]:
             "any of them would be a defensible choice."
         )
     if controls:
-        said.append(f"Nor can {plural(len(controls), 'control')}, which use no pre-trained features.")
+        uses = "uses" if len(controls) == 1 else "use"
+        said.append(f"Nor can {plural(len(controls), 'control')}, which {uses} no pre-trained features.")
     if verdict.smallest_detectable_difference is not None:
         smallest = points(verdict.smallest_detectable_difference, verdict.metric)
         said.append(f"With these images a difference of about {smallest} or more would be found; smaller ones may stay hidden.")

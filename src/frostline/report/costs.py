@@ -9,7 +9,7 @@ from frostline.errors import RecipeError
 from frostline.report.charts import CostMark
 from frostline.report.drawing import recipe_drawing
 from frostline.report.facts import NetworkFacts, RunFacts
-from frostline.report.numbers import big, score, score_range
+from frostline.report.numbers import big, points, score, score_range
 from frostline.report.ranking import is_control
 from frostline.terms.recipe import Action, Family, Recipe
 from frostline.terms.verdict import Row
@@ -118,6 +118,8 @@ def cost_answer(costs: Sequence[tuple[Row, CostMark]], delta: float) -> list[str
         return [f"The chosen model has {big(mark.parameters)} parameters{against}; nothing smaller comes as close to the best."]
     other, one = min(smaller, key=lambda pair: pair[1].parameters)
     return [
-        f"A smaller model is no further below: {other.family} ('{other.recipe}') has {big(one.parameters)} parameters instead of"
-        f" {big(mark.parameters)}, with {score(one.value.value, row.metric)} against {score(mark.value.value, row.metric)}."
+        f"A smaller model is within the {points(delta, row.metric)} that count as no difference: {other.family} has"
+        f" {big(one.parameters)} parameters instead of {big(mark.parameters)}, with {score(one.value.value, row.metric)} against"
+        f" {score(mark.value.value, row.metric)}.",
+        f"Its recipe is '{other.recipe}'. The rule chooses the simplest family, not the smallest model.",
     ]

@@ -292,7 +292,8 @@ def _probes(width: int, panels: Sequence[ProbePanel], metric: str) -> Figure:
     columns, rows = (1, len(panels)) if stacked else (len(panels), 1)
     height = rows * (each + 70)
     figure = blank(width, height)
-    limits = limits_of([value for panel in panels for value in _panel_values(panel)])
+    low, high = limits_of([value for panel in panels for value in _panel_values(panel)])
+    limits = (low, high if metric in UNBOUNDED else min(high, 1.01))  # an interval from few folds may end above what is possible
     for index, panel in enumerate(panels):
         column, row = (0, index) if stacked else (index, 0)
         share = 1 / columns

@@ -36,8 +36,10 @@ class StageLine:
 
 
 def stage_lines(verdict: Verdict, evidence: Evidence) -> tuple[StageLine, ...]:
-    """A line for each stage that anything is known of, from the image on, then the head."""
-    claims = {answers.stage_of(claim.claim): claim for claim in verdict.claims if claim.claim.startswith("stage-")}
+    """A line for each stage of the chosen backbone that anything is known of, from the image on, then the head."""
+    of_stages = [claim for claim in verdict.claims if claim.claim.startswith("stage-")]
+    own = [claim for claim in of_stages if answers.backbone_of(claim.claim) in ("", verdict.chosen.backbone)]
+    claims = {answers.stage_of(claim.claim): claim for claim in own}
     fates = {fate.name: fate for fate in evidence.fates}
     changes = {(item.stage, item.to): answers.rewind_words(item, evidence.metric) for item in evidence.rewinds}
     alike = {item.stage: item.cka for item in evidence.likeness}

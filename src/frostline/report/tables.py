@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.report.answers import stage_of
+from frostline.report.answers import backbone_of, stage_of
 from frostline.report.drawing import recipe_drawing
 from frostline.report.facts import RunFacts
 from frostline.report.numbers import big, clock, metric_name, score, score_range, signed_points
@@ -110,7 +110,8 @@ def claim_subject(claim: Claim) -> str:
     if claim.claim in plain:
         return plain[claim.claim]
     if claim.claim.startswith("stage-"):
-        return f"stage {stage_of(claim.claim)}"
+        backbone = backbone_of(claim.claim)
+        return f"{backbone.rpartition('/')[2]}: {stage_of(claim.claim)}" if backbone else f"stage {stage_of(claim.claim)}"
     first, _, second = claim.claim.removeprefix("source-").partition("-beats-")
     return f"{first}, not {second}" if second else claim.claim
 

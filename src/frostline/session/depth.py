@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from frostline.compute.depth import Grafted, grafts
-from frostline.compute.train import Diverged
 from frostline.compute.trials import as_options
 from frostline.session.clock import TimeUp
+from frostline.session.explanation import FAILURES
 from frostline.session.work import Lane, Work
 from frostline.stats.metrics import score
 from frostline.stats.paired import paired_change
@@ -44,7 +44,7 @@ def deepened(work: Work, evidence: Evidence, lane: Lane, verdict: Verdict, reser
                     points.append(DepthPoint(one.kind, one.stage, change))
                 phase.done(done)
         notes = evidence.notes
-    except (TimeUp, Diverged, MemoryError) as error:
+    except (TimeUp, *FAILURES) as error:
         why = "the time was up" if isinstance(error, TimeUp) else str(error)
         notes = (*evidence.notes, f"Depth by depth {len(points)} of {total - 1} trainings were run: {why}.")
     value = None if base is None else score(work.settings.metric, work.truth.labels[validation], base.probabilities)

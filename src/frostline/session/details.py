@@ -54,9 +54,16 @@ def _rankings(work: Work, models: Mapping[str, Model], sealed: bool) -> tuple[Ra
     for name, one in wanted:
         model = models[name]
         folds = ([model.sealed] if model.sealed is not None else []) if sealed else list(model.folds)
-        pairs = [((work.truth.labels[fold.indices] == one).astype(int), fold.probabilities[:, one]) for fold in folds]
-        found.append(ranking_curve(name, classes[one], pairs))
+        found.append(ranking_curve(name, classes[one], [_ranked(work, fold, one) for fold in folds]))
     return tuple(curve for curve in found if curve is not None)
+
+
+def _ranked(work: Work, fold: Fold, one: int) -> tuple[np.ndarray, np.ndarray]:
+    """(0 or 1, probability) of class `one`, or of that label, for the images of which it is known."""
+    labels = work.truth.labels[fold.indices]
+    truth = labels[:, one] if labels.ndim > 1 else (labels == one).astype(int)
+    known = np.isin(truth, (0, 1))
+    return truth[known], fold.probabilities[known, one]
 
 
 def _columns(work: Work) -> dict[str, np.ndarray]:

@@ -30,9 +30,10 @@ from frostline.terms.recipe import Recipe, Weights
 from frostline.terms.result import FloatArray, IntArray
 from frostline.terms.verdict import Row
 
+FAILURES = (Diverged, MemoryError, RuntimeError, ValueError, ArithmeticError)  # of a network; as in a trial
 MOST_MISTAKES = 6
 MOST_ALIKE = 400  # images for CKA: its error falls with their number, its cost grows with it
-PASSES = 6.0  # of the network over the fold, about, that taking it apart costs per stage
+SETTLED = 256  # images that statistics are estimated on
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class _Fitted:
 
 
 def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, reserve_s: float) -> Evidence:
-    """`evidence` with what could be found out in the time that is left; what could not is noted.
+    """`evidence` with what could be found out in the time that is left; what could not is noted, and never costs the verdict.
 
     Args:
         reserve_s: seconds that are kept for what comes after.
@@ -59,20 +60,23 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
         fitted = _fit(work, lane, line, row, reserve_s)
     except TimeUp:
         return _without(evidence, "the time was up")
-    except (Diverged, MemoryError) as error:
+    except FAILURES as error:
         return _without(evidence, f"fitting it again on one fold failed ({error})")
     if fitted is None:
         return _without(evidence, "no time was left to fit the recipe once more on one fold")
     evidence = replace(evidence, filters=_filters(lane, fitted), measured_on=_where(work, fitted))
     steps = (
-        lambda: {"likeness": _likeness(fitted)},
-        lambda: {"mistakes": _mistakes(work, fitted)},
-        lambda: {"rewinds": _rewinds(work, fitted, reserve_s)},
+        (2 * len(fitted.validation[:MOST_ALIKE]), lambda: {"likeness": _likeness(fitted)}),
+        (SETTLED if work.settings.include_images else 0, lambda: {"mistakes": _mistakes(work, fitted)}),
+        (SETTLED + len(fitted.validation), lambda: {"rewinds": _rewinds(work, fitted, line, reserve_s)}),
     )
-    for step in steps:
-        if not work.clock.allows(0.0, reserve_s):
+    for images, step in steps:
+        if not work.clock.allows(costs_of(work, line).pass_s(images), reserve_s):
             return _without(evidence, "the time was up before all of it was done")
-        evidence = replace(evidence, **step())
+        try:
+            evidence = replace(evidence, **step())
+        except FAILURES as error:
+            evidence = _without(evidence, f"{type(error).__name__}: {error}")
     return evidence
 
 
@@ -87,7 +91,7 @@ def _fit(work: Work, lane: Lane, line: Line, row: Row, reserve_s: float) -> _Fit
     train, validation = np.asarray(split.train, np.int64), np.asarray(split.validation, np.int64)
     model = costs_of(work, line)
     needed = model.training_s(line.recipe, len(train), epochs) if epochs else 0.0
-    needed += PASSES * len(lane.backbone.stages) * model.pass_s(min(len(train), 256) + len(validation))
+    needed += model.pass_s(len(validation))
     if not work.clock.allows(needed, reserve_s):
         return None
     network = fit_network(bench, line.recipe, options, epochs, train, split.seed, work.clock.watch(reserve_s)).network
@@ -116,11 +120,12 @@ def _likeness(fitted: _Fitted) -> tuple[Likeness, ...]:
     return likeness(fitted.bench, fitted.network, fitted.recipe, rows, fitted.seed)
 
 
-def _rewinds(work: Work, fitted: _Fitted, reserve_s: float) -> tuple[Rewind, ...]:
+def _rewinds(work: Work, fitted: _Fitted, line: Line, reserve_s: float) -> tuple[Rewind, ...]:
     """Those that the time allows, from the input on."""
+    each = costs_of(work, line).pass_s(SETTLED + len(fitted.validation))
     found: list[Rewind] = []
     for one in rewinds(fitted.bench, fitted.network, fitted.recipe, fitted.train, fitted.validation, fitted.seed):
-        if not work.clock.allows(0.0, reserve_s):
+        if not work.clock.allows(each, reserve_s):
             break
         work.check()
         change = paired_change(work.settings.metric, work.truth, fitted.validation, fitted.probabilities, one.probabilities)
