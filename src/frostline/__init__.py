@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frostline.api import Run, build, check, export_model, load, load_backbone, parameter_groups, plan, predict, search
+    from frostline.api import Run, build, check, export_model, load, load_backbone, parameter_groups, plan, predict, search, train
     from frostline.errors import AllTrialsFailed, FrostlineError, InputError
     from frostline.terms.backbone import Backbone
     from frostline.terms.recipe import Action, Head, Recipe
@@ -38,6 +38,7 @@ _HOMES = {
     "plan": "frostline.api",
     "predict": "frostline.api",
     "search": "frostline.api",
+    "train": "frostline.api",
 }
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "plan",
     "predict",
     "search",
+    "train",
 ]
 
 

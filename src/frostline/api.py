@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frostline.errors import BackboneError, FrostlineError, InputError, OptionError, RunFolderError
+from frostline.errors import BackboneError, FrostlineError, InputError, OptionError, RecipeError, RunFolderError
 from frostline.terms.evidence import Evidence
 from frostline.terms.plan import Plan
 from frostline.terms.quantities import byte_count, seconds
@@ -191,6 +191,35 @@ def search(
         finished = stopped.finished
     _write_facts(finished.work)
     return _write_pages(Run(request.out))
+
+
+def train(
+    data: str | Path, backbone: str | Sequence[str] | None, recipe: str, *, out: str | Path | None = None, **options: Any
+) -> Run:
+    """One recipe without a search: its score by cross-validation (or on a sealed test set), and the model fitted on everything.
+
+    Args:
+        recipe: one line. What it does not say (learning rate, strength) is chosen among a few settings, on training images.
+        options: those of `search`: size, metric, seed, label, group, test, limit, time, ...
+
+    Raises:
+        InputError: as in `search`; also for `pixels:` lines, which leave no network to hand over.
+    """
+    return search(data, backbone, out=out, recipe=trainable(recipe), **options)
+
+
+def trainable(recipe: str) -> str:
+    """The line as it is written in full.
+
+    Raises:
+        RecipeError: it does not parse, or leaves no network to hand over.
+    """
+    from frostline.terms.recipe import Recipe
+
+    line = Recipe.parse(recipe)
+    if line.pixels is not None:
+        raise RecipeError(f"recipe '{line}' has no network to train; `frostline search --recipe '{line}'` scores it.")
+    return str(line)
 
 
 def plan(
@@ -673,4 +702,6 @@ __all__ = [
     "rewrite_report",
     "search",
     "serve",
+    "train",
+    "trainable",
 ]

@@ -196,6 +196,42 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
 
 
 @app.command()
+def train(
+    data: Data,
+    recipe: Annotated[str, typer.Option(metavar="LINE", help="The recipe.")],
+    backbone: Backbones = None,
+    time: Time = None,
+    out: Out = None,
+    metric: MetricName = None,
+    seed: Seed = 0,
+    size: Size = None,
+    device: Device = "auto",
+    flip: Flip = "auto",
+    pool_val: PoolVal = False,
+    cache_size: CacheSize = None,
+    allow_unreadable: AllowUnreadable = False,
+    label: Label = None,
+    group: Group = None,
+    test: Test = None,
+    limit: Limit = None,
+    subgroup: Subgroup = None,
+    specificity: Specificity = 0.9,
+    backend: BackendName = "auto",
+    workers: Workers = None,
+) -> None:
+    """One recipe on DATA, without a search: its score, and the model."""
+    from frostline import api
+
+    options = _checked(
+        backbone=backbone, recipe=[api.trainable(recipe)], metric=metric, delta=None, seed=seed, size=size, device=device,
+        flip=flip, pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        test=test, limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
+        learning_curve=False,
+    )  # fmt: skip
+    _search(data, out or Path(f"frostline-{Path(data).resolve().name}-one"), time, options)
+
+
+@app.command()
 def plan(
     data: Data,
     backbone: Backbones = None,

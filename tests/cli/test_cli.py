@@ -99,6 +99,19 @@ def test_a_search_becomes_its_plan_by_changing_one_word() -> None:
     assert searched - planned == {"out", "backend", "workers", "listener"} and planned <= searched
 
 
+def test_train_is_a_search_of_one_recipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(cli, "_search", lambda *call: calls.append(call))
+    assert cli.run(["train", "x-rays", "-b", "a", "--recipe", "all:tune|head:linear", "--size", "64"]) == 0
+    data, folder, _, options = calls[0]
+    assert (data, folder) == ("x-rays", Path("frostline-x-rays-one"))
+    assert options["recipe"] == ("all: tune | head: linear",) and options["size"] == 64
+    assert cli.run(["train", "x-rays", "--recipe", "pixels: forest"]) == 2
+    assert "no network to train" in capsys.readouterr().err
+    trained, searched = (set(inspect.signature(one).parameters) for one in (cli.train, cli.search))
+    assert searched - trained == {"delta", "learning_curve"} and trained <= searched
+
+
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("frostline ")

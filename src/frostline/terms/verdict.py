@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from html import escape
 
 from frostline.terms.detail import Detail
 from frostline.terms.interval import Interval as Interval  # `detail` needs it too: it is the same name from both homes
@@ -139,3 +140,22 @@ class Verdict:
     test: dict[str, Score] = field(default_factory=dict)
     interim: bool = False
     detail: Detail | None = None
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        value, low, high = (
+            f"{one:.3f}" for one in (self.score.interval.value, self.score.interval.low, self.score.interval.high)
+        )
+        rows = "".join(_claim_row(claim) for claim in self.claims)
+        return (
+            f"<p><b>{escape(self.chosen.recipe)}</b> on {escape(self.chosen.backbone)}: {escape(self.score.metric)} {value}"
+            f" (95 % interval {low} to {high}, {escape(self.score.how)}, {self.score.images:,} images)</p>"
+            f"<table><tr><th>claim</th><th>verdict</th><th>difference</th><th>95 % interval</th></tr>{rows}</table>"
+        )
+
+
+def _claim_row(claim: Claim) -> str:
+    found = claim.comparison and claim.comparison.difference
+    numbers = (f"{found.value:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}") if found else ("", escape(claim.reason))
+    cells = (escape(claim.claim), claim.verdict.value, *numbers)
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

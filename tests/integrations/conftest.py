@@ -1,0 +1,3 @@
+"""A finished run."""
+
+from tests.export.conftest import run as run
