@@ -14,7 +14,7 @@ from frostline.terms.backbone import InputSpec
 LIBRARIES = ("timm", "torchvision", "demo")
 OPTIONS = ("mean", "std", "size", "channels", "interpolation", "crop_pct", "stages")
 MOST_CHANNELS = 1024
-INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+INTERPOLATIONS: tuple[str, ...] = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 _OPTIONS_PART = re.compile(r"^(?P<head>.*)\?(?P<options>\w+=[^?]*)$", re.DOTALL)
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
