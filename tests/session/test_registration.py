@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,11 +80,15 @@ def test_nothing_is_registered_after_the_first_result(textures: Path, backbone_n
 
 
 def test_results_of_other_splits_are_not_gone_on_with(textures: Path, backbone_name: str, tmp_path: Path) -> None:
-    out = tmp_path / "run"
+    """As another version would have left them: a change of `splits.csv` alone is mended, for it is only a copy."""
+    out, other = tmp_path / "run", tmp_path / "other"
     fl.search(textures, backbone_name, out=out, **OPTIONS)
+    fl.search(textures, backbone_name, out=other, **(OPTIONS | {"seed": 1}))
     text = (out / "splits.csv").read_text()
     (out / "splits.csv").write_text(text.replace("validation", "train", 1))
+    assert continued(textures, backbone_name, out).verdict.chosen.recipe
+    assert (out / "splits.csv").read_text() == text
+    for path in (other / "results").glob("*.npz"):
+        shutil.copy(path, out / "results")
     with pytest.raises(RunFolderError, match="begun with other folds"):
         continued(textures, backbone_name, out)
-    (out / "splits.csv").write_text(text)
-    assert continued(textures, backbone_name, out).verdict.chosen.recipe

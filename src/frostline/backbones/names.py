@@ -9,12 +9,11 @@ from pathlib import Path
 
 from frostline.backbones.exported import model_folder
 from frostline.errors import BackboneError, nearest
-from frostline.terms.backbone import InputSpec
+from frostline.terms.backbone import INTERPOLATIONS, InputSpec
 
 LIBRARIES = ("timm", "torchvision", "demo")
 OPTIONS = ("mean", "std", "size", "channels", "interpolation", "crop_pct", "stages")
 MOST_CHANNELS = 1024
-INTERPOLATIONS: tuple[str, ...] = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 _OPTIONS_PART = re.compile(r"^(?P<head>.*)\?(?P<options>\w+=[^?]*)$", re.DOTALL)
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from frostline.backbones.architecture import State
-from frostline.backbones.names import INTERPOLATIONS
 from frostline.errors import BackboneError, nearest
+from frostline.terms.backbone import INTERPOLATIONS
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _SWOLLEN = 4  # times the file: tied weights stand in it once

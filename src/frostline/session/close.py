@@ -31,11 +31,10 @@ from frostline.terms.data import Split
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
-from frostline.terms.trial import Budget
+from frostline.terms.trial import SEALED, Budget
 from frostline.terms.verdict import Row, Verdict
 
 REPORT_S = 8.0  # writing the page and the model
-SEALED = "sealed"  # the rung of what was seen of the test set
 ROOM_TO_CLOSE = 2**20  # bytes: what is seen of the test set must not be lost to a full disk
 
 

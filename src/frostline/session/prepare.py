@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ from frostline.session.workers import Machine, Staff, choose_staff, hire, proble
 from frostline.stats.metrics import BY_LABEL, METRICS, default_metric
 from frostline.store.activations import ActivationStore
 from frostline.store.checkpoints import CheckpointStore
-from frostline.store.records import read_verdict, splits_text, write_splits
+from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
 from frostline.store.values import build, read_document
 from frostline.strategy.families import Line, panel, pixel_lines
@@ -37,7 +37,9 @@ from frostline.terms.kernels import Kernels
 from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Shared
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, family
+from frostline.terms.result import Result
 from frostline.terms.settings import FLIPS, Settings
+from frostline.terms.trial import SEALED
 from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
@@ -126,7 +128,7 @@ def _assemble(
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
     seen = [note for backbone in sized for note in seen_before(backbone.name, backbone.trained_on, dataset, plan)]
     known = folder.results.load_all()
-    _refuse_other_splits(folder, dataset, plan, begun=bool(known))
+    _refuse_other_splits(folder, plan, known.values())
     write_splits(folder.splits_path, dataset, plan)
     labels, results = dataset.targets(), folder.results
     ledger = Ledger(results, listener, truth_of(dataset).labels, settings.metric, known)
@@ -172,18 +174,22 @@ def _over_labels(dataset: Dataset, metric: str) -> list[str]:
     return [f"{METRICS[metric].title} is the mean over {plural(count, 'label')}, each on the images whose answer is known."]
 
 
-def _refuse_other_splits(folder: RunFolder, dataset: Dataset, plan: SplitPlan, begun: bool) -> None:
+def _refuse_other_splits(folder: RunFolder, plan: SplitPlan, known: Iterable[Result]) -> None:
     """Results belong to the images that they were validated on: a test set sealed later may have been among them.
 
     Raises:
         RunFolderError: the run was begun with other splits.
     """
-    path = folder.splits_path
-    if begun and path.exists() and path.read_text(encoding="utf-8") != splits_text(dataset, plan):
-        raise RunFolderError(
-            f"the run folder {folder.path} was begun with other folds or another sealed test set (see its {path.name}), by"
-            " another version of frostline or of what decodes images. Its results do not fit these: give another folder with -o."
-        )
+    validation = {split.name: frozenset(split.validation) for split in plan.splits}
+    sealed = frozenset(plan.sealed)
+    for result in known:
+        seen, split = frozenset(result.indices.tolist()), result.trial.split
+        if result.trial.budget.rung != SEALED and (seen & sealed or not seen <= validation.get(split, seen)):
+            raise RunFolderError(
+                f"the run folder {folder.path} was begun with other folds or another sealed test set ({split} validated on other"
+                " images), by another version of frostline or of what decodes images. Its results do not fit these: give another"
+                " folder with -o."
+            )
 
 
 def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:

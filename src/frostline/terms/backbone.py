@@ -18,6 +18,9 @@ class Layout(StrEnum):
     FLAT = "flat"  # (batch, channels): nothing to pool
 
 
+INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """What the weights expect: they were trained on images prepared exactly so.

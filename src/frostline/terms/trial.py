@@ -8,6 +8,8 @@ from functools import cached_property
 from frostline.terms.identity import digest
 from frostline.terms.recipe import Recipe
 
+SEALED = "sealed"  # the rung of what was seen of the test set
+
 
 @dataclass(frozen=True)
 class Budget:
