@@ -119,7 +119,7 @@ def test_a_model_says_labels_by_their_thresholds(found: fl.Run, frame: pd.DataFr
     assert model.thresholds == tuple(described["thresholds"]) and all(0 < one < 1 for one in model.thresholds)
     assert command(["predict", str(found.path), *frame["path"][:8]]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert rows[0] == "file,label,error,across,along,bright"
+    assert rows[0] == "file,label,confidence,error,across,along,bright"
     said = {row.split(",")[1] for row in rows[1:]}
     assert said <= {"none", *(f"{a}{b}{c}".strip("|") for a in ("", "across|") for b in ("", "along|") for c in ("", "bright"))}
     card = (found.path / "model" / "README.md").read_text()

@@ -163,8 +163,8 @@ def _of_labels(fitted: _Fitted, truth: Targets, names: Sequence[str]) -> Errors:
     found = []
     for row, label in zip(places, labels, strict=True):
         has, lacks = names[label], f"not {names[label]}"
-        truth_said = (lacks, has) if yes[row, label] else (has, lacks)
-        found.append(Mistake(row_of(int(fitted.validation[row])), *truth_said, probability=float(confidence[row, label])))
+        right, said = (lacks, has) if yes[row, label] else (has, lacks)
+        found.append(Mistake(row_of(int(fitted.validation[row])), right, said, float(confidence[row, label])))
     return places, labels, found
 
 
