@@ -87,6 +87,7 @@ def test_the_score_is_that_of_the_exported_model_on_the_sealed_images(found: fl.
 def test_each_label_has_its_numbers_and_thresholds(found: fl.Run) -> None:
     detail = found.verdict.detail
     assert detail is not None and detail.several and detail.confusion == () and not detail.reliability.bins
+    assert detail.patients is None and any("by patient" in note for note in detail.notes)
     assert [one.name for one in detail.per_class] == list(LABELS)
     assert [one.known for one in detail.per_class][:2] == [found.verdict.score.images] * 2
     assert detail.per_class[2].known < found.verdict.score.images  # type: ignore[operator]
