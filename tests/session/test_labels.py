@@ -87,6 +87,7 @@ def test_the_score_is_that_of_the_exported_model_on_the_sealed_images(found: fl.
 def test_each_label_has_its_numbers_and_thresholds(found: fl.Run) -> None:
     detail = found.verdict.detail
     assert detail is not None and detail.several and detail.confusion == () and not detail.reliability.bins
+    assert detail.patients is None and any("by patient" in note for note in detail.notes)
     assert [one.name for one in detail.per_class] == list(LABELS)
     assert [one.known for one in detail.per_class][:2] == [found.verdict.score.images] * 2
     assert detail.per_class[2].known < found.verdict.score.images  # type: ignore[operator]
@@ -119,7 +120,7 @@ def test_a_model_says_labels_by_their_thresholds(found: fl.Run, frame: pd.DataFr
     assert model.thresholds == tuple(described["thresholds"]) and all(0 < one < 1 for one in model.thresholds)
     assert command(["predict", str(found.path), *frame["path"][:8]]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert rows[0] == "file,label,error,across,along,bright"
+    assert rows[0] == "file,label,confidence,error,across,along,bright"
     said = {row.split(",")[1] for row in rows[1:]}
     assert said <= {"none", *(f"{a}{b}{c}".strip("|") for a in ("", "across|") for b in ("", "along|") for c in ("", "bright"))}
     card = (found.path / "model" / "README.md").read_text()

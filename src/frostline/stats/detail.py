@@ -106,6 +106,8 @@ def describe(models: Mapping[str, Model], truth: Truth, settings: DetailSettings
     absent = [name for name, folds in shown.items() if not folds]
     where = "the sealed test set" if sealed else "the folds of the chosen recipe"
     notes = [f"The {name} ('{models[name].recipe}') left no predictions on {where}." for name in absent]
+    if several and truth.patients is not None:
+        notes.append("Nothing is measured by patient, whose images may have different labels.")
     chosen = seen[CHOSEN]
     columns = subgroups(chosen.repeats, truth, settings.columns, chosen.for_subgroups(), settings.replicates, settings.seed)
     return Detail(
