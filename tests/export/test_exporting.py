@@ -57,6 +57,7 @@ def test_a_truncated_recipe_is_exported_without_what_was_dropped(run: fl.Run, on
     assert (onnx / ONNX).stat().st_size < 2 * whole  # bytes; the whole network would have four a number
 
 
+@pytest.mark.slow
 def test_torch_program_gives_the_same_answers(run: fl.Run, tmp_path: Path) -> None:
     made = fl.export_model(run.path, "torch", tmp_path / "out")
     assert made.parity.holds

@@ -14,6 +14,7 @@ from frostline.integrations.sklearn import TransferClassifier
 SMALL = {"backbone": "timm/test_resnet", "pretrained": False, "size": 32}
 
 
+@pytest.mark.slow
 @parametrize_with_checks([TransferClassifier(**SMALL)])
 def test_scikit_learns_checks(estimator, check) -> None:
     check(estimator)
