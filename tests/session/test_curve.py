@@ -13,11 +13,11 @@ import frostline as fl
 from frostline import session
 from frostline.api import _keep_model
 from frostline.errors import RunFolderError
-from frostline.session.close import SEALED
 from frostline.session.curve import same_steps
 from frostline.store.results import ResultStore
 from frostline.terms.curve import CURVE
 from frostline.terms.progress import Event, TrialFinished
+from frostline.terms.trial import SEALED
 
 SIZE = 64
 RECIPES = (
