@@ -112,14 +112,15 @@ def save(
         folder.mkdir(parents=True, exist_ok=True)
     plain = as_timm(network, backbone, classes)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(folder / DESCRIPTION) as description, replacing(folder / WEIGHTS) as weights:
-        described = _describe(network, backbone, recipe, classes, provenance)
-        description.write_text(json.dumps({**described, "timm": _timm_of(plain)}, indent=2))
-        _write_tensors(_unshared(plain.state if plain else state), weights)
-        for old in (CARD, DESCRIPTION, TIMM_CONFIG):  # never beside the weights of another fit
-            (folder / old).unlink(missing_ok=True)
-    if plain is not None:
-        write_text(folder / TIMM_CONFIG, as_json(plain))
+    with replacing(folder / DESCRIPTION) as description:  # published last: what it describes is there then
+        with replacing(folder / WEIGHTS) as weights:
+            described = _describe(network, backbone, recipe, classes, provenance)
+            description.write_text(json.dumps({**described, "timm": _timm_of(plain)}, indent=2))
+            _write_tensors(_unshared(plain.state if plain else state), weights)
+            for old in (CARD, DESCRIPTION, TIMM_CONFIG):  # never beside the weights of another fit
+                (folder / old).unlink(missing_ok=True)
+        if plain is not None:
+            write_text(folder / TIMM_CONFIG, as_json(plain))
 
 
 def _timm_of(plain: Plain | None) -> dict[str, str] | None:
