@@ -17,6 +17,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
+from frostline.backbones import pool
+from frostline.compute.new_layers import last_layout
 from frostline.data import load
 from frostline.errors import DataError
 from frostline.export.bundle import Classifier
@@ -59,10 +61,9 @@ class Neighbours:
 
 @torch.no_grad()
 def features_of(model: Classifier, pixels: Tensor) -> Tensor:
-    """(n, channels) of length 1: what the network makes of images before its last layers, averaged over places."""
-    features = model.network.trunk((pixels.float() / 255 - model.mean) / model.std)
-    flat = features.flatten(2).mean(2) if features.ndim == 4 and features.shape[1] >= features.shape[-1] else features.flatten(1)
-    return torch.nn.functional.normalize(flat.float(), dim=1)
+    """(n, channels) of length 1: what the network makes of images before its last layers, pooled as the network pools."""
+    features = pool(model.network.trunk(model.normalised(pixels)), last_layout(model.network.head))
+    return torch.nn.functional.normalize(features.float(), dim=1)
 
 
 def write_neighbours(model: Classifier, files: Sequence[str], labels: Sequence[str], folder: Path) -> int:
