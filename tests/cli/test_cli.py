@@ -109,7 +109,7 @@ def test_train_is_a_search_of_one_recipe(monkeypatch: pytest.MonkeyPatch, capsys
     assert cli.run(["train", "x-rays", "--recipe", "pixels: forest"]) == 2
     assert "no network to train" in capsys.readouterr().err
     trained, searched = (set(inspect.signature(one).parameters) for one in (cli.train, cli.search))
-    assert searched - trained == {"delta", "learning_curve"} and trained <= searched
+    assert searched - trained == {"delta", "learning_curve", "deep"} and trained <= searched
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,9 +148,10 @@ def test_a_name_is_no_formula_for_the_spreadsheet_that_opens_the_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evil = "=HYPERLINK(0)"
-    assert predicted(monkeypatch, [Prediction("@x.png", evil, {evil: 0.75, "-1": 0.25})]) == 0
+    assert predicted(monkeypatch, [Prediction("@x.png", evil, {evil: 0.75, "-1": 0.25}, None, 0.75)]) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
-    assert rows == [["file", "label", "error", f"'{evil}", "-1"], ["'@x.png", f"'{evil}", "", "0.75", "0.25"]]
+    head = ["file", "label", "confidence", "error", f"'{evil}", "-1"]
+    assert rows == [head, ["'@x.png", f"'{evil}", "0.75", "", "0.75", "0.25"]]
 
 
 def test_check_prints_what_it_found_and_ends_with_what_a_search_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

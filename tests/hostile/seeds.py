@@ -169,7 +169,7 @@ def documents(folder: Path) -> list[Path]:
 
 
 MODEL = {
-    "schema_version": 1, "frostline": "0", "backbone": "timm/test_resnet", "size": 64, "cuts": ["stem"], "seed": 0,
+    "schema_version": 2, "frostline": "0", "backbone": "timm/test_resnet", "size": 64, "cuts": ["stem"], "seed": 0,
     "recipe": "all: freeze | head: linear", "classes": ["ill", "well"],
     "input": {"channels": 3, "height": 64, "width": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear",
               "crop_pct": 1.0, "fixed_size": False},

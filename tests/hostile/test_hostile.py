@@ -260,7 +260,7 @@ def test_results_that_are_compressed_are_not_unfolded(tmp_path: Path) -> None:
 )
 def test_a_model_folder_of_a_stranger(tmp_path: Path, change: dict[str, object], said: str) -> None:
     (tmp_path / "model.json").write_text(json.dumps({**MODEL, **change}))
-    save_file({"a": torch.zeros(2)}, tmp_path / "weights.safetensors")
+    save_file({"a": torch.zeros(2)}, tmp_path / "model.safetensors")
     with pytest.raises((RunFolderError, BackboneError, ValueError), match=said):
         load(tmp_path)
 

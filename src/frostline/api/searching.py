@@ -152,6 +152,8 @@ def plan(
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
     learning_curve: bool = False,
+    include_images: bool = False,
+    deep: bool = False,
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
@@ -167,6 +169,7 @@ def plan(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
         limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
+        include_images=include_images, deep=deep,
     )  # fmt: skip
     return session.plan(request)
 

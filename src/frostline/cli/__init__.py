@@ -185,6 +185,7 @@ def train(
     limit: Limit = None,
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
+    include_images: IncludeImages = False,
     backend: BackendName = "auto",
     workers: Workers = None,
 ) -> None:
@@ -194,9 +195,9 @@ def train(
     options = _checked(
         backbone=backbone, recipe=[api.trainable(recipe)], metric=metric, delta=None, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
-        path_column=path_column, split_column=split_column, delimiter=delimiter,
         test=test, limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
-        learning_curve=False,
+        learning_curve=False, include_images=include_images, path_column=path_column, split_column=split_column,
+        delimiter=delimiter,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}-one"), time, options)
 
@@ -226,6 +227,8 @@ def plan(
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
     learning_curve: Curve = False,
+    deep: Deep = False,
+    include_images: IncludeImages = False,
 ) -> None:
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
@@ -233,6 +236,7 @@ def plan(
         pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
+        deep=deep, include_images=include_images,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api
