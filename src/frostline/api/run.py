@@ -67,11 +67,9 @@ class Run:
     @property
     def methods(self) -> str:
         """A methods paragraph for a paper, made from this run's own values."""
-        from frostline.report.facts import RunFacts
         from frostline.report.methods import methods
-        from frostline.store.values import read_value
 
-        return methods(self.verdict, self._folder.settings, read_value(self._folder.facts_path, RunFacts))
+        return methods(self.verdict, self._folder.settings, self._facts)
 
     @property
     def model(self) -> Classifier:
@@ -83,6 +81,13 @@ class Run:
         from frostline.store.run_folder import RunFolder
 
         return RunFolder.open(self.path)
+
+    @property
+    def _facts(self) -> RunFacts:
+        from frostline.report.facts import RunFacts
+        from frostline.store.values import read_value
+
+        return read_value(self._folder.facts_path, RunFacts)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -111,27 +116,21 @@ def open_run(path: str | Path) -> Run:
 
 def rewrite_report(path: str | Path) -> Path:
     """Write `report.html` again from the run's own files; its path."""
-    from frostline.report.facts import RunFacts
     from frostline.report.html import write
-    from frostline.store.values import read_value
 
     run = open_run(path)
-    facts = read_value(run._folder.facts_path, RunFacts)
-    write(run.report_path, verdict=run.verdict, evidence=run.evidence, settings=run._folder.settings, facts=facts)
+    write(run.report_path, verdict=run.verdict, evidence=run.evidence, settings=run._folder.settings, facts=run._facts)
     return run.report_path
 
 
 def write_pages(run: Run) -> Run:
     """The page and the model's card, from the run's own files."""
     from frostline.export.card import write_card
-    from frostline.report.facts import RunFacts
     from frostline.report.words import summary
-    from frostline.store.values import read_value
 
     rewrite_report(run.path)
     if run.has_model and not run.verdict.interim:
-        facts = read_value(run._folder.facts_path, RunFacts)
-        write_card(run._folder.model_path, run.verdict, summary(run.verdict), _data_lines(facts))
+        write_card(run._folder.model_path, run.verdict, summary(run.verdict), _data_lines(run._facts))
     return run
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
 from frostline.backbones import pool
+from frostline.compute.attention import photograph
 from frostline.compute.new_layers import last_layout
 from frostline.data import load
 from frostline.errors import DataError
@@ -53,10 +51,8 @@ class Neighbours:
         ]
 
     def _shown(self, place: int, similarity: float) -> dict[str, Any]:
-        content = io.BytesIO()
-        Image.fromarray(self.pictures[place].numpy().squeeze()).save(content, "JPEG", quality=85)
-        picture = "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
-        return {"label": self.labels[place], "similarity": round(similarity, 4), "picture": picture}
+        picture = photograph(self.pictures[place].numpy())
+        return {"label": self.labels[place], "similarity": round(similarity, 4), "picture": picture.uri}
 
 
 @torch.no_grad()

@@ -37,6 +37,14 @@ PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob: data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+REFUSALS = {
+    400: "The form is not well-formed.",
+    408: "The body came in too slowly.",
+    413: "Too many bytes, files or pixels.",
+    415: "Not multipart/form-data.",
+    422: "No file, or not one that can be read as an image.",
+    503: "The queue is full, or the answer took too long; see Retry-After.",
+}
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -164,16 +172,8 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_addresses(app: FastAPI, service: Service) -> None:
-    refusals = {
-        400: "The form is not well-formed.",
-        408: "The body came in too slowly.",
-        413: "Too many bytes, files or pixels.",
-        415: "Not multipart/form-data.",
-        422: "No file, or not one that can be read as an image.",
-        503: "The queue is full, or the answer took too long; see Retry-After.",
-    }
     problems: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem, "description": text} for status, text in refusals.items()
+        status: {"model": Problem, "description": text} for status, text in REFUSALS.items()
     }
 
     @app.post("/predict", responses=problems)
