@@ -77,6 +77,14 @@ def test_what_cannot_be_a_source_says_why(tmp_path: Path) -> None:
     (tmp_path / "own" / "model" / "model.json").write_text(json.dumps({**described, "backbone": "os:getcwd"}))
     with pytest.raises(BackboneError, match="stranger's code"):
         backbones.load(str(tmp_path / "own"))
+    for change, said in [
+        ({"backbone": "timm/hf-hub:evil/model"}, "no plain name"),
+        ({"images": "many"}, "is damaged"),
+        ({"input": {**described["input"], "height": 10**9}}, "expected a whole number"),
+    ]:
+        (tmp_path / "own" / "model" / "model.json").write_text(json.dumps({**described, **change}))
+        with pytest.raises(BackboneError, match=said):
+            backbones.load(str(tmp_path / "own"))
     (tmp_path / "own" / "model" / "model.json").write_text("{}")
     with pytest.raises(BackboneError, match="says nothing about backbone"):
         backbones.load(str(tmp_path / "own"))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from frostline import api, cli
+from frostline.cli import options
 from frostline.errors import AllTrialsFailed, DataError
 from frostline.export.predict import Prediction, Predictions
 
@@ -110,6 +111,12 @@ def test_train_is_a_search_of_one_recipe(monkeypatch: pytest.MonkeyPatch, capsys
     assert "no network to train" in capsys.readouterr().err
     trained, searched = (set(inspect.signature(one).parameters) for one in (cli.train, cli.search))
     assert searched - trained == {"delta", "learning_curve", "deep"} and trained <= searched
+
+
+def test_the_metrics_that_the_help_names_are_all_there_are() -> None:
+    from frostline.stats.metrics import METRICS
+
+    assert tuple(METRICS) == options.METRICS
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

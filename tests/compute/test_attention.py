@@ -33,9 +33,8 @@ def test_with_a_linear_head_the_map_is_the_weighted_sum_of_the_channels(bench) -
     """Zhou 2016: a pooled linear head's logit is the mean over the map of the sum over channels, weights by the class."""
     network = build(Recipe.parse("all: freeze | head: linear"), bench.backbone, 2, 0).eval()
     images, classes = bench.pixels().batch(ROWS, 0), np.array([0, 1, 0, 1, 0, 1])
-    layout = bench.backbone.stages[-1].cut.layout
-    found = class_maps(network, images, classes, layout)
-    assert found is not None and layout is Layout.NCHW
+    found = class_maps(network, images, classes)
+    assert found is not None and bench.backbone.stages[-1].cut.layout is Layout.NCHW
     with torch.no_grad():
         features = network.trunk.run(images)
     last = [tensor for tensor in network.head.parameters() if tensor.ndim == 2][-1]
@@ -49,14 +48,15 @@ def test_with_a_linear_head_the_map_is_the_weighted_sum_of_the_channels(bench) -
 @pytest.mark.parametrize("head", ["mlp(8)", "conv(8)x2", "all-layer"])
 def test_every_head_has_a_map_and_no_gradient_is_left_behind(bench, head: str) -> None:
     network = build(Recipe.parse(f"all: freeze | head: {head}"), bench.backbone, 2, 0)
-    found = class_maps(network, bench.pixels().batch(ROWS, 0), np.zeros(6, np.int64), Layout.NCHW)
+    found = class_maps(network, bench.pixels().batch(ROWS, 0), np.zeros(6, np.int64))
     assert found is not None and found.shape[0] == 6 and np.isfinite(found).all()
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_tokens_give_no_map(bench) -> None:
+def test_flat_features_give_no_map(bench) -> None:
     network = build(Recipe.parse("all: freeze | head: linear"), bench.backbone, 2, 0)
-    assert class_maps(network, bench.pixels().batch(ROWS, 0), np.zeros(6, np.int64), Layout.TOKENS) is None
+    network.head.layouts = (Layout.FLAT,)
+    assert class_maps(network, bench.pixels().batch(ROWS, 0), np.zeros(6, np.int64)) is None
 
 
 def test_heat_lies_where_the_map_is_and_nowhere_else() -> None:

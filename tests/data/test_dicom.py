@@ -174,6 +174,19 @@ def test_files_without_a_suffix_are_found_by_their_beginning(tmp_path: Path) -> 
     assert len(read(root).samples) == 10
 
 
+def test_a_table_may_name_files_without_a_suffix(tmp_path: Path) -> None:
+    names = ["IM0001", "IM0002", "1.3.6.7", "x.dcm"]
+    for number, name in enumerate(names):
+        dicom_file(tmp_path / name, ramp() + np.uint16(number))
+    rows = "".join(f"{name},{'ab'[number % 2]}\n" for number, name in enumerate(names))
+    (tmp_path / "index.csv").write_text("path,label\n" + rows)
+    assert {sample.path for sample in read(tmp_path).samples} == set(names)
+    (tmp_path / "notes").write_text("no picture")
+    (tmp_path / "index.csv").write_text(f"path,label\n{rows}notes,a\n")
+    with pytest.raises(DataError, match=r"no images by their names .*notes.* expected .bmp, .dcm"):
+        read(tmp_path)
+
+
 def test_without_the_extra_one_line_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = patients(tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

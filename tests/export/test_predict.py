@@ -33,6 +33,13 @@ def test_folders_patterns_and_tables_stand_for_the_same_files(stripes: Path, tmp
         assert [Path(name).resolve() for name in files([str(tmp_path / table)])] == [Path(name).resolve() for name in wanted]
 
 
+def test_tables_of_the_forms_that_a_search_reads(tmp_path: Path) -> None:
+    (tmp_path / "semicolons.csv").write_text('\ufeffImage Index;note\n"a;1.png";x\n\nb.png;y\n', encoding="utf-8")
+    pd.DataFrame({"file_name": ["a;1.png", "b.png", None]}).to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    for table in ("semicolons.csv", "t.jsonl"):
+        assert files([str(tmp_path / table)]) == [str(tmp_path / "a;1.png"), str(tmp_path / "b.png")]
+
+
 def test_what_stands_for_no_file_is_one_clear_error(stripes: Path, tmp_path: Path) -> None:
     pd.DataFrame({"fil": ["a.png"]}).to_csv(tmp_path / "t.csv", index=False)
     for given, message in [

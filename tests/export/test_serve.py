@@ -19,9 +19,9 @@ from starlette.testclient import TestClient
 
 import frostline as fl
 from frostline.export.activation import activation_maps
-from frostline.export.bundle import load
+from frostline.export.bundle import Classifier, load
 from frostline.export.exporting import export
-from frostline.export.neighbours import FILE, read_neighbours
+from frostline.export.neighbours import FILE, features_of, read_neighbours
 from frostline.export.serve.app import create_app
 from frostline.export.serve.guard import Guard
 from frostline.export.serve.limits import Limits
@@ -227,6 +227,27 @@ def test_training_images_are_shown_only_if_they_were_asked_to_be_included(
     first = one["neighbours"][0]
     assert len(one["neighbours"]) == 3 and first["label"] == "along" and first["similarity"] > 0.999
     assert first["picture"].startswith("data:image/jpeg;base64,")
+
+
+def test_of_several_labels_the_most_probable_one_is_explained(make_model, stripes: Path) -> None:
+    one = load(make_model("all: freeze | head: linear"))
+    for thresholds, said in (((0.0, 0.0), "across|along"), ((1.0, 1.0), "none")):
+        model = Classifier(one.network, one.spec, one.classes, one.geometry, thresholds).eval()
+        with TestClient(create_app(model), base_url=LOCAL) as client:
+            path = sorted((stripes / "along").iterdir())[0]
+            answer = client.post("/predict?explain=true", files=[upload(path)])
+        assert answer.status_code == 200
+        (found,) = answer.json()["predictions"]
+        assert found["label"] == said and len(found["map"]) > 1
+
+
+@pytest.mark.parametrize("name", ["timm/test_resnet", "timm/test_vit"])
+def test_features_of_neighbours_are_pooled_as_the_network_pools(make_model, name: str) -> None:
+    model = load(make_model("all: freeze | head: linear", name))
+    pixels = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
+    found = features_of(model, pixels)
+    assert found.shape == (3, model.network.head.body.in_features)
+    assert torch.allclose(found.norm(dim=1), torch.ones(3))
 
 
 def test_threads_do_not_grow_with_requests(client: TestClient, stripes: Path) -> None:

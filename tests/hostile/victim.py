@@ -48,10 +48,11 @@ def read_weights(path: Path) -> None:
 
 def read_document(path: Path) -> None:
     """As whoever uses such a file does."""
+    from frostline.backbones.description import MOST_BYTES, checked
     from frostline.backbones.loading import _configured
     from frostline.data import read
     from frostline.errors import RunFolderError
-    from frostline.export.description import read_description
+    from frostline.store.files import read_json
     from frostline.store.records import read_verdict
     from frostline.store.results import ResultStore
     from frostline.store.run_folder import RunFolder
@@ -67,7 +68,7 @@ def read_document(path: Path) -> None:
         _configured(InputSpec(3, 64, 64, (0.5,) * 3, (0.5,) * 3), path.parent / "weights.safetensors")
     elif path.name == "model.json":
         try:
-            read_description(path)
+            checked(read_json(path, MOST_BYTES))
         except (ValueError, OSError) as error:  # `load` says so
             raise RunFolderError(f"{path} is damaged: {error}") from error
     else:

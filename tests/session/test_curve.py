@@ -11,7 +11,7 @@ import pytest
 
 import frostline as fl
 from frostline import session
-from frostline.api import _keep_model
+from frostline.api.handover import keep_model
 from frostline.errors import RunFolderError
 from frostline.session.curve import same_steps
 from frostline.store.results import ResultStore
@@ -125,7 +125,7 @@ def test_what_does_not_fit_into_the_time_is_said_and_closing_keeps_its_own(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(session, "Clock", made)
-        finished = session.search(request, Late(), _keep_model, "test")
+        finished = session.search(request, Late(), keep_model, "test")
     assert not results(tmp_path / "late")
     assert any("of the learning curve" in sentence for sentence in finished.verdict.not_run)
     curve = finished.evidence.curve if finished.evidence else None

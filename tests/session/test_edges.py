@@ -10,7 +10,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import frostline as fl
-from frostline import api, session
+from frostline import session
+from frostline.api import searching
 from frostline.errors import DataError, OptionError
 from frostline.session import finals
 from frostline.terms.schedule import common_epochs
@@ -73,7 +74,7 @@ def test_a_run_that_died_before_its_page_gets_it_at_the_next_start(
 ) -> None:
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(api, "_write_pages", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(searching, "write_pages", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             search(textures, backbone_name, out, SOFTMAX)
     assert not (out / "report.html").exists()

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from frostline.backbones.architecture import Architecture, State
+from frostline.backbones.description import DESCRIPTION, MOST_BYTES, checked, spec_of
 from frostline.backbones.weights import read_weights
 from frostline.errors import BackboneError
-from frostline.terms.backbone import InputSpec
+from frostline.terms.backbone import LIBRARIES
 
-DESCRIPTION = "model.json"
 WEIGHTS = ("model.safetensors", "weights.safetensors")
 TRAINED_ON = "trained-on.txt"  # digests of the images that the weights have seen, one a line
-LIBRARIES = ("timm/", "torchvision/", "demo/")
 
 _STAGE = re.compile(r"trunk\.parts\.\d+\.body\.")  # in front of the original name, where the tensors carry frostline's
 
@@ -48,7 +47,7 @@ def architecture(folder: Path, find: Callable[[str], Architecture]) -> Architect
     """
     described = _read(folder)
     name, kept, cuts = str(described["backbone"]), described["stages"], described["cuts"]
-    if not name.startswith(LIBRARIES):
+    if name.partition("/")[0] not in LIBRARIES:
         raise BackboneError(
             f"the model in {str(folder)!r} is on the network {name!r}; only those on {', '.join(LIBRARIES)} are backbones by"
             f" their folder, because anything else could run a stranger's code. Give it as '{name}=FILE' if you trust it."
@@ -61,7 +60,7 @@ def architecture(folder: Path, find: Callable[[str], Architecture]) -> Architect
         )
     base = find(name)
     note = f"weights of {exported_name(folder)}: fitted by frostline on {described['images']:,} images ('{described['recipe']}')."
-    return dataclasses.replace(base, spec=_spec(described), download=lambda: _state(folder), notes=(*base.notes, note))
+    return dataclasses.replace(base, spec=spec_of(described), download=lambda: _state(folder), notes=(*base.notes, note))
 
 
 def trained_on(folder: Path) -> frozenset[str]:
@@ -76,19 +75,23 @@ def digests_text(digests: Iterable[str]) -> str:
 
 
 def _read(folder: Path) -> dict[str, Any]:
+    file = folder / DESCRIPTION
     try:
-        found = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES:,} bytes")
+        found: Any = json.loads(file.read_text(encoding="utf-8"))
         missing = [name for name in ("backbone", "stages", "cuts", "recipe", "images", "input") if name not in found]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise BackboneError(f"{DESCRIPTION} in {str(folder)!r} cannot be read ({error}); export the model again.") from error
     if missing:
         raise BackboneError(f"{DESCRIPTION} in {str(folder)!r} says nothing about {', '.join(missing)}; export the model again.")
+    try:
+        spec_of(checked(found))
+        if not isinstance(found["stages"], list) or not isinstance(found["images"], int):
+            raise ValueError("stages is no list, or images no number")
+    except (TypeError, ValueError) as error:
+        raise BackboneError(f"{DESCRIPTION} in {str(folder)!r} is damaged: {error}; export the model again.") from error
     return dict(found)
-
-
-def _spec(described: dict[str, Any]) -> InputSpec:
-    given = described["input"]
-    return InputSpec(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
 
 
 def _state(folder: Path) -> State:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from frostline.backbones.exported import model_folder
 from frostline.errors import BackboneError, nearest
-from frostline.terms.backbone import INTERPOLATIONS, InputSpec
+from frostline.terms.backbone import INTERPOLATIONS, LIBRARIES, InputSpec
 
-LIBRARIES = ("timm", "torchvision", "demo")
 OPTIONS = ("mean", "std", "size", "channels", "interpolation", "crop_pct", "stages")
 MOST_CHANNELS = 1024
 _OPTIONS_PART = re.compile(r"^(?P<head>.*)\?(?P<options>\w+=[^?]*)$", re.DOTALL)

@@ -12,30 +12,31 @@ from PIL import Image
 from torch import Tensor
 
 from frostline.compute.build import TransferNetwork
+from frostline.compute.new_layers import as_map, last_layout
 from frostline.terms.backbone import Layout
 from frostline.terms.evidence import Filters, Tile
 from frostline.terms.result import FloatArray, IntArray
 
 HEAT = (232, 105, 30)  # of a map over a gray picture; no scale of hues that some cannot tell apart
 STRONGEST = 0.75  # share of the heat's colour at the maximum: what is under it can still be seen
-MAPS = {Layout.NCHW: (0, 1, 2, 3), Layout.NHWC: (0, 3, 1, 2)}  # to (n, channels, height, width)
 MOST_FILTERS = 64
 GAP = 1  # pixels between filters
 
 
-def class_maps(network: TransferNetwork, images: Tensor, classes: IntArray, layout: Layout) -> FloatArray | None:
+def class_maps(network: TransferNetwork, images: Tensor, classes: IntArray) -> FloatArray | None:
     """Grad-CAM (Selvaraju 2017, eq. 1 and 2) of one class an image at the last kept stage, each divided by its maximum.
 
-    With a linear head on pooled features this is the class-activation map of Zhou 2016.
+    With a linear head on pooled features this is the class-activation map of Zhou 2016. It shows what moved this answer, not
+    whether it is right.
 
     Args:
         images: (n, channels, height, width), normalised. classes: (n,) whose logit is explained.
 
     Returns:
-        (n, h, w) between 0 and 1, all 0 where nothing speaks for the class; None where the last stage gives no map.
+        (n, h, w) between 0 and 1, all 0 where nothing speaks for the class; None where features have no places.
     """
-    order = MAPS.get(layout)
-    if order is None:
+    layout = last_layout(network.head)
+    if layout is Layout.FLAT:
         return None
     network.eval()
     features = []
@@ -46,10 +47,10 @@ def class_maps(network: TransferNetwork, images: Tensor, classes: IntArray, layo
             features.append(tensor)
     last = features[-1].detach().clone().requires_grad_()
     with torch.enable_grad():
-        logits = network.head([*features[:-1], last] if network.every_stage else [last])
+        logits = network.head([*features[:-1], last])
         chosen = logits[torch.arange(len(classes)), torch.from_numpy(classes).to(logits.device)]
         (slopes,) = torch.autograd.grad(chosen.sum(), last)
-    maps, slopes = last.detach().float().permute(order), slopes.float().permute(order)
+    maps, slopes = (as_map(tensor.float(), layout) for tensor in (last.detach(), slopes))
     found = torch.relu((slopes.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1))
     return np.asarray((found / found.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy())
 

@@ -50,6 +50,12 @@ class ConvHead(nn.Module):
         return self.body(as_map(features[-1], self.layout).float())  # type: ignore[no-any-return]
 
 
+def last_layout(head: nn.Module) -> Layout:
+    """How the last kept stage's features lie, which a new head takes."""
+    assert isinstance(head, (PooledHead, ConvHead))
+    return head.layout if isinstance(head, ConvHead) else head.layouts[-1]
+
+
 def as_map(feature: Tensor, layout: Layout) -> Tensor:
     """(batch, channels, height, width) for any layout that has positions."""
     if layout is Layout.NCHW:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -221,7 +221,11 @@ def _group_notes(samples: Sequence[Sample]) -> list[str]:
     if not sizes:
         return []
     notes = [f"{len(sizes):,} groups; the largest has {max(sizes.values()):,} images."]
-    crossing = _crossing_parts(samples, lambda sample: sample.group)
+    parts: defaultdict[str, set[str | None]] = defaultdict(set)
+    for sample in samples:
+        if sample.group is not None:
+            parts[sample.group].add(sample.part)
+    crossing = sum(len(found) > 1 for found in parts.values())
     if crossing:
         notes.append(
             f"{crossing:,} groups are in more than one of train, val and test, by the same name in the patient column of both:"
@@ -231,11 +235,17 @@ def _group_notes(samples: Sequence[Sample]) -> list[str]:
     return notes
 
 
-def duplicate_notes(samples: Sequence[Sample]) -> list[str]:
+def equal_files(samples: Sequence[Sample]) -> list[tuple[int, ...]]:
+    """Sets of indices of samples whose files are equal to the byte."""
     sets: defaultdict[str, list[int]] = defaultdict(list)
     for index, sample in enumerate(samples):
         sets[sample.digest].append(index)
-    several = [found for digest, found in sets.items() if digest and len(found) > 1]
+    return [tuple(found) for digest, found in sets.items() if digest and len(found) > 1]
+
+
+def duplicate_notes(samples: Sequence[Sample]) -> list[str]:
+    """Sentences about equal files: how many, and those across parts or with different labels."""
+    several = equal_files(samples)
     if not several:
         return []
     extra = sum(len(found) - 1 for found in several)
@@ -250,12 +260,3 @@ def duplicate_notes(samples: Sequence[Sample]) -> list[str]:
             f"{len(disputed):,} images have several files with different labels (in splits.csv {rows}): correct or remove them."
         )
     return notes
-
-
-def _crossing_parts(samples: Iterable[Sample], key: Callable[[Sample], str | None]) -> int:
-    parts: defaultdict[str, set[str | None]] = defaultdict(set)
-    for sample in samples:
-        name = key(sample)
-        if name is not None:
-            parts[name].add(sample.part)
-    return sum(len(found) > 1 for found in parts.values())

@@ -90,7 +90,7 @@ def choose_columns(table: Table, asked: Asked) -> Columns:
 
 def has_labels(table: Table) -> bool:
     """Whether some column has one of the usual names for labels."""
-    return _first(table, LABEL_COLUMNS) is not None
+    return first_of(table, LABEL_COLUMNS) is not None
 
 
 def has_files(table: Table) -> bool:
@@ -101,7 +101,7 @@ def has_files(table: Table) -> bool:
 def _path_column(table: Table, asked: str | None) -> str:
     if asked is not None and asked.strip().lower() in table.columns:
         return asked.strip().lower()
-    found = None if asked is not None else _first(table, PATH_COLUMNS)
+    found = None if asked is not None else first_of(table, PATH_COLUMNS)
     if found is None:
         wanted = f"the column {asked!r} with the image paths" if asked else "at least path and label"
         raise DataError(
@@ -114,7 +114,7 @@ def _path_column(table: Table, asked: str | None) -> str:
 def _label_columns(table: Table, asked: str | None, path: str) -> tuple[str, ...]:
     if asked is not None and asked.strip().lower() not in table.columns and "," in asked:
         return _one_a_label(table, asked)
-    column = asked.strip().lower() if asked else _first(table, LABEL_COLUMNS)
+    column = asked.strip().lower() if asked else first_of(table, LABEL_COLUMNS)
     if column is None or column not in table.columns:
         given = f"no column {asked!r}" if asked else "no column label"
         raise DataError(
@@ -183,7 +183,7 @@ def _asks(table: Table, column: str) -> bool:
 
 def _optional(table: Table, asked: str | None, names: Iterable[str], what: str) -> str | None:
     if asked is None:
-        return _first(table, names)
+        return first_of(table, names)
     if asked.strip().lower() not in table.columns:
         raise DataError(
             f"{table.name} has no column {asked!r} {what}; its columns are {described(table)}."
@@ -209,5 +209,6 @@ def _subgroup_columns(table: Table, asked: Sequence[str], path: str, group: str 
     return found
 
 
-def _first(table: Table, names: Iterable[str]) -> str | None:
+def first_of(table: Table, names: Iterable[str]) -> str | None:
+    """The first of these columns that the table has."""
     return next((name for name in names if name in table.columns), None)

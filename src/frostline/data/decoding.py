@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from frostline.data.picture import Box, Picture, open_picture, read_header, resized, told
+from frostline.data.picture import Box, Picture, open_picture, read_header, resized, rounded, told
 from frostline.errors import DataError, nearest
 from frostline.terms.backbone import InputSpec
 from frostline.terms.look import Look, Scale
@@ -113,7 +113,7 @@ def preview(path: str | Path, side: int) -> bytes:
         scale = side / max(picture.size)
         size = (max(1, round(picture.size[0] * scale)), max(1, round(picture.size[1] * scale)))
         bands = [np.asarray(band.resize(size, Image.Resampling.BILINEAR, box=picture.box)) for band in picture.bands[:3]]
-        shown = _rounded(np.stack(bands, axis=-1) if len(bands) == 3 else bands[0])
+        shown = rounded(np.stack(bands, axis=-1) if len(bands) == 3 else bands[0])
         out = io.BytesIO()
         Image.fromarray(shown).save(out, "PNG")
         return out.getvalue()
@@ -143,7 +143,7 @@ def _pressed(picture: Picture, side: int) -> Pixels:
     """(side, side) gray; several channels by their mean."""
     gray = [band if band.mode == "F" else band.convert("L") for band in picture.bands]
     small = [np.asarray(band.resize((side, side), Image.Resampling.BILINEAR, box=picture.box)) for band in gray]
-    return _rounded(small[0] if len(small) == 1 else np.mean(small, axis=0))
+    return rounded(small[0] if len(small) == 1 else np.mean(small, axis=0))
 
 
 def _is_narrow(look: Look, thumbnail: Pixels) -> bool:
@@ -161,17 +161,13 @@ def _square(picture: Picture, geometry: Geometry) -> Pixels:
         bands = tuple(_shortened(band) for band in bands)
         size, box = bands[0].size, (0, 0, *bands[0].size)
     cut = [_cut(band, resized(size, geometry.margin), box, geometry) for band in bands]
-    return _rounded(cut[0] if len(cut) == 1 else np.stack(cut, axis=-1)).reshape(geometry.margin, geometry.margin, -1)
+    return rounded(cut[0] if len(cut) == 1 else np.stack(cut, axis=-1)).reshape(geometry.margin, geometry.margin, -1)
 
 
 def _cut(band: Image.Image, size: tuple[int, int], box: Box, geometry: Geometry) -> npt.NDArray[Any]:
     small = band.resize(size, _FILTERS[geometry.interpolation], box=box)
     left, top = _start(size[0], geometry), _start(size[1], geometry)
     return np.array(small.crop((left, top, left + geometry.margin, top + geometry.margin)))  # writable, torch asks for it
-
-
-def _rounded(pixels: npt.NDArray[Any]) -> Pixels:
-    return pixels if pixels.dtype == np.uint8 else np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def _shortened(image: Image.Image) -> Image.Image:

@@ -26,7 +26,7 @@ from frostline.data.deep import Values, between, stretched
 from frostline.errors import DataError
 from frostline.terms.look import Scale
 
-SUFFIXES = frozenset({".dcm", ".dicom"})
+SUFFIXES = (".dcm", ".dicom")
 INSTALL = "pip install 'frostline[dicom]'"
 _PATIENT = ("PatientID", "IssuerOfPatientID")
 _PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit")
@@ -61,8 +61,13 @@ def is_named_so(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def is_marked(path: Path) -> bool:
-    """Whether a file without a usual suffix begins as DICOM does; False for what cannot be opened."""
+def is_unnamed(path: Path) -> bool:
+    """Whether a file that is named by a number or without a suffix, as scanners do, begins as DICOM does.
+
+    False for what cannot be opened.
+    """
+    if path.suffix and not path.suffix[1:].isdigit():
+        return False
     try:
         if not path.is_file():  # opening a pipe would wait
             return False

@@ -11,7 +11,11 @@ from pathlib import Path
 from frostline.data import dicom
 from frostline.terms.data import UNKNOWN, YES
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", *dicom.SUFFIXES})
+KINDS = {
+    "JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",), "BMP": (".bmp",), "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",), "DICOM": dicom.SUFFIXES,
+}  # fmt: skip
+IMAGE_SUFFIXES = frozenset(suffix for suffixes in KINDS.values() for suffix in suffixes)
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
 
@@ -73,6 +77,11 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not is_clutter(name)  # noqa: PTH122 ten times as quick
 
 
+def is_image_file(path: Path) -> bool:
+    """Whether the file is an image: by its name, and where that says nothing by its beginning."""
+    return is_image(path.name) or (not is_clutter(path.name) and dicom.is_unnamed(path))
+
+
 def subfolders(folder: Path) -> list[Path]:
     """The visible folders directly below, ordered by name."""
     return sorted((p for p in folder.iterdir() if p.is_dir() and not is_clutter(p.name)), key=lambda p: p.name)
@@ -96,17 +105,11 @@ def find_images(folder: Path, root: Path) -> Found:
         folders[:] = sorted(name for name in folders if not is_clutter(name) and _new(Path(here) / name, seen))
         inside = Path(here).relative_to(root).as_posix()  # once a folder: a hundred thousand paths take seconds
         for name in files:
-            if is_image(name) or _is_unnamed_dicom(here, name):
+            if is_image(name) or is_image_file(Path(here) / name):
                 images.append(name if inside == "." else f"{inside}/{name}")
             elif not is_clutter(name):
                 others[Path(name).suffix.lower() or name] += 1
     return Found(tuple(sorted(images)), others)
-
-
-def _is_unnamed_dicom(folder: str, name: str) -> bool:
-    """Whether a file that is named by a number or without a suffix, as scanners do, begins as DICOM does."""
-    suffix = os.path.splitext(name)[1]  # noqa: PTH122 as above
-    return (not suffix or suffix[1:].isdigit()) and not is_clutter(name) and dicom.is_marked(Path(folder) / name)
 
 
 def _new(folder: Path, seen: set[str]) -> bool:

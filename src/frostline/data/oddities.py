@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from frostline.data.entries import KINDS
 from frostline.data.shift import SURE, auc
 from frostline.terms.data import Sample
 from frostline.terms.finding import Finding, Weight
@@ -24,16 +25,7 @@ BLANK = 1.0  # gray levels of spread in a thumbnail
 GIVEN_AWAY = 0.8  # AUROC of telling a class by a property of the file, which is none of the subject's
 GIVEN_AWAY_BY_LIGHT = 0.9  # by brightness or contrast, which may be the subject's
 _FEWEST = 20  # images of a class and of the others
-_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",), "BMP": (".bmp",), "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",), "DICOM": (".dcm", ".dicom"),
-}  # fmt: skip
-_KINDS = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes}
-
-
-def labels_of(sample: Sample) -> tuple[int, ...]:
-    """The classes that an image belongs to."""
-    return sample.has
+_KIND_OF = {suffix: kind for kind, suffixes in KINDS.items() for suffix in suffixes}
 
 
 def oddities(samples: Sequence[Sample], classes: Sequence[str], looks: Looks) -> list[Finding]:
@@ -70,7 +62,7 @@ def _odd_images(seen: dict[int, Look]) -> list[Finding]:
 
 
 def _odd_files(samples: Sequence[Sample], seen: dict[int, Look]) -> list[Finding]:
-    suffixes = {index: _KINDS.get(PurePosixPath(samples[index].path).suffix.lower()) for index in seen}
+    suffixes = {index: _KIND_OF.get(PurePosixPath(samples[index].path).suffix.lower()) for index in seen}
     lying = [index for index, look in seen.items() if suffixes[index] not in (None, look.kind)]
     frames = _which(seen, lambda look: look.frames > 1)
     return [
@@ -142,7 +134,7 @@ def given_away(samples: Sequence[Sample], classes: Sequence[str], looks: Looks) 
     properties = _properties([look for look in looks if isinstance(look, Look)])
     findings = []
     for label, name in enumerate(classes):
-        inside = np.array([label in labels_of(samples[index]) for index in known], bool)
+        inside = np.array([label in samples[index].has for index in known], bool)
         told = [(_separation(values, inside), what, least) for what, values, least in properties]
         strength, what, _ = max((one for one in told if one[0] >= one[2]), default=(0.0, "", 0.0))
         if strength:

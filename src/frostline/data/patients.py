@@ -17,7 +17,8 @@ def grouped_by_patient(root: Path, entries: Sequence[Entry]) -> tuple[list[Entry
     Raises:
         DataError: there are DICOM files, and the extra that reads them is not installed.
     """
-    files = [entry.path for entry in entries if _is_dicom(root / entry.path)]
+    paths = ((entry.path, root / entry.path) for entry in entries)
+    files = [name for name, path in paths if dicom.is_named_so(path) or dicom.is_unnamed(path)]
     if not files:
         return list(entries), []
     if not dicom.can_be_read():
@@ -33,8 +34,3 @@ def grouped_by_patient(root: Path, entries: Sequence[Entry]) -> tuple[list[Entry
     if nameless:
         notes.append(f"{nameless:,} DICOM files name no patient; each is taken to stand for itself.")
     return [replace(entry, group=patients.get(entry.path)) for entry in entries], notes
-
-
-def _is_dicom(path: Path) -> bool:
-    """By its name, and where that says nothing by its beginning."""
-    return dicom.is_named_so(path) or ((not path.suffix or path.suffix[1:].isdigit()) and dicom.is_marked(path))

@@ -38,7 +38,10 @@ _TURNS = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 _KINDS = {"MPO": "JPEG", "DIB": "BMP"}
-_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF", *tiff.STARTS)
+STARTS = {
+    b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n\x1a\n": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp",
+    **dict.fromkeys(tiff.STARTS, ".tif"),
+}  # fmt: skip
 _OTHER_STARTS = {
     b"%PDF": "a PDF", b"PK\x03\x04": "a ZIP archive or an office document", b"\x1f\x8b": "a gzip archive",
     b"\x80\x02": "a pickle", b"\x80\x04": "a pickle", b"\x80\x05": "a pickle", b"\x93NUMPY": "a NumPy array", b"\x89HDF": "HDF5",
@@ -127,7 +130,7 @@ def _kind_of(path: str | Path) -> str:
     check_regular(path)
     with Path(path).open("rb") as file:
         start = file.read(132)
-    if start[128:] == b"DICM" or (dicom.is_named_so(path) and not start.startswith(_PICTURE_STARTS)):
+    if start[128:] == b"DICM" or (dicom.is_named_so(path) and not start.startswith(tuple(STARTS))):
         return "DICOM"
     return "TIFF" if start.startswith(tiff.STARTS) else ""
 
@@ -239,12 +242,12 @@ def _deep_png(path: str | Path) -> Image.Image:
     colours, alpha = (values[..., :-1], values[..., -1]) if values.shape[-1] in (2, 4) else (values, None)
     scaled = stretched(colours)
     pixels = scaled if alpha is None else on_white(scaled, alpha / np.float32(65535))
-    return Image.fromarray(_rounded(pixels).squeeze(-1) if pixels.shape[-1] == 1 else _rounded(pixels))
+    return Image.fromarray(rounded(pixels).squeeze(-1) if pixels.shape[-1] == 1 else rounded(pixels))
 
 
-def _rounded(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    rounded: npt.NDArray[np.uint8] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return rounded
+def rounded(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Numbers 0..255 as bytes."""
+    return pixels if pixels.dtype == np.uint8 else np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, int]:
@@ -331,5 +334,5 @@ def _dicom_picture(path: str | Path) -> Picture:
 def _bands(values: Values) -> list[Image.Image]:
     """(height, width, channels) of 0..255 -> bands: gray stays as exact as it is, colour is rounded."""
     if values.shape[-1] == 3:
-        return [Image.fromarray(_rounded(values))]
+        return [Image.fromarray(rounded(values))]
     return [Image.fromarray(np.ascontiguousarray(values[..., channel])) for channel in range(values.shape[-1])]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from frostline.data.assemble import duplicate_notes
+from frostline.data.assemble import duplicate_notes, equal_files
 from frostline.data.decoding import Geometry
 from frostline.data.entries import listed
 from frostline.data.lookalikes import pair_notes
-from frostline.data.oddities import labels_of, oddities
+from frostline.data.oddities import oddities
 from frostline.data.reading import read
 from frostline.data.shift import appearance_notes, prevalence_notes
 from frostline.errors import DataError
@@ -77,15 +77,14 @@ def _undecodable(dataset: Dataset) -> list[Finding]:
 def _copies(dataset: Dataset) -> list[Finding]:
     """Equal files and near-duplicates; those with different labels, and those in several of the user's parts, by themselves."""
     samples = dataset.samples
-    sets: defaultdict[str, list[int]] = defaultdict(list)
-    for index, sample in enumerate(samples):
-        sets[sample.digest].append(index)
-    equal = [tuple(found) for digest, found in sets.items() if digest and len(found) > 1]
-    return [*_of_copies("equal files", equal, samples), *_of_copies("near-duplicates", list(dataset.lookalikes), samples)]
+    return [
+        *_of_copies("equal files", equal_files(samples), samples),
+        *_of_copies("near-duplicates", list(dataset.lookalikes), samples),
+    ]
 
 
 def _of_copies(what: str, found: Sequence[tuple[int, ...]], samples: Sequence[Sample]) -> list[Finding]:
-    disputed = [one for one in found if len({labels_of(samples[index]) for index in one}) > 1]
+    disputed = [one for one in found if len({samples[index].has for index in one}) > 1]
     crossing = [one for one in found if len({samples[index].part for index in one}) > 1]
     known = {*disputed, *crossing}
     rest = [one for one in found if one not in known]
@@ -128,7 +127,7 @@ def _kinds(dataset: Dataset) -> Iterable[Kind]:
     for part in parts:
         inside = [index for index, sample in enumerate(dataset.samples) if sample.part == part]
         for label, name in enumerate(dataset.classes):
-            rows = [index for index in inside if label in labels_of(dataset.samples[index])]
+            rows = [index for index in inside if label in dataset.samples[index].has]
             if rows:
                 yield _kind(part or "", name, rows, len(rows) / len(inside), dataset)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frostline.data.picture import STARTS
 from frostline.errors import NO_ROOM, DataError, room_in
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STATE, INFO, SEVERAL_PARTS = "state.json", "dataset_info.json", "dataset_dict.json"
-_SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
-_TIFF = (b"II*\0", b"MM\0*")
 _TABLE = "index.jsonl"
 
 
@@ -146,8 +145,7 @@ def _content(image: dict[str, Any] | None, file: Path, row: int) -> bytes:
 
 
 def _suffix(content: bytes) -> str:
-    found = next((suffix for magic, suffix in _SUFFIXES.items() if content.startswith(magic)), None)
-    return found or (".tif" if content.startswith(_TIFF) else ".png")
+    return next((suffix for start, suffix in STARTS.items() if content.startswith(start)), ".png")
 
 
 def _label_names(folder: Path) -> dict[str, list[str]]:

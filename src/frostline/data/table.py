@@ -7,7 +7,7 @@ from pathlib import Path
 
 from frostline.data.cells import Table
 from frostline.data.columns import ANSWERS, NOTHING, Asked, Columns, choose_columns
-from frostline.data.entries import PARTS, Entry, is_image, listed
+from frostline.data.entries import IMAGE_SUFFIXES, PARTS, Entry, is_image_file, listed
 from frostline.data.subgroups import readable
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, UNKNOWN, YES
@@ -81,7 +81,7 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
             outside.append(f"{table.counted} {line}: {given}")
         elif not target.is_file():
             missing.append(f"{table.counted} {line}: {given}")
-        elif not is_image(target.name):
+        elif not is_image_file(target):
             odd.append(f"{table.counted} {line}: {given}")
         else:
             paths.append(target.relative_to(inside).as_posix())
@@ -98,7 +98,7 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
     if odd:
         raise DataError(
             f"{table.name} names {len(odd):,} files that are no images by their names ({listed(odd)});"
-            " expected jpg, png, webp, bmp, tif or gif."
+            f" expected {', '.join(sorted(IMAGE_SUFFIXES))}. Correct or remove these rows."
         )
     return paths
 

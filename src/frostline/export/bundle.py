@@ -21,21 +21,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from frostline import backbones
-from frostline.backbones import LoadedBackbone
+from frostline.backbones import LoadedBackbone, exported
+from frostline.backbones.description import DESCRIPTION, MOST_BYTES, checked, spec_of
 from frostline.compute.build import TransferNetwork, build
 from frostline.compute.losses import probabilities_of
 from frostline.data import Geometry
 from frostline.errors import BackboneError, InputError, RunFolderError, room_in
-from frostline.export.description import read_description
 from frostline.export.layers import layers_of
 from frostline.export.plain import Plain, as_json, as_timm, from_timm
-from frostline.store.files import replacing, write_text
-from frostline.terms.backbone import InputSpec
+from frostline.store.files import read_json, replacing, write_text
+from frostline.terms.backbone import LIBRARIES, InputSpec
 from frostline.terms.recipe import Recipe
 
 SCHEMA_VERSION = 2
-LIBRARIES = ("timm/", "torchvision/", "demo/")
-WEIGHTS, DESCRIPTION, CARD, TIMM_CONFIG = "model.safetensors", "model.json", "README.md", "config.json"
+WEIGHTS, CARD, TIMM_CONFIG = "model.safetensors", "README.md", "config.json"
 FACTORY = "package.module:function"
 
 _SYSTEM_ERROR = re.compile(r"(?:os error |code: )(\d+)")
@@ -74,8 +73,12 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return probabilities_of(self.network(self.normalised(pixels)), bool(self.thresholds))
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """As the weights want them: (batch, channels, size, size)."""
         images = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
-        return probabilities_of(self.network((images - self.mean) / self.std), bool(self.thresholds))
+        return (images - self.mean) / self.std
 
 
 @dataclass(frozen=True)
@@ -176,9 +179,8 @@ def model_folder(folder: str | Path) -> Path:
     Raises:
         RunFolderError: neither holds a model.
     """
-    path = Path(folder)
-    path = path / "model" if (path / "model" / DESCRIPTION).exists() else path
-    if not (path / DESCRIPTION).exists():
+    path = exported.model_folder(str(folder))
+    if path is None:
         raise RunFolderError(
             f"{folder} holds no model: {DESCRIPTION} is missing. Give a run that has finished, or its model/ folder."
         )
@@ -197,7 +199,7 @@ def load(folder: str | Path, backbone: str | Callable[[], nn.Module] | None = No
     """
     path = model_folder(folder)
     try:
-        return _rebuild(path, read_description(path / DESCRIPTION), backbone)
+        return _rebuild(path, checked(read_json(path / DESCRIPTION, MOST_BYTES)), backbone)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
@@ -211,7 +213,7 @@ def rebuilt_backbone(description: dict[str, Any], given: str | Callable[[], nn.M
         RunFolderError: it is neither timm's nor torchvision's, and none was given. BackboneError: the given one cannot be used.
     """
     name = str(description["backbone"])
-    if not name.startswith(LIBRARIES):
+    if name.partition("/")[0] not in LIBRARIES:
         if given is None:
             raise RunFolderError(
                 f"the model asks for the backbone {name!r}; only {', '.join(LIBRARIES)} are rebuilt from a file, because anything"
@@ -250,9 +252,3 @@ def _rebuild(path: Path, description: dict[str, Any], given: str | Callable[[], 
     network.load_state_dict(state if timm is None else from_timm(state, network, timm["classifier"]))
     spec = spec_of(description)
     return Classifier(network, spec, classes, Geometry.of(spec), thresholds).eval()
-
-
-def spec_of(description: dict[str, Any]) -> InputSpec:
-    """What the described model expects of an image."""
-    given = description["input"]
-    return InputSpec(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})

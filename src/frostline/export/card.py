@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from frostline.export.bundle import CARD, DESCRIPTION, TIMM_CONFIG
+from frostline.backbones.description import DESCRIPTION
+from frostline.export.bundle import CARD, TIMM_CONFIG
 from frostline.store.files import write_text
 from frostline.terms.detail import OperatingPoint
 from frostline.terms.interval import Interval

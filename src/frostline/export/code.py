@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.backbones import demo as demo_side
+from frostline.backbones.description import DESCRIPTION
 from frostline.compute.build import fitting
 from frostline.compute.frozen import MLP_RATES
 from frostline.compute.new_layers import SMALL_MAP
 from frostline.compute.trials import as_options
 from frostline.errors import FrostlineError, InputError
-from frostline.export.bundle import DESCRIPTION, WEIGHTS, Classifier, model_folder
+from frostline.export.bundle import WEIGHTS, Classifier, model_folder
 from frostline.export.standalone import preparation, program
 from frostline.store.files import write_text
 from frostline.store.run_folder import RunFolder
 from frostline.store.splits import read_rows
-from frostline.terms.backbone import Layout, Stage
+from frostline.terms.backbone import LIBRARIES, Layout, Stage
 from frostline.terms.recipe import Action, HeadKind, Recipe, Weights
 
 PROGRAM_NAME, SOURCE = "train.py", "source.safetensors"
@@ -63,13 +65,16 @@ def write_code(source: Path, model: Classifier, folder: Path) -> None:
     shutil.copy(run.splits_path, folder / run.splits_path.name)
     if recipe.weights is Weights.PRETRAINED:
         save_file({name: tensor.contiguous().clone() for name, tensor in backbone.state.items()}, folder / SOURCE)
-    trained = {f"trunk.{name}": tensor.contiguous().clone() for name, tensor in model.network.trunk.original_state().items()}
+    save_file(_trained(model), folder / WEIGHTS)
+
+
+def _trained(model: Classifier) -> dict[str, Tensor]:
+    """The model's tensors by the names that they have in the program."""
+    trunk = {f"trunk.{name}": tensor for name, tensor in model.network.trunk.original_state().items()}
     head = {
-        name.replace("head.body.", "head."): tensor
-        for name, tensor in model.network.state_dict().items()
-        if name.startswith("head.")
+        name.replace("head.body.", "head.", 1): tensor for name, tensor in model.network.head.state_dict(prefix="head.").items()
     }
-    save_file({**trained, **{name: tensor.contiguous() for name, tensor in head.items()}}, folder / WEIGHTS)
+    return {name: tensor.contiguous().clone() for name, tensor in {**trunk, **head}.items()}
 
 
 def _source(run: RunFolder, description: dict[str, Any], recipe: Recipe) -> LoadedBackbone:
@@ -93,7 +98,7 @@ def _source(run: RunFolder, description: dict[str, Any], recipe: Recipe) -> Load
 
 def _architecture(backbone: LoadedBackbone) -> dict[str, Any]:
     library, _, model = backbone.architecture.name.partition("/")
-    if library not in ("timm", "torchvision", "demo"):
+    if library not in LIBRARIES:
         raise InputError(f"--to code builds networks of timm and torchvision; {backbone.name!r} is an own one. Use --to torch.")
     name = demo_side.ARCHITECTURE if library == "demo" else model.partition(".")[0]
     size: dict[str, Any] = {}

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from torch import nn
 
+from frostline.backbones.description import DESCRIPTION
 from frostline.errors import DataError, ExportFailed, InputError, OptionError, nearest, room_in
-from frostline.export.bundle import DESCRIPTION, TIMM_CONFIG, WEIGHTS, Classifier, load, model_folder
+from frostline.export.bundle import TIMM_CONFIG, WEIGHTS, Classifier, load, model_folder
 from frostline.export.code import PROGRAM_NAME, write_code
 from frostline.export.graphs import write_onnx, write_program
 from frostline.export.inputs import find_inputs
@@ -66,12 +67,7 @@ def export(
         InputError: no such form, no such model, no files to compare on, or a folder that holds something else.
         ExportFailed: the network has no such form, or the answers differ.
     """
-    if form not in FORMS:
-        raise OptionError(f"--to {form!r} is not one of {', '.join(FORMS)}.{nearest(form, FORMS)}")
-    if include_images and form != "model":
-        raise OptionError(
-            f"--include-images goes with --to model, from which `frostline serve` shows them, not with --to {form}."
-        )
+    _check_form(form, include_images)
     model, folder = load(source, backbone), out or model_folder(source).parent / "export" / form
     if form == "code" and model.thresholds:
         raise OptionError(
@@ -99,6 +95,15 @@ def export(
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return Exported(form, folder, written, parity)
+
+
+def _check_form(form: str, include_images: bool) -> None:
+    if form not in FORMS:
+        raise OptionError(f"--to {form!r} is not one of {', '.join(FORMS)}.{nearest(form, FORMS)}")
+    if include_images and form != "model":
+        raise OptionError(
+            f"--include-images goes with --to model, from which `frostline serve` shows them, not with --to {form}."
+        )
 
 
 def _differs(form: str, parity: Parity) -> str:

@@ -43,7 +43,7 @@ class FromImages(nn.Module):
         return half + ((extent - self.size) % 2) * (half % 2)
 
 
-def write_onnx(model: Classifier, folder: Path) -> list[Path]:
+def write_onnx(model: Classifier, folder: Path) -> None:
     """Two files: pixels that are resized and cut (`pixels`: uint8 NCHW), and images that are resized (`images`: uint8 NHWC).
 
     Raises:
@@ -55,22 +55,19 @@ def write_onnx(model: Classifier, folder: Path) -> list[Path]:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(f"export to ONNX needs its extra ({error}): pip install 'frostline[onnx]'.") from None
-    files = []
-    for name, network, sample, dynamic in (
-        (ONNX, model, _pixels(model), ("pixels", {0: _ANY})),
-        (FROM_IMAGES, FromImages(model).eval(), _images(model), ("images", {0: _ANY, 1: _ANY, 2: _ANY})),
+    for name, network, given, sample, dynamic in (
+        (ONNX, model, "pixels", _pixels(model), {0: _ANY}),
+        (FROM_IMAGES, FromImages(model).eval(), "images", _images(model), {0: _ANY, 1: _ANY, 2: _ANY}),
     ):
-        program = _exported(network, sample, dynamic[1])
+        program = _exported(network, sample, dynamic)
         with _quiet(), _failing(f"ONNX ({name})"):
-            made = torch.onnx.export(program, input_names=[dynamic[0]], output_names=["probabilities"], verbose=False)
+            made = torch.onnx.export(program, input_names=[given], output_names=["probabilities"], verbose=False)
             assert made is not None
             made.model.metadata_props["classes"] = json.dumps(model.classes, ensure_ascii=False)
             made.save(folder / name)
-        files.append(folder / name)
-    return files
 
 
-def write_program(model: Classifier, folder: Path) -> list[Path]:
+def write_program(model: Classifier, folder: Path) -> None:
     """One file for `torch.export.load`: uint8 (batch, channels, size, size) -> probabilities.
 
     Raises:
@@ -78,7 +75,6 @@ def write_program(model: Classifier, folder: Path) -> list[Path]:
     """
     with _quiet():
         torch.export.save(_exported(model, _pixels(model), {0: _ANY}), folder / PROGRAM)
-    return [folder / PROGRAM]
 
 
 def _exported(network: nn.Module, sample: Tensor, dynamic: dict[int, Any]) -> torch.export.ExportedProgram:

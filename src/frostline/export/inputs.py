@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from frostline.data.entries import IMAGE_SUFFIXES, find_images
+from frostline.data.cells import described, is_table, read_cells
+from frostline.data.columns import PATH_COLUMNS, first_of
+from frostline.data.entries import IMAGE_SUFFIXES, find_images, is_image_file
 from frostline.errors import DataError, nearest
 
 STDIN = "-"
-TABLES = (".csv", ".tsv", ".parquet")
-PATH_COLUMNS = ("path", "file", "filename", "image")
 _WILD = frozenset("*?[")
 
 
@@ -32,12 +32,13 @@ class Inputs:
 
 def find_inputs(images: Sequence[str | Path]) -> Inputs:
     """Image files as given; every image below a folder, sorted; what a pattern matches (`**` for any depth); the files that
-    a table (.csv, .tsv, .parquet) names in its column `path`, relative to the table; `-` for a path a line on standard input.
+    a table (.csv, .tsv, .parquet, .jsonl) names in its column `path`, relative to the table; `-` for a path a line on standard
+    input.
 
     A file that a table or standard input names need not be there: that is reported in its place.
 
     Raises:
-        DataError: a path is not there, a table has no column of paths, or no image was found at all.
+        DataError: a path is not there, a table cannot be read or has no column of paths, or no image was found at all.
     """
     given = [str(image) for image in images]
     if STDIN in given:
@@ -58,7 +59,7 @@ def _expand(given: str) -> list[str]:
     path = Path(given)
     if path.is_dir():
         return [str(path / inside) for inside in find_images(path, path).images]
-    if path.suffix.lower() in TABLES and path.is_file():
+    if is_table(path):
         return _named_in(path)
     if path.exists():
         return [given]
@@ -69,27 +70,18 @@ def _expand(given: str) -> list[str]:
 
 def _matching(pattern: str) -> list[str]:
     found = [name for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 absolute too
-    images = [name for name in found if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    images = [name for name in found if is_image_file(Path(name))]
     if not images:
         raise DataError(f"the pattern {pattern!r} matches no image ({len(found)} other files). Quote it, or give a folder.")
     return images
 
 
-def _named_in(table: Path) -> list[str]:
-    import pandas as pd
-
-    try:
-        if table.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(table)
-        else:
-            frame = pd.read_csv(table, sep="\t" if table.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
-    except Exception as error:  # pandas and pyarrow raise whatever their parsers stumble over
-        raise DataError(f"the table {table} cannot be read: {(str(error).splitlines() or ['no message'])[0]}.") from error
-    columns = {str(name).strip().lower(): name for name in frame.columns}
-    column = next((columns[name] for name in PATH_COLUMNS if name in columns), None)
+def _named_in(file: Path) -> list[str]:
+    table = read_cells(file)
+    column = first_of(table, PATH_COLUMNS)
     if column is None:
         raise DataError(
-            f"the table {table} has no column of paths; expected one of {', '.join(PATH_COLUMNS)}, found"
-            f" {', '.join(map(str, frame.columns))}.{nearest(str(frame.columns[0]), PATH_COLUMNS)} Rename the column."
+            f"the table {file} has no column of paths; expected one of {', '.join(PATH_COLUMNS)}, found {described(table)}."
+            f"{nearest(next(iter(table.columns), ''), PATH_COLUMNS)} Rename the column."
         )
-    return [str(table.parent / str(name)) for name in frame[column] if str(name).strip()]
+    return [str(file.parent / name) for name in table.values(column) if name]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
+from frostline.backbones import pool
+from frostline.compute.attention import photograph
+from frostline.compute.new_layers import last_layout
 from frostline.data import load
 from frostline.errors import DataError
 from frostline.export.bundle import Classifier
@@ -51,18 +51,15 @@ class Neighbours:
         ]
 
     def _shown(self, place: int, similarity: float) -> dict[str, Any]:
-        content = io.BytesIO()
-        Image.fromarray(self.pictures[place].numpy().squeeze()).save(content, "JPEG", quality=85)
-        picture = "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
-        return {"label": self.labels[place], "similarity": round(similarity, 4), "picture": picture}
+        picture = photograph(self.pictures[place].numpy())
+        return {"label": self.labels[place], "similarity": round(similarity, 4), "picture": picture.uri}
 
 
 @torch.no_grad()
 def features_of(model: Classifier, pixels: Tensor) -> Tensor:
-    """(n, channels) of length 1: what the network makes of images before its last layers, averaged over places."""
-    features = model.network.trunk((pixels.float() / 255 - model.mean) / model.std)
-    flat = features.flatten(2).mean(2) if features.ndim == 4 and features.shape[1] >= features.shape[-1] else features.flatten(1)
-    return torch.nn.functional.normalize(flat.float(), dim=1)
+    """(n, channels) of length 1: what the network makes of images before its last layers, pooled as the network pools."""
+    features = pool(model.network.trunk(model.normalised(pixels)), last_layout(model.network.head))
+    return torch.nn.functional.normalize(features.float(), dim=1)
 
 
 def write_neighbours(model: Classifier, files: Sequence[str], labels: Sequence[str], folder: Path) -> int:

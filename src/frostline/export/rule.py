@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from frostline.backbones.description import DESCRIPTION
 from frostline.errors import OptionError, nearest
-from frostline.export.bundle import DESCRIPTION, Classifier, model_folder
+from frostline.export.bundle import Classifier, model_folder
 from frostline.export.predict import Rule
 
 

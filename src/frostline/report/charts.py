@@ -74,7 +74,7 @@ def _claims(width: int, marks: Sequence[ClaimMark], delta: float, metric: str) -
         ends = [scale * mark.difference.low, scale * mark.difference.high]
         axes.plot(ends, [row + drop] * 2, color=colour, linewidth=7, alpha=0.3, solid_capstyle="round")
         axes.plot([scale * mark.difference.value], [row + drop], _marker(mark.verdict), color=colour, markersize=8)
-        word = f"{VERDICT_WORDS.get(mark.verdict, mark.verdict)}"
+        word = VERDICT_WORDS.get(mark.verdict, mark.verdict)
         if narrow:
             annotate(axes, middle(mark.label, 24), (0, row - 0.2), (0, 0), "left", "normal")
             annotate(axes, word, (1, row - 0.2), (0, 0), "right", "normal")
@@ -105,7 +105,7 @@ class CostMark:
     Attributes:
         parameters: of the model that would be handed over; milliseconds: for an image's forward pass.
         kind: as `Mark.kind`.
-        number: on the front, counted from the cheapest; 0: not on it.
+        size_rank, speed_rank: place on the front by parameters and by time, counted from the cheapest; 0: not on it.
     """
 
     value: Interval
@@ -143,8 +143,6 @@ def _cost(width: int, marks: Sequence[CostMark], metric: str) -> Figure:
 
 
 def _cost_panel(axes: Axes, marks: Sequence[CostMark], name: str, unit: str, metric: str) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-
     rank = {"parameters": "size_rank", "milliseconds": "speed_rank"}[name]
     axes.set_xscale("log")
     for mark in sorted(marks, key=lambda one: one.kind == "chosen"):
@@ -167,12 +165,20 @@ def _cost_panel(axes: Axes, marks: Sequence[CostMark], name: str, unit: str, met
             color=INK,
             fontsize=12,
         )
+    _cost_axes(axes, marks, [float(getattr(mark, name)) for mark in marks], metric)
+    axes.set_xlabel(unit, fontsize=12)
+    axes.set_title(metric_name(metric), loc="left", fontsize=12, color=MUTED)
+
+
+def _cost_axes(axes: Axes, marks: Sequence[CostMark], costs: Sequence[float], metric: str) -> None:
+    """Limits with room for the numbers on the front, and round ticks."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
     values = [mark.value.value for mark in marks]
     reach = 0.15 * (max(values) - min(values)) or 0.01
     top = max(values) + 1.4 * reach
     axes.set_ylim(min(values) - reach, top if metric in UNBOUNDED else min(top, 1.0 + 0.8 * reach))
-    every = [float(getattr(mark, name)) for mark in marks]
-    low, high = 0.7 * min(every), 1.4 * max(every)
+    low, high = 0.7 * min(costs), 1.4 * max(costs)
     axes.set_xlim(low, high)
     ticks = _round_values(low, high)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
@@ -182,8 +188,6 @@ def _cost_panel(axes: Axes, marks: Sequence[CostMark], name: str, unit: str, met
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, metric)))
     axes.grid(axis="both", linewidth=0.7, alpha=0.8)
     axes.set_axisbelow(True)
-    axes.set_xlabel(unit, fontsize=12)
-    axes.set_title(metric_name(metric), loc="left", fontsize=12, color=MUTED)
 
 
 def _round_values(low: float, high: float) -> list[float]:

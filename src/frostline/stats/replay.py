@@ -123,8 +123,14 @@ def likely(scores: Array, owners: Array, deviations: Array) -> tuple[Array, Arra
 
 
 def not_chance(scores: Array, deviations: Array) -> float:
-    """The share of what scores (C,) differ by that is real: the positive part of James and Stein 1961, "Estimation with
-    quadratic loss", for scores that deviate together by `deviations` (B, C)."""
+    """The share, 0..1, of the variance of scores (C,) that is real, not what they differ by from data set to data set.
+
+    A positive-part shrinkage factor as in James and Stein 1961, "Estimation with quadratic loss", by moments: without their
+    (C - 3) / (C - 1), which asks for four scores or more.
+
+    Args:
+        deviations: (B, C) of the scores, together.
+    """
     if len(scores) == 1 or not (seen := float(scores.var(ddof=1))) > 0:
         return 0.0
     apart = deviations - deviations.mean(axis=1, keepdims=True)

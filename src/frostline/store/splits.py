@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from frostline.errors import RunFolderError
+from frostline.terms.cell import content
 
 
 def read_paths(path: Path) -> list[str]:
@@ -18,7 +19,7 @@ def read_paths(path: Path) -> list[str]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """A dictionary a row, empty where the file is not there.
+    """A dictionary a row, column -> cell; none where the file is not there.
 
     Raises:
         RunFolderError: it is no table of paths.
@@ -29,5 +30,4 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(file))
     if rows and "path" not in rows[0]:
         raise RunFolderError(f"{path} is damaged: it has no column `path`. Run the search again in another folder.")
-    # a quote was put before what a spreadsheet would take for a formula
-    return [{**row, "path": row["path"][1:] if row["path"][:2] in ("'=", "'+", "'-", "'@") else row["path"]} for row in rows]
+    return [{name: content(value or "") for name, value in row.items() if name is not None} for row in rows]

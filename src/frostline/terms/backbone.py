@@ -18,6 +18,7 @@ class Layout(StrEnum):
     FLAT = "flat"  # (batch, channels): nothing to pool
 
 
+LIBRARIES = ("timm", "torchvision", "demo")  # whose code makes a network by its name; anything else is a stranger's
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
 

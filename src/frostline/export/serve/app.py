@@ -37,6 +37,14 @@ PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob: data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+REFUSALS = {
+    400: "The form is not well-formed.",
+    408: "The body came in too slowly.",
+    413: "Too many bytes, files or pixels.",
+    415: "Not multipart/form-data.",
+    422: "No file, or not one that can be read as an image.",
+    503: "The queue is full, or the answer took too long; see Retry-After.",
+}
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -164,16 +172,8 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_addresses(app: FastAPI, service: Service) -> None:
-    refusals = {
-        400: "The form is not well-formed.",
-        408: "The body came in too slowly.",
-        413: "Too many bytes, files or pixels.",
-        415: "Not multipart/form-data.",
-        422: "No file, or not one that can be read as an image.",
-        503: "The queue is full, or the answer took too long; see Retry-After.",
-    }
     problems: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem, "description": text} for status, text in refusals.items()
+        status: {"model": Problem, "description": text} for status, text in REFUSALS.items()
     }
 
     @app.post("/predict", responses=problems)
@@ -280,10 +280,16 @@ def _answer(service: Service, name: str, row: Sequence[float]) -> Answer:
 def _explained(service: Service, answers: Sequence[Answer], pixels: Tensor) -> list[Answer]:
     """The answers, those of readable files with a map and with neighbours."""
     readable = [answer for answer in answers if answer.error is None]
-    spoken = [service.rule.label(answer.probabilities) for answer in readable]
-    maps = activation_maps(service.model, pixels, [service.model.classes.index(name) for name in spoken])
+    maps = activation_maps(service.model, pixels, [_explained_class(service, answer) for answer in readable])
     near = None if service.neighbours is None else service.neighbours.nearest(service.model, pixels)
     for number, answer in enumerate(readable):
         answer.map = None if maps is None else maps[number]
         answer.neighbours = None if near is None else [Neighbour(**one) for one in near[number]]
     return list(answers)
+
+
+def _explained_class(service: Service, answer: Answer) -> int:
+    """The class that is said, whatever its confidence; of several labels the most probable one."""
+    probabilities = answer.probabilities
+    said = max(probabilities, key=probabilities.__getitem__) if service.rule.several else service.rule.label(probabilities)
+    return service.model.classes.index(said)

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from frostline.store.files import read_json
+from frostline.terms.backbone import LIBRARIES, InputSpec
 
+DESCRIPTION = "model.json"
 MOST_BYTES = 64 * 2**20
 MOST_SIZE = 4096  # pixels of a side
-LIBRARY_NAME = re.compile(r"(timm|torchvision|demo)/[\w.\-]{1,200}(\?channels=\d{1,4})?")  # no folder, no hub, no file
+LIBRARY_NAME = re.compile(rf"({'|'.join(LIBRARIES)})/[\w.\-]{{1,200}}(\?channels=\d{{1,4}})?")  # no folder, no hub, no file
 
 _Check = Callable[[Any], bool]
 
 
-def read_description(path: Path) -> dict[str, Any]:
+def checked(found: Any) -> dict[str, Any]:
     """What `model.json` says, every field that is used checked for its kind.
 
     Raises:
-        ValueError: says which field is what instead of what. OSError: it cannot be read.
+        ValueError: says which field is what instead of what.
     """
-    found = read_json(path, MOST_BYTES)
     if not isinstance(found, dict):
-        raise ValueError(f"{path.name} holds {type(found).__name__}, an object is expected")
+        raise ValueError(f"it holds {type(found).__name__}, an object is expected")
     _expect(found, "", _FIELDS)
     _expect(found["input"], "input.", _INPUT)
     library = found["backbone"].split("/")[0]
-    if library in ("timm", "torchvision", "demo") and LIBRARY_NAME.fullmatch(found["backbone"]) is None:
+    if library in LIBRARIES and LIBRARY_NAME.fullmatch(found["backbone"]) is None:
         raise ValueError(f"its backbone {found['backbone'][:80]!r} is no plain name of {library}")
     return found
+
+
+def spec_of(description: dict[str, Any]) -> InputSpec:
+    """What the described model expects of an image."""
+    given = description["input"]
+    return InputSpec(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
 
 
 def _expect(given: dict[str, Any], where: str, fields: dict[str, tuple[_Check, str]]) -> None:

@@ -2,35 +2,60 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import json
 import os
 import shlex
 import sys
 import tempfile
 import time as clock
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
+from frostline.cli.options import (
+    METRICS,
+    AbstainBelow,
+    AllowUnreadable,
+    Backbones,
+    BackendName,
+    CacheSize,
+    Curve,
+    Data,
+    Deep,
+    Delimiter,
+    Delta,
+    Device,
+    Flip,
+    Group,
+    IncludeImages,
+    Label,
+    Limit,
+    MetricName,
+    Out,
+    OwnBackbone,
+    PathColumn,
+    PoolVal,
+    Recipes,
+    RunPath,
+    Seed,
+    Size,
+    Specificity,
+    SplitColumn,
+    Subgroup,
+    Test,
+    Threshold,
+    Time,
+    Workers,
+)
+from frostline.cli.printing import Csv, JsonLines, echo, note, print_run, progress, stdout_console
 from frostline.errors import FrostlineError, OptionError, nearest
-from frostline.terms.cell import cell
 from frostline.terms.quantities import byte_count, seconds
 from frostline.terms.settings import BACKENDS, FLIPS
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from frostline.api import Run
-    from frostline.export.predict import Prediction
-
-METRICS = ("auroc", "balanced-accuracy", "accuracy", "average-precision", "log-loss")
 FORMATS = ("csv", "jsonl")
 INTERRUPTED = 130
 DEMO_TIME = "4m"
@@ -44,65 +69,6 @@ app = typer.Typer(
     help="Finds out, by experiment on your own images, how much of a pre-trained network to keep.",
 )
 
-Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A folder of images: a folder per class, or train/ val/ test/ of these.")
-]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `frostline search -o` wrote.")]
-Backbones = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-b",
-        "--backbone",
-        metavar="NAME",
-        help="A network, NAME or NAME=FILE; repeatable; default: the demo's.",
-    ),
-]
-Time = Annotated[str | None, typer.Option(metavar="30m", help="End within this time: 90s, 30m, 1h30m. Default: the full panel.")]
-Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run's folder. Default: frostline-DATA.")]
-Recipes = Annotated[
-    list[str] | None, typer.Option(metavar="LINE", help="These recipes instead of the default panel; repeatable.")
-]
-MetricName = Annotated[str | None, typer.Option(metavar="NAME", help=f"What is compared: {', '.join(METRICS)}.")]
-Delta = Annotated[float | None, typer.Option(metavar="D", help="Differences up to this are of no practical interest.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of folds and of training.")]
-Size = Annotated[int | None, typer.Option(metavar="PIXELS", help="Image size. Default: fits the images.")]
-Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")]
-Flip = Annotated[str, typer.Option(metavar="WHEN", help="Mirrored views: auto, on, off.")]
-PoolVal = Annotated[bool, typer.Option("--pool-val", help="Use val/ together with train/ in the folds.")]
-CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space for stored activations; 0 for none.")]
-AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
-Label = Annotated[
-    str | None,
-    typer.Option(metavar="COLUMN", help="The table's column with the classes; A,B,C: a column a label, 1, 0 or empty."),
-]
-Delimiter = Annotated[str | None, typer.Option(metavar="TEXT", help="Between several labels of one cell. Default: a bar.")]
-PathColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the image paths.")]
-SplitColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with train, val and test.")]
-Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]
-Subgroup = Annotated[
-    list[str] | None, typer.Option(metavar="COLUMN", help="Show scores also for each value of this column; repeatable.")
-]
-Specificity = Annotated[float, typer.Option(metavar="S", help="Two classes: sensitivity is shown at this specificity.")]
-Test = Annotated[
-    str | None, typer.Option(metavar="PATH", help="An external test set: a folder per class or an index.csv. Opened once, last.")
-]
-Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
-Curve = Annotated[bool, typer.Option("--learning-curve", help="Also train on parts of the images: what would more of them buy?")]
-Deep = Annotated[bool, typer.Option("--deep", help="Also train with the source's first stages, depth by depth: what is general?")]
-IncludeImages = Annotated[bool, typer.Option("--include-images", help="The report may show some of these images.")]
-
-OwnBackbone = Annotated[
-    str | None,
-    typer.Option("--backbone", metavar="MODULE:FUNCTION", help="For a model on an own network: the function that makes it."),
-]
-AbstainBelow = Annotated[float, typer.Option(metavar="P", help="No label where the model is less sure than this.")]
-Threshold = Annotated[
-    str | None,
-    typer.Option(metavar="T", help="Two classes: say the second from this probability on: a number, youden or specificity."),
-]
-BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]
-
 
 @app.command()
 def demo(out: Out = None, time: Time = DEMO_TIME) -> None:
@@ -111,7 +77,7 @@ def demo(out: Out = None, time: Time = DEMO_TIME) -> None:
 
     data, backbone = api.demo_source()
     folder = out or Path("frostline-demo")
-    _note("$ " + shlex.join(_demo_line(data, backbone, folder, time)))
+    note("$ " + shlex.join(_demo_line(data, backbone, folder, time)))
     _search(str(data), folder, time, {"backbone": [backbone], **DEMO_OPTIONS})
 
 
@@ -187,12 +153,12 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
 
     with LiveView() as view:
         run = api.search(data, out=folder, time=time_s, listener=view, **options)
-    _print_run(run)
+    print_run(run)
     if run.verdict.interim:
         raise typer.Exit(INTERRUPTED)
-    _note(f"Report:  {run.report_path}")
+    note(f"Report:  {run.report_path}")
     if run.has_model:
-        _note(f"Next:    frostline predict {shlex.quote(str(run.path))} IMAGES...")
+        note(f"Next:    frostline predict {shlex.quote(str(run.path))} IMAGES...")
 
 
 @app.command()
@@ -276,7 +242,7 @@ def plan(
     from frostline import api
     from frostline.report.terminal import plan_table
 
-    _console().print(plan_table(api.plan(data, time=time_s, **options)))
+    stdout_console().print(plan_table(api.plan(data, time=time_s, **options)))
 
 
 @app.command()
@@ -301,12 +267,12 @@ def check(
         data, label=label, group=group, path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, sheet=sheet,
     )  # fmt: skip
-    console = _console()
+    console = stdout_console()
     if found.kinds:
         console.print(checkup_table(found))
         console.print()
     console.print(findings_text(found))
-    _note(f"Sheet:   {sheet} (it shows images and names of files)")
+    note(f"Sheet:   {sheet} (it shows images and names of files)")
     if found.refused:
         raise typer.Exit(OptionError.exit_code)
 
@@ -322,7 +288,7 @@ def stages(
     from frostline.report.terminal import stages_table
 
     weights = "=" in name.partition("?")[0] or name.startswith("demo/")
-    _console().print(stages_table(api.load_backbone(name, pretrained=weights, size=size).description, all_cuts))
+    stdout_console().print(stages_table(api.load_backbone(name, pretrained=weights, size=size).description, all_cuts))
 
 
 @app.command()
@@ -335,9 +301,9 @@ def backbones(pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Pa
     if not names:
         raise OptionError(f"no backbone matches {pattern!r}. Try a part of a name such as `resnet` or `mobilenet`.")
     if sys.stdout.isatty():
-        _console().print(backbones_table(names))
+        stdout_console().print(backbones_table(names))
     else:
-        _echo("\n".join(names))
+        echo("\n".join(names))
 
 
 @app.command()
@@ -350,10 +316,10 @@ def show(
 
     found = api.open_run(run)
     if methods:
-        _echo(found.methods)
+        echo(found.methods)
         return
-    _print_run(found)
-    _note(f"Report:  {found.report_path}")
+    print_run(found)
+    note(f"Report:  {found.report_path}")
 
 
 @app.command()
@@ -361,7 +327,7 @@ def report(run: RunPath) -> None:
     """Write the HTML page again."""
     from frostline import api
 
-    _echo(str(api.rewrite_report(run)))
+    echo(str(api.rewrite_report(run)))
 
 
 @app.command()
@@ -380,15 +346,15 @@ def predict(
     from frostline import api
 
     failed = 0
-    writer = _JsonLines() if form == "jsonl" else _Csv()
+    writer = JsonLines() if form == "jsonl" else Csv()
     found = api.predict(source, images, backbone=backbone, abstain_below=abstain_below, threshold=threshold)
-    with _progress(found.total) as advance:
+    with progress(found.total) as advance:
         for prediction in found:
             writer.write(prediction)
             advance()
             if prediction.error:
                 failed += 1
-                _note(f"frostline: {prediction.error}")
+                note(f"frostline: {prediction.error}")
     writer.close()
     if failed:
         raise typer.Exit(2)
@@ -413,8 +379,8 @@ def export(
     from frostline import api
 
     made = api.export_model(source, to, out, check=check or (), backbone=backbone, include_images=include_images)
-    _echo(f"{made.folder}: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in made.files))
-    _echo(f"{made.parity}.")
+    echo(f"{made.folder}: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in made.files))
+    echo(f"{made.parity}.")
 
 
 @app.command()
@@ -429,119 +395,8 @@ def serve(
     """HTTP, and a page to drop an image on."""
     from frostline import api
 
-    _note(f"http://{host}:{port} (POST /predict, /docs, /health, /metrics); Ctrl-C ends it.")
+    note(f"http://{host}:{port} (POST /predict, /docs, /health, /metrics); Ctrl-C ends it.")
     api.serve(source, host=host, port=port, backbone=backbone, abstain_below=abstain_below, threshold=threshold)
-
-
-# --- printing --------------------------------------------------------------------------------------------------------
-
-
-def _print_run(run: Run) -> None:
-    """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
-    from frostline.report.details import short_lines
-    from frostline.report.more_images import curve_answer
-    from frostline.report.terminal import label_table, ranked_table, verdict_panel
-    from frostline.report.words import summary
-
-    console = _console()
-    console.print(ranked_table(run.verdict))
-    if console.is_terminal:
-        console.print(verdict_panel(run.verdict))
-    else:
-        _echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
-    if run.verdict.detail is not None:
-        _print_detail(console, short_lines(run.verdict.detail))
-        if run.verdict.detail.several:
-            _echo("")
-            console.print(label_table(run.verdict.detail))
-    if run.evidence.curve is not None:
-        _echo("\n".join(["", *curve_answer(run.evidence.curve)]))
-
-
-def _print_detail(console: Console, lines: Sequence[str]) -> None:
-    """What stands beside the primary metric, in a few lines."""
-    if console.is_terminal:
-        for line in lines:
-            console.print(line, markup=False, style="dim")
-    else:
-        _echo("\n".join(["", *lines]))
-
-
-class _JsonLines:
-    """An object a line: file, label, probabilities, error."""
-
-    def write(self, item: Prediction) -> None:
-        fields = {
-            "file": item.file, "label": item.label, "confidence": item.confidence, "abstained": item.abstained,
-            "probabilities": item.probabilities, "error": item.error,
-        }  # fmt: skip
-        _echo(json.dumps(fields, ensure_ascii=False))
-
-    def close(self) -> None:
-        pass
-
-
-class _Csv:
-    """Columns file, label, confidence, error, then one a class; rows wait until the first readable image names the classes."""
-
-    def __init__(self) -> None:
-        self._classes: list[str] | None = None
-        self._waiting: list[Prediction] = []
-        self._rows = csv.writer(sys.stdout, lineterminator="\n")
-
-    def write(self, item: Prediction) -> None:
-        self._waiting.append(item)
-        if self._classes is None and item.probabilities:
-            self._classes = list(item.probabilities)
-            self._rows.writerow(["file", "label", "confidence", "error", *map(cell, self._classes)])
-        if self._classes is not None:
-            self._flush(self._classes)
-
-    def close(self) -> None:
-        if self._classes is None:
-            self._rows.writerow(["file", "label", "confidence", "error"])
-            self._flush([])
-
-    def _flush(self, classes: list[str]) -> None:
-        for item in self._waiting:
-            numbers = [f"{item.probabilities[name]:.6g}" if item.probabilities else "" for name in classes]
-            sure = "" if item.confidence is None else f"{item.confidence:.6g}"
-            self._rows.writerow([cell(item.file), cell(item.label or ""), sure, cell(item.error or ""), *numbers])
-        self._waiting.clear()
-        sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[], None]]:
-    """A function that counts one image more: a bar on a screen, nothing where nobody looks or where results fill the screen."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("predict"), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
-
-
-def _console() -> Console:
-    """Standard output; wide enough for whole rows where nobody looks at it on a screen."""
-    from rich.console import Console
-
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-    return Console(width=wide, soft_wrap=False, highlight=False)
-
-
-def _echo(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _note(text: str) -> None:
-    """For people, not for pipes."""
-    print(text, file=sys.stderr, flush=True)
 
 
 # --- parsing ---------------------------------------------------------------------------------------------------------
@@ -571,7 +426,7 @@ def hyphenated(arguments: Iterable[str]) -> list[str]:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        _echo(f"frostline {version('frostline')}")
+        echo(f"frostline {version('frostline')}")
         raise typer.Exit
 
 
@@ -598,7 +453,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = int(app(hyphenated(arguments), prog_name="frostline", standalone_mode=False) or 0)
     except FrostlineError as error:
-        _note(f"frostline: {error}")
+        note(f"frostline: {error}")
         return error.exit_code
     except TyperException as error:
         return _usage(error, arguments)
@@ -608,11 +463,11 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        _note(f"frostline: an unexpected error, which is our fault: {type(error).__name__}: {_first_line(error)}")
-        _note(f"The traceback is in {_log_traceback()}; please report it with the command that you typed.")
+        note(f"frostline: an unexpected error, which is our fault: {type(error).__name__}: {_first_line(error)}")
+        note(f"The traceback is in {_log_traceback()}; please report it with the command that you typed.")
         return 1
     if code == INTERRUPTED:
-        _note("Interrupted. Nothing that was finished is lost: the same command continues.")
+        note("Interrupted. Nothing that was finished is lost: the same command continues.")
     return code
 
 
@@ -620,7 +475,7 @@ def _usage(error: TyperException, arguments: Sequence[str]) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "frostline"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    _note(f"frostline: {message}\nYou typed `frostline {shlex.join(arguments)}`; `{command} --help` says what it takes.")
+    note(f"frostline: {message}\nYou typed `frostline {shlex.join(arguments)}`; `{command} --help` says what it takes.")
     return int(getattr(error, "exit_code", 2))
 
 
@@ -634,7 +489,3 @@ def _log_traceback() -> str:
     ) as file:
         file.write(f"frostline {version('frostline')}\n{shlex.join(sys.argv)}\n\n{traceback.format_exc()}")
     return file.name
-
-
-if __name__ == "__main__":
-    main()
