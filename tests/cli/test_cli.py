@@ -174,7 +174,7 @@ def test_check_prints_what_it_found_and_ends_with_what_a_search_would(tmp_path: 
     assert cli.run(["check", str(data), "-o", str(tmp_path / "no" / "sheet.html")]) == 2
     assert "expected a file in a folder that is there" in capsys.readouterr().err
     assert cli.run(["check", str(tmp_path / "nowhere"), "-o", str(sheet)]) == 2
-    assert "nowhere is not there" in " ".join(capsys.readouterr().out.split())
+    assert "nowhere is not there" in " ".join(capsys.readouterr().err.split())
 
 
 def test_predictions_as_json_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,3 +190,14 @@ def test_predictions_as_json_lines(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_all_images_unreadable_still_gives_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert predicted(monkeypatch, [BAD]) == 2
     assert capsys.readouterr().out.splitlines() == ["file,label,confidence,error", "bad.png,,,bad.png cannot be read"]
+
+
+def test_nothing_is_written_about_data_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x-rays").mkdir()
+    assert cli.run(["check", "x-rayz"]) == 2
+    said = capsys.readouterr().err
+    assert "x-rayz is not there" in said and "x-rays" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["x-rays"]

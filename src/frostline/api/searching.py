@@ -195,8 +195,11 @@ def check(
     The others mean what they mean in `search`. Data that a search would refuse are no error here: `refused` says so.
     """
     from frostline import data as images
+    from frostline.data.folder import existing_folder
 
     folder, frame = folder_and_frame(data, path_column, as_path(root))
+    if not folder.exists():
+        existing_folder(folder)  # says so; nothing is written about what is not there
     found = images.check(
         folder, frame=frame, label=joined(label), group=group, path_column=path_column, split_column=split_column,
         delimiter=delimiter, test=as_path(test), limit=limit,

@@ -51,12 +51,9 @@ class Rule:
         other = next(name for name in probabilities if name != self.positive)
         return self.positive if probabilities[self.positive] >= self.threshold else other
 
-    def confidence(self, probabilities: dict[str, float]) -> float:
-        """The probability of what is said; with several labels, of the least sure of the answers yes and no."""
-        if self.several:
-            pairs = zip(probabilities.values(), self.several, strict=True)
-            return min(value if value >= threshold else 1 - value for value, threshold in pairs)
-        return probabilities[self.label(probabilities)]
+    def confidence(self, probabilities: dict[str, float]) -> float | None:
+        """The probability of the class that is said; None with several labels: each has a probability of its own."""
+        return None if self.several else probabilities[self.label(probabilities)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,8 @@ def describe(file: str, row: Sequence[float], classes: Sequence[str], rule: Rule
     """The prediction that the probabilities `row`, (classes,), stand for."""
     probabilities = {name: float(value) for name, value in zip(classes, row, strict=True)}
     confidence = rule.confidence(probabilities)
-    return Prediction(file, rule.label(probabilities) if confidence >= rule.least else None, probabilities, None, confidence)
+    sure = confidence is None or confidence >= rule.least
+    return Prediction(file, rule.label(probabilities) if sure else None, probabilities, None, confidence)
 
 
 def fast(model: Classifier) -> Classifier:

@@ -22,12 +22,13 @@ def label_rule(source: str | Path, model: Classifier, abstain_below: float, thre
     """
     if not 0 <= abstain_below <= 1:
         raise OptionError(f"a model cannot abstain below {abstain_below:g}; expected a probability, 0 to 1.")
+    if model.thresholds and (abstain_below or threshold is not None):
+        raise OptionError(
+            "this model says several labels, each from its own threshold on (see thresholds in model.json): leave out --threshold"
+            " and --abstain-below, and cut the probabilities elsewhere if these call too many."
+        )
     if threshold is None:
         return Rule(abstain_below, several=model.thresholds)
-    if model.thresholds:
-        raise OptionError(
-            "a threshold tells two classes apart, and this model says several labels, each at its own; leave it out."
-        )
     if len(model.classes) != 2:
         raise OptionError(f"a threshold tells two classes apart, and this model has {len(model.classes)}; leave it out.")
     number = _as_number(threshold)

@@ -95,7 +95,7 @@ def front_lines(costs: Sequence[tuple[Row, CostMark]], stages: dict[str, tuple[s
             score(mark.value.value, row.metric),
             score_range(mark.value, row.metric),
             big(mark.parameters),
-            f"{mark.milliseconds:.2g}",
+            f"{float(f'{mark.milliseconds:.2g}'):g}",
         )
         for row, mark in sorted(on, key=lambda one: one[1].parameters)
     )

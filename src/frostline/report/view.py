@@ -298,7 +298,11 @@ def _help_picture(verdict: Verdict) -> Picture | None:
 
 def _help_caption(verdict: Verdict) -> str:
     sealed = "chosen" in verdict.test and "control" in verdict.test
-    above = "Above: scores on the sealed test set." if sealed else "Above: mean scores over the folds."
+    above = (
+        "Above: scores on the sealed test set."
+        if sealed
+        else "Above: scores over the folds, corrected for having chosen among configurations."
+    )
     below = "Below: the claim's difference, best transfer recipe against best control, paired; left of 0 the control is ahead"
     return f"{above} {below}, grey is no practical difference."
 

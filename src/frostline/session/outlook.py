@@ -23,6 +23,7 @@ from frostline.planning.forecast import (
 from frostline.session.work import Work
 from frostline.stats.bootstrap import Units, units_of
 from frostline.stats.decide import PLAIN, Truth
+from frostline.stats.metrics import METRICS
 from frostline.stats.power import images_for_equality, smallest_detectable_difference
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import Line
@@ -61,7 +62,7 @@ def tell_remaining(work: Work, seconds: float) -> None:
 
 def _say_reach(work: Work) -> None:
     now, twice, *_, most = reaches(work.plan, work.truth, work.settings.metric)
-    size = f"{100 * now.difference:.1f} points of {work.settings.metric}"
+    size = f"{100 * now.difference:.1f} points of {METRICS[work.settings.metric].title}"
     more = f"about {100 * twice.difference:.1f} with twice as many images, {100 * most.difference:.1f} with {most.times} times"
     work.say(
         f"With these images a true difference of about {size} will probably be found, a smaller one may stay hidden: {more}."

@@ -130,16 +130,16 @@ class Verdict:
     score: Score
     claims: tuple[Claim, ...]
     tied: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] = field(repr=False)
     smallest_detectable_difference: float | None
     seconds: float
     test_opened_at: str | None = None
     first_words: str = ""
-    not_run: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
     test: dict[str, Score] = field(default_factory=dict)
     interim: bool = False
-    detail: Detail | None = None
+    detail: Detail | None = field(default=None, repr=False)
 
     def _repr_html_(self) -> str:
         """How it shows itself in a notebook."""
