@@ -121,3 +121,10 @@ def test_the_command_reads_paths_from_a_pipe(
     assert list(frame.columns) == ["file", "label", "confidence", "error", "across", "along"]
     assert len(frame) == 3 and err == ""
     assert (frame["across"] + frame["along"]).to_numpy() == pytest.approx(1, abs=1e-4)
+
+
+def test_several_labels_are_said_each_from_its_own_threshold_and_have_no_one_confidence() -> None:
+    names, rule = ("mass", "nodule", "fluid"), Rule(several=(0.5, 0.1, 0.9))
+    both, none = (describe("x.png", row, names, rule) for row in ((0.5, 0.2, 0.8), (0.4, 0.05, 0.8)))
+    assert (both.label, both.confidence, both.abstained) == ("mass|nodule", None, False)
+    assert (none.label, none.confidence) == ("none", None)

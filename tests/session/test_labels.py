@@ -127,6 +127,12 @@ def test_a_model_says_labels_by_their_thresholds(found: fl.Run, frame: pd.DataFr
     assert "labels, any number of them an image" in card
 
 
+def test_one_threshold_for_all_labels_is_refused(found: fl.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--threshold=0.5", "--abstain-below=0.5"):
+        assert command(["predict", str(found.path), "x.png", option]) == 2
+        assert "each from its own threshold" in capsys.readouterr().err
+
+
 def test_an_exported_program_says_labels_by_their_thresholds(found: fl.Run, frame: pd.DataFrame, tmp_path: Path) -> None:
     made = fl.export_model(found.path, "torch", tmp_path / "out", check=list(frame["path"][:4]))
     assert made.parity.holds and "THRESHOLDS = [" in (tmp_path / "out" / "predict.py").read_text()
