@@ -1,7 +1,7 @@
 """Accuracy against seconds: frostline's search and every peer on the same images, weights and machine, one after the other.
 
 python -m benchmarks.peers DATA --weights FILE [--test PATH] [--limit N] [--size S] [--time 1m,3m] [--epochs 1,5,20]
-    [--search-seconds 120,360] [--only NAME ...] [--picture FILE.svg] -o FOLDER
+    [--search-seconds 120,360] [--only NAME ...] [--picture FILE.svg] [--title TEXT] -o FOLDER
 
 Every system gets torchvision's mobilenet_v2 and is measured once, on the images that frostline seals. Its seconds are those of
 the whole command, start-up and predictions on the test images included (of frostline also controls, report and export). A peer
@@ -61,7 +61,7 @@ def main() -> None:
     (given.out / "table.md").write_text(text + "\n", encoding="utf-8")
     print(text)
     if lines:
-        draw(lines, f"{given.data.name}, {given.size} pixels", given.picture or given.out / "curve.svg")
+        draw(lines, f"{given.title or given.data.name}, {given.size} pixels", given.picture or given.out / "curve.svg")
 
 
 def measurements(times: Sequence[str], epochs: Sequence[str], seconds: Sequence[str]) -> list[Measurement]:
@@ -180,6 +180,7 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=lambda words: words.split(","), default=default.split(","), metavar=default)
     parser.add_argument("--only", nargs="+", choices=(OURS, *PEERS), help="measure these now")
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--title", help="of the picture; by default the folder's name")
     parser.add_argument("-o", "--out", type=Path, required=True)
     given = parser.parse_args()
     given.data, given.weights, given.out = given.data.absolute(), given.weights.absolute(), given.out.absolute()

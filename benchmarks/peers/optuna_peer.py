@@ -5,6 +5,7 @@ import time
 START = time.perf_counter()
 
 import argparse  # noqa: E402
+import itertools  # noqa: E402
 from collections.abc import Iterator, Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -50,8 +51,9 @@ class Choice:
     def __str__(self) -> str:
         actions = ["freeze" if i < self.frozen else "reinit" if self.reinit else "tune" for i in range(self.kept)]
         actions += ["drop"] * (len(ENDS) - self.kept)
-        stages = " | ".join(f"{end}: {action}" for end, action in zip(ENDS, actions, strict=True))
-        return f"{stages} | head: {self.head}, rate {self.lr:.2g}"
+        runs = [(action, list(run)) for action, run in itertools.groupby(range(len(ENDS)), actions.__getitem__)]
+        stages = (" .. ".join(dict.fromkeys((ENDS[run[0]], ENDS[run[-1]]))) + f": {action}" for action, run in runs)
+        return f"{' | '.join(stages)} | head: {self.head}, rate {self.lr:.2g}"
 
 
 def suggest(trial: optuna.trial.BaseTrial) -> Choice:

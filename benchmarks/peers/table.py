@@ -20,6 +20,7 @@ from frostline.terms.interval import Interval
 
 COLUMNS = ("system", "budget", "seconds", "test accuracy", "test AUROC", "what came out")
 MARKERS = "osD^vP"
+TICKS = [15 * 2**power for power in range(10)]  # seconds
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ def draw(lines: Sequence[Line], title: str, file: Path) -> None:
         }
         axes.errorbar([one.seconds for one in own], middle, errors, label=system, **style)
     axes.set(xscale="log", xlabel="seconds, start-up included", ylabel="accuracy on the test images", title=title)
-    axes.grid(alpha=0.3, which="both")
+    axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(0.8 * min(one.seconds for one in lines), 1.25 * max(one.seconds for one in lines))
+    axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)

@@ -44,7 +44,7 @@ def test_stages_begin_as_they_were_given_or_anew(weights: Path) -> None:
 
 
 def test_a_choice_says_what_it_does() -> None:
-    said = "features.1: freeze | features.3: reinit | features.6: drop | features.13: drop | features.18: drop"
+    said = "features.1: freeze | features.3: reinit | features.6 .. features.18: drop"
     assert str(given(kept=2, frozen=1, others="reinit", lr=0.002)) == f"{said} | head: linear, rate 0.002"
     assert given(kept=3, frozen=5, others="reinit") == Choice(3, 3, False, "linear", 1e-3)
 

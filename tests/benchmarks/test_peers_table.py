@@ -84,7 +84,7 @@ def test_frostline_comes_first_because_it_seals_the_images() -> None:
 
 @pytest.mark.slow
 def test_one_command_measures_a_search_and_a_peer_on_the_same_images(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data, test = (make_folder(tmp_path / name, {"cat": count, "dog": count}) for name, count in (("data", 30), ("test", 10)))
     python = tmp_path / ".env-optuna" / "bin" / "python"
@@ -95,7 +95,7 @@ def test_one_command_measures_a_search_and_a_peer_on_the_same_images(
     words = ["peers", str(data), "--test", str(test), "--weights", str(weights), "-o", str(tmp_path / "out"), "--size", "32"]
     monkeypatch.setattr(sys, "argv", [*words, "--time", "20s", "--epochs", "1", "--search-seconds", "2"])
     command.main()
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
     assert "fastai, 1 epoch: left out" in shown
     results = {name: json.loads((tmp_path / "out" / f"{name}.json").read_text("utf-8")) for name in ("frostline-20s", "optuna-2")}
     tested = [{one["path"] for one in result["probabilities"]} for result in results.values()]
