@@ -14,7 +14,10 @@ SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 @contextmanager
 def cluster(*cpus: int) -> Iterator[Any]:
     """A head without cores, which outlives them, and a node with each number of cores."""
-    from ray.cluster_utils import Cluster
+    import frostline.backends.ray  # before Ray, to have it quiet
+    from ray.cluster_utils import Cluster  # isort: skip
+
+    assert frostline.backends.ray
 
     before = signal.getsignal(signal.SIGTERM)
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})

@@ -43,11 +43,13 @@ def test_an_item_whose_worker_is_killed_once_is_given_to_another_and_nothing_els
     assert sorted(found) == [(item, item * item) for item in range(8)]
 
 
-def test_an_item_that_kills_every_worker_is_lost_alone_and_says_so(on_nodes: Any) -> None:
+def test_an_item_that_kills_every_worker_is_lost_alone_and_says_so(on_nodes: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """It says so in its place, and Ray does not in the middle of what a search prints."""
     found = dict(carried_out(on_nodes, calls.DieAt(3), range(5)))
     lost = found.pop(3)
     assert isinstance(lost, Lost) and "3 workers died" in lost.reason and "--workers" in lost.reason
     assert found == {item: item * item for item in range(5) if item != 3}
+    assert capfd.readouterr().out == ""
 
 
 def test_a_call_is_sent_once_a_worker_and_run(on_nodes: Any, tmp_path: Path) -> None:

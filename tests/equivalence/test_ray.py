@@ -28,17 +28,28 @@ def searches(textures: Path, backbone_name: str) -> dict[str, tuple[Path, str, d
     }
 
 
+def test_ray_gives_what_one_after_the_other_gives(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass too is shared out, however short it is."""
+    options = {"recipe": [RECIPES[0], RECIPES[3]], "size": 64, "limit": 40}
+    serial = fl.search(textures, backbone_name, out=tmp_path / "serial", backend="serial", **options)
+    monkeypatch.setattr(frozen, "LEAST_SHARED_S", 0.0)
+    out = begun_like(serial, tmp_path / "ray")
+    assert_same(serial, fl.search(textures, backbone_name, out=out, workers=2, address="local", **options))
+    settings = RunFolder.open(out).settings
+    assert (settings.backend, settings.workers, settings.address) == ("ray", 2, "local")
+    assert (settings.trial_cpus, settings.trial_gpus) == (1, 0.0)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["textures", "fabric"])
-def test_ray_gives_what_processes_and_one_after_the_other_give(
+def test_processes_and_ray_give_what_one_after_the_other_gives(
     name: str, textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The passes too are shared out, however short they are."""
     data, backbone, options = searches(textures, backbone_name)[name]
     serial = fl.search(data, backbone, out=tmp_path / "serial", backend="serial", **options)
     monkeypatch.setattr(frozen, "LEAST_SHARED_S", 0.0)
     for kind in ({"backend": "process"}, {"address": "local"}):
         out = begun_like(serial, tmp_path / kind.get("backend", "ray"))
         assert_same(serial, fl.search(data, backbone, out=out, workers=2, **kind, **options))
-    settings = RunFolder.open(tmp_path / "ray").settings
-    assert (settings.backend, settings.workers, settings.address) == ("ray", 2, "local")
-    assert (settings.trial_cpus, settings.trial_gpus) == (1, 0.0)

@@ -18,13 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import ray
-from ray import exceptions
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
 from frostline.backends.backend import Lost, Node, Watch
 from frostline.backends.worker import nothing, raised
 from frostline.errors import OptionError
+
+# Read when Ray is imported: it tells nobody that it is used, and prints nothing into what a search prints.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+for _name, _value in QUIET.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+from ray import exceptions  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
 I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")
@@ -44,7 +49,6 @@ DIED = (
     exceptions.LocalRayletDiedError,
     exceptions.RuntimeEnvSetupError,  # also where a machine goes just then
 )
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 @dataclass(frozen=True)
@@ -250,8 +254,6 @@ def _begin(undo: contextlib.ExitStack, workers: int, share: Share) -> None:
     folder = Path(tempfile.mkdtemp(prefix="frostline-ray-", dir="/tmp"))  # paths of sockets may not be long
     undo.callback(shutil.rmtree, folder, ignore_errors=True)
     undo.callback(ray.shutdown)
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     ray.init(
         address=LOCAL,
         num_cpus=workers * share.cpus,
