@@ -16,7 +16,7 @@ import pytest
 from frostline.backends import Lost
 from frostline.errors import OptionError
 from tests.backends import calls
-from tests.backends.cluster import cluster, tasks
+from tests.backends.cluster import SMALL, cluster, tasks
 from tests.backends.test_conformance import Stop, alive, asking, carried_out, nothing, wait_until
 
 pytestmark = pytest.mark.ray
@@ -80,6 +80,18 @@ def test_items_go_where_what_they_read_is(on_nodes: Any) -> None:
     assert all(len(set(ran)) == 1 for ran in found.values())
 
 
+def test_a_worker_sees_the_gpu_that_it_was_given_or_shares_and_is_kept() -> None:
+    """Ray counts GPUs as it is told: none is needed here."""
+    from frostline.backends.ray import Ray, Share
+
+    with cluster() as made:
+        made.add_node(num_cpus=2, num_gpus=2, **SMALL)
+        for share, expected in ((1.0, {"0", "1"}), (0.5, {"0"})):
+            with closing(Ray(made.address, 2, Share(1, share))) as backend:
+                found = {result for _, result in carried_out(backend, calls.device, range(6))}
+            assert {gpu for _, gpu in found} == expected and len(found) == 2
+
+
 def test_a_cluster_that_was_there_stays_and_is_left_as_it_was(nodes: Any, tmp_path: Path) -> None:
     from frostline.backends.ray import Ray, look
 
@@ -101,7 +113,7 @@ def test_an_item_on_a_node_that_is_removed_is_given_to_another(tmp_path: Path) -
     from frostline.backends.ray import Ray
 
     with cluster(1) as made:
-        leaving = made.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+        leaving = made.add_node(num_cpus=1, **SMALL)
         with closing(Ray(made.address, 2)) as backend:
             left = iter(range(1, 9))
 
