@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import mean
 
 from frostline.compute.forks import Forks
-from frostline.planning.allot import Finals, Load, finals
+from frostline.planning.allot import Finals, Load, epochs_of, finals
 from frostline.planning.cost import CostModel
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
@@ -141,10 +141,7 @@ def test_s(work: Work) -> float:
 
 
 def _epochs(line: Line, allotted: Finals) -> int:
-    own = line.recipe.option("epochs")
-    if own is not None:
-        return int(own)
-    return allotted.scratch_epochs if line.family in CONTROLS else allotted.epochs
+    return epochs_of(line.recipe, allotted.scratch_epochs if line.family in CONTROLS else allotted.epochs)
 
 
 def _say_not_run(work: Work, entries: list[Screened], tuned: list[Screened]) -> None:

@@ -12,7 +12,8 @@ from itertools import groupby
 from frostline.backends import Lost, Threads
 from frostline.compute.bench import Bench
 from frostline.compute.frozen import MLP_RATES
-from frostline.compute.heads import STRENGTHS, TREES, one_thread
+from frostline.compute.heads import TREES
+from frostline.compute.logistic import STRENGTHS, one_thread
 from frostline.compute.machine import threads
 from frostline.compute.materialise import Taps, tapped_pass
 from frostline.compute.passes import FillShard, shards
