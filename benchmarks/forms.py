@@ -1,5 +1,5 @@
-"""A model's forms side by side: seconds an image and bytes of the exported recipe against its whole backbone, and how close
-`predict` on files comes to the bare forward pass.
+"""A model's forms side by side: bytes and milliseconds an image of its own recipe, of its whole backbone, of every truncation of
+it and of all its layers; and how close `predict` on files comes to the bare forward pass, with what decoding alone takes.
 
 python -m benchmarks.forms RUN DATA
 """
@@ -8,24 +8,51 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import frostline as fl
+from frostline.backbones import LoadedBackbone
 from frostline.compute.build import build
 from frostline.export.bundle import Classifier, model_folder, rebuilt_backbone
-from frostline.export.graphs import ONNX, write_onnx
+from frostline.export.graphs import ONNX, PROGRAM, write_onnx, write_program
 from frostline.export.inputs import find_inputs
-from frostline.export.predict import BATCH, fast, predict_files
+from frostline.export.predict import BATCH, decode_ahead, fast, predict_files
 from frostline.terms.recipe import Recipe
 
 REPEATS, BATCHES = 5, 8
+HEADER = (
+    "| network | parameters | model.onnx, bytes | onnxruntime, ms | torch, ms | of the whole: bytes | onnxruntime | torch |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """One network as it is exported.
+
+    Attributes:
+        size: bytes of model.onnx; onnx_s, torch_s: seconds an image, in batches.
+    """
+
+    name: str
+    parameters: int
+    size: int
+    onnx_s: float
+    torch_s: float
+
+    def row(self, whole: Form) -> str:
+        shares = [self.size / whole.size, self.onnx_s / whole.onnx_s, self.torch_s / whole.torch_s]
+        cells = [f"{self.parameters:,}", f"{self.size:,}", f"{1000 * self.onnx_s:.2f}", f"{1000 * self.torch_s:.2f}"]
+        return f"| {self.name} | {' | '.join([*cells, *(f'{share:.2f}' for share in shares)])} |"
 
 
 def seconds_an_image(run: Callable[[], object], images: int) -> float:
@@ -38,54 +65,97 @@ def seconds_an_image(run: Callable[[], object], images: int) -> float:
     return statistics.median(found) / images
 
 
-def whole(source: Path, model: Classifier) -> Classifier:
-    """The whole backbone with a linear head and random weights, at the same size."""
-    description = json.loads((model_folder(source) / "model.json").read_text())
-    backbone = rebuilt_backbone(description)
-    network = build(Recipe.parse("all: freeze | head: linear"), backbone, len(model.classes))
-    return Classifier(network, model.spec, model.classes, model.geometry).eval()
+def recipes(backbone: LoadedBackbone) -> Iterator[str]:
+    """The whole backbone first, all of its layers, then every truncation."""
+    yield "all: freeze | head: linear"
+    yield "all: freeze | head: all-layer"
+    names = backbone.stage_names
+    for kept in range(len(names) - 1, 0, -1):
+        yield f"{names[0]} .. {names[kept - 1]}: freeze | {names[kept]} .. {names[-1]}: drop | head: linear"
 
 
-def onnx_row(name: str, model: Classifier) -> tuple[str, float]:
-    """A table row, and seconds an image by onnxruntime."""
+def built(line: str, backbone: LoadedBackbone, like: Classifier) -> Classifier:
+    """The recipe with random weights, at the size and for the classes of `like`."""
+    network = build(Recipe.parse(line), backbone, len(like.classes))
+    return Classifier(network, like.spec, like.classes, like.geometry).eval()
+
+
+def measured(name: str, model: Classifier) -> Form:
     import onnxruntime
 
+    batch = np.random.default_rng(0).integers(0, 256, (BATCH, *model.spec.size), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         write_onnx(fast(model), Path(folder))
+        write_program(fast(model), Path(folder))
         size = (Path(folder) / ONNX).stat().st_size
         session = onnxruntime.InferenceSession(Path(folder) / ONNX, providers=["CPUExecutionProvider"])
-    batch = np.random.default_rng(0).integers(0, 256, (BATCH, *model.spec.size), np.uint8)
-    taken = seconds_an_image(lambda: [session.run(None, {"pixels": batch}) for _ in range(BATCHES)], BATCH * BATCHES)
-    return f"| {name} | {sum(p.numel() for p in model.parameters()):,} | {size:,} | {1000 * taken:.3f} |", taken
+        program = torch.export.load(Path(folder) / PROGRAM).module()
+    onnx_s = seconds_an_image(lambda: [session.run(None, {"pixels": batch}) for _ in range(BATCHES)], BATCH * BATCHES)
+    pixels = torch.from_numpy(batch)
+    with torch.inference_mode():
+        torch_s = seconds_an_image(lambda: [program(pixels) for _ in range(BATCHES)], BATCH * BATCHES)
+    return Form(name, sum(p.numel() for p in model.parameters()), size, onnx_s, torch_s)
 
 
-def throughput(model: Classifier, data: Path, most: int) -> tuple[float, float]:
-    """Seconds an image of `predict` on files, and of the bare forward pass on as many images in memory."""
+def print_forms(source: Path, model: Classifier) -> None:
+    description = json.loads((model_folder(source) / "model.json").read_text())
+    backbone = rebuilt_backbone(description)
+    print(HEADER)
+    whole = None
+    for line in recipes(backbone):
+        form = measured(line, built(line, backbone, model))
+        whole = whole or form
+        print(form.row(whole), flush=True)
+    assert whole is not None
+    print(measured(f"as trained: {description['recipe']}", model).row(whole))
+
+
+def print_throughput(model: Classifier, data: Path, most: int) -> None:
     files = list(find_inputs([data]).paths)[:most]
     quick, batch = fast(model), torch.randint(0, 256, (BATCH, *model.spec.size), dtype=torch.uint8)
 
+    @torch.inference_mode()
     def bare() -> None:
-        with torch.inference_mode():
-            for _ in range(len(files) // BATCH):
-                quick(batch)
+        for _ in range(len(files) // BATCH):
+            quick(batch)
 
-    streamed = seconds_an_image(lambda: list(predict_files(model, files)), len(files))
-    return streamed, seconds_an_image(bare, len(files) // BATCH * BATCH)
+    def decode() -> None:
+        with decode_ahead(iter(files), model) as waiting:
+            while found := waiting.take():
+                for _, decoded in found:
+                    decoded.result()
+
+    runs = {"decode alone": decode, "predict": lambda: list(predict_files(model, files))}
+    bare_s = seconds_an_image(bare, len(files) // BATCH * BATCH)
+    found = {name: seconds_an_image(run, len(files)) for name, run in runs.items()}
+    bare_cpu, decode_cpu = cpu_seconds(bare) / (len(files) // BATCH * BATCH), cpu_seconds(decode) / len(files)
+    limit = max(bare_s, found["decode alone"], (bare_cpu + decode_cpu) / (os.cpu_count() or 1))
+    print(f"\n{len(files)} files; milliseconds an image: bare forward pass {1000 * bare_s:.2f}", end="")
+    print("".join(f", {name} {1000 * taken:.2f} ({taken / bare_s:.2f} x)" for name, taken in found.items()))
+    print(
+        f"processor time of an image: {1000 * decode_cpu:.2f} ms to decode it, {1000 * bare_cpu:.2f} ms in the network; so"
+        f" {os.cpu_count()} cores cannot be faster than {1000 * limit:.2f} ms ({limit / bare_s:.2f} x)"
+    )
+
+
+def cpu_seconds(run: Callable[[], object]) -> float:
+    begun = time.process_time()
+    run()
+    return time.process_time() - begun
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--only", choices=("forms", "throughput"))
     given = parser.parse_args(arguments)
     model = fl.load(given.run)
-    print("| network | parameters | bytes of model.onnx | ms an image |\n|---|---:|---:|---:|")
-    mine, mine_s = onnx_row("recipe", model)
-    theirs, theirs_s = onnx_row("whole backbone", whole(given.run, model))
-    print(f"{mine}\n{theirs}\n\nrecipe / whole: {mine_s / theirs_s:.2f} of the time (onnxruntime, batches of {BATCH})")
-    streamed, bare = throughput(model, given.data, given.images)
-    print(f"predict on files {1000 * streamed:.2f} ms an image, bare forward pass {1000 * bare:.2f}: ratio {streamed / bare:.2f}")
+    if given.only != "throughput":
+        print_forms(given.run, model)
+    if given.only != "forms":
+        print_throughput(model, given.data, given.images)
 
 
 if __name__ == "__main__":
