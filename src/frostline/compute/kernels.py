@@ -26,6 +26,8 @@ HOPELESS = 2.0  # a mode this much slower on its first try is not tried again
 GAIN = 0.95  # another mode must take less than this share of the time: ties go to the first
 TINY_S = 0.02  # a batch that takes less may lose more than it gains by several threads
 WORTH_COMPILING_S = 1200.0  # of a pass: then building the code to see what it brings costs a few per cent
+SIDE = 512  # of the matrices of a product
+TORCH = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 AGREES = {"fp32": 1e-4, "bf16": 5e-2}  # relative difference of compiled pooled values: what rounding explains
 
 Probe = Callable[[int], float]  # images -> seconds of one run over them
@@ -71,6 +73,7 @@ def probe_kernels(
         forward.seconds,
         training.seconds,
         tuple(notes),
+        2 * SIDE**3 / _product_s(TORCH[forward.mode.dtype], device),
     )
 
 
@@ -160,9 +163,9 @@ def half_precision(device: str) -> str | None:
 
 
 def _product_s(dtype: torch.dtype, device: str) -> float:
-    """Seconds for one product of two 512 x 512 matrices, the best of four."""
-    matrix = torch.ones(512, 512, dtype=dtype, device=device)
-    return min(seconds(lambda: matrix @ matrix, device) for _ in range(4))
+    """Seconds for one product of two square matrices, the best of eight."""
+    matrix = torch.ones(SIDE, SIDE, dtype=dtype, device=device)
+    return min(seconds(lambda: matrix @ matrix, device) for _ in range(8))
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------------
