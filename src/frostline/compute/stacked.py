@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from frostline.compute.coordinates import mean_squares, rotate
 from frostline.compute.features import Sample
-from frostline.compute.heads import mean_squares, rotate
 from frostline.compute.losses import loss_on, probabilities_of, targets_of
 from frostline.compute.new_layers import DROPOUT, PooledHead
 from frostline.stats.strata import several

@@ -68,7 +68,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]
     machine = Machine(choose_device(request.device), threads(), gpus())
-    staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s)
+    staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s, request.address)
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
     folder = RunFolder.create(request.out, settings, version)
@@ -82,7 +82,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         work.notes += damaged
         work.backend, work.pace = hire(staff, machine), staff.pace
         if staff.workers > 1:
-            work.say(f"{staff.workers} trials at a time, each in a process with {plural(staff.threads, 'thread')}")
+            work.say(staff.words)
         return work
     except FrostlineError:
         folder.discard_if_new()  # mended data, or one more option, may use the same folder
@@ -213,7 +213,7 @@ def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
 
 
 def check(request: Request) -> None:
-    found = problems(request.backend, request.workers, request.backbones)
+    found = problems(request.backend, request.workers, request.backbones, request.address)
     if not request.backbones:
         found.append(NO_BACKBONE)
     if request.metric is not None and request.metric not in METRICS:
@@ -352,6 +352,9 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         cache_bytes=request.cache_bytes,
         backend=staff.backend,
         workers=staff.workers,
+        address=staff.address,
+        trial_cpus=staff.threads if staff.address else None,
+        trial_gpus=staff.gpus if staff.address else None,
         specificity=request.specificity,
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,

@@ -30,6 +30,9 @@ MAY_DIFFER = (
     "cache_bytes",
     "backend",
     "workers",
+    "address",
+    "trial_cpus",
+    "trial_gpus",
     "include_images",
     "deep",
 )  # the fingerprint tells what is in data and test
