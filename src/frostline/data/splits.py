@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from frostline.data.draws import ENOUGH_TO_VALIDATE, HOLD_OUTS, LEAST_AFTER_SEAL, draws_at
 from frostline.data.entries import listed, table_rows
 from frostline.data.shift import prevalence_notes
 from frostline.data.units import FOLDS, left_apart, units_of
@@ -19,11 +20,6 @@ from frostline.stats.strata import holding, image_strata, several
 from frostline.terms.data import Dataset, Split, SplitPlan, Targets
 from frostline.terms.identity import digest
 
-LEAST_AFTER_SEAL = 100  # images of the rarest class that must remain for cross-validation
-REPEATED_BELOW = 500  # images in the pool: repeats are needed to tell recipes apart, and are cheap
-REPEATS = 3
-ENOUGH_TO_VALIDATE = 2_000  # images in one validation fold: more folds add cost and hardly any precision
-HOLD_OUTS = 3
 LEAST_OF_A_CLASS = 2  # images in a part of the training images
 _ATTEMPTS = 20
 _MANY_UNITS = 10_000  # units even out by their number alone
@@ -131,13 +127,6 @@ def inner_split(dataset: Dataset, split: Split) -> Split:
     except DataError:
         return split
     return _split(pool, "inner", split.repeat, split.fold, seed, folds == 0)
-
-
-def draws_at(images: int) -> tuple[str, int, float]:
-    """How a pool of so many images is split unless the user did: kind, how often it is drawn, share that one draw validates."""
-    if images >= FOLDS * ENOUGH_TO_VALIDATE:
-        return "hold-outs", HOLD_OUTS, 1 / FOLDS
-    return ("repeated-folds", REPEATS, 1.0) if images < REPEATED_BELOW else ("folds", 1, 1.0)
 
 
 def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws: int) -> tuple[Split, ...]:
@@ -293,6 +282,8 @@ def _draw(pool: _Pool, count: int, seed: int) -> Indices | None:
     Of several labels: every scored one with its yes and its no, as far as any attempt gave that.
     """
     best, least = None, None
+    if len(np.unique(pool.units)) < count:
+        return None
     for attempt in range(_ATTEMPTS):
         folds = _assign(pool, count, _seed(seed, f"attempt/{attempt}"))
         lacking = sum(int((~holding(mask, folds, count)[:, pool.scored]).sum()) for mask in pool.answers)

@@ -12,7 +12,7 @@ from frostline.data.subgroups import readable
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, UNKNOWN, YES
 
-_PART_WORDS = {**PARTS, "training": "train", "testing": "test"}
+PART_WORDS = {**PARTS, "training": "train", "testing": "test"}
 
 
 def read_table(table: Table, root: Path, asked: Asked = Asked()) -> tuple[list[Entry], list[str]]:
@@ -74,7 +74,7 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
     paths, missing, outside, odd = [], [], [], []
     for line, cells in table.rows:
         given = cells[column]
-        path = _relative(given, root)
+        path = relative(given, root)
         # normalised, not resolved: a link inside the root may point elsewhere, a path may not
         target = Path(os.path.normpath(inside / path))
         if not target.is_relative_to(inside):
@@ -103,7 +103,7 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
     return paths
 
 
-def _relative(given: str, root: Path) -> str:
+def relative(given: str, root: Path) -> str:
     """A path as other systems write it: backslashes where there is no such file, absolute paths below the root."""
     path = given if (root / given).is_file() else given.replace("\\", "/")
     if Path(path).is_absolute() and Path(path).is_relative_to(root.absolute()):
@@ -129,12 +129,12 @@ def _part(table: Table, line: int, cells: dict[str, str], columns: Columns) -> s
     if columns.split is None:
         return None
     word = cells[columns.split].lower()
-    if word not in _PART_WORDS:
+    if word not in PART_WORDS:
         raise DataError(
             f"{table.name}, {table.counted} {line}: {columns.split} is {cells[columns.split]!r}; expected train, val or test."
-            f"{nearest(word, _PART_WORDS)} Correct the cell, or remove the column to let folds be drawn."
+            f"{nearest(word, PART_WORDS)} Correct the cell, or remove the column to let folds be drawn."
         )
-    return _PART_WORDS[word]
+    return PART_WORDS[word]
 
 
 def _distinct(table: Table, entries: list[Entry]) -> list[Entry]:
