@@ -13,6 +13,7 @@ import numpy as np
 
 from frostline.data.decoding import short_side
 from frostline.data.entries import IMAGE_SUFFIXES, is_image_file, listed
+from frostline.data.source import size_of
 from frostline.data.table import relative
 from frostline.data.wide import Wide
 from frostline.errors import DataError
@@ -65,7 +66,7 @@ def _looked_at(files: list[Path]) -> Iterator[tuple[Path, int, int]]:
         if time.monotonic() > until:
             return
         try:
-            yield files[place], short_side(files[place]), files[place].stat().st_size
+            yield files[place], short_side(files[place]), size_of(files[place])
         except (DataError, OSError):
             yield files[place], 0, 0
 

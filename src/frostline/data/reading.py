@@ -18,6 +18,7 @@ from frostline.data.lookalikes import Progress, find_lookalikes, lookalike_notes
 from frostline.data.oddities import oddities
 from frostline.data.patients import grouped_by_patient
 from frostline.data.saved import is_saved, unpack
+from frostline.data.shards import read_shards, shards_in
 from frostline.data.table import read_table
 from frostline.errors import DataError
 from frostline.terms.data import Dataset
@@ -52,7 +53,7 @@ def read(
     Args:
         path: a folder a class; `train`, `val` (or `valid`, `validation`) and `test` folders of these; a folder with an `index`
             table (.csv, .tsv, .parquet or .jsonl), which then alone counts; such a table itself; an image folder or a saved
-            data set of Hugging Face's `datasets`.
+            data set of Hugging Face's `datasets`; a folder of tar shards, as WebDataset writes them.
         limit: at most so many images: a stratified subset of whole groups that keeps the parts in proportion.
         seed: which subset.
         allow_unreadable: leave out files that cannot be read, with a note. Damaged pictures are found when decoding.
@@ -109,6 +110,8 @@ def _entries_of_test(test: Path, asked: Asked) -> Found:
 def _entries(path: Path, asked: Asked) -> Found:
     if is_table(path):
         return _of_table(read_cells(path.absolute()), path.parent, asked)
+    if path.is_file() and (alone := shards_in(path)):
+        return _of_table(read_shards(path.parent, alone), path.parent, asked)
     root = existing_folder(path).absolute()
     index = table_in(root)
     if index is not None:
@@ -116,6 +119,9 @@ def _entries(path: Path, asked: Asked) -> Found:
     if is_saved(root):
         frame, unpacked = unpack(root)
         return _of_table(of_frame(frame, str(root)), unpacked, asked)
+    shards = shards_in(root)
+    if shards:
+        return _of_table(read_shards(root, shards), root, asked)
     found = _image_folder(root, asked)
     if found is not None:
         return found

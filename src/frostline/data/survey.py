@@ -17,8 +17,10 @@ from frostline.data.entries import Entry, find_images, listed
 from frostline.data.folder import existing_folder
 from frostline.data.glance import Glance, glance
 from frostline.data.labels import Labels, labels_of
+from frostline.data.shards import read_shards, shards_in
 from frostline.data.table import PART_WORDS
-from frostline.data.wide import Coded, Wide, read_wide, wide_of
+from frostline.data.tar import index_of
+from frostline.data.wide import Coded, Wide, of_cells, read_wide, wide_of
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, UNKNOWN, YES, Targets
 
@@ -69,14 +71,22 @@ def surveyed(path: Path, asked: Asked = Asked(), frame: pd.DataFrame | None = No
     Raises:
         DataError: as reading the table would; files that are not there are no error, but said.
     """
-    if frame is None:
-        file = table_in(path) or path
-        table, root = (read_wide(file), file.parent) if is_table(file) else (None, path)
-    else:
-        table, root = (wide_of(frame, FRAME) if len(frame) > LARGE else None), path
+    table, root = (wide_of(frame, FRAME) if len(frame) > LARGE else None, path) if frame is not None else _table_at(path)
     if table is None or table.rows <= LARGE:
         return None
     return _of_table(table, choose_columns(table.distinct(), asked), root.absolute())
+
+
+def _table_at(path: Path) -> tuple[Wide | None, Path]:
+    """(the table of a file, a folder or its tar shards; the folder that its paths are relative to)."""
+    file = path if is_table(path) else table_in(path)
+    if file is not None:
+        return read_wide(file), file.parent
+    shards = shards_in(path) if path.exists() else []
+    root = path.parent if path.is_file() else path
+    if sum(len(index_of(shard)) for shard, _ in shards) <= LARGE:
+        return None, root
+    return of_cells(read_shards(root, shards)), root
 
 
 def count_images(path: Path) -> int:
@@ -89,6 +99,8 @@ def count_images(path: Path) -> int:
     table = None if file is None else read_wide(file)
     if table is not None:
         return table.rows
+    if path.exists() and (shards := shards_in(path)):
+        return len(read_shards(path, shards).rows)
     return len(find_images(existing_folder(path), path).images)
 
 

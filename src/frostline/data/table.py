@@ -8,6 +8,7 @@ from pathlib import Path
 from frostline.data.cells import Table
 from frostline.data.columns import ANSWERS, NOTHING, Asked, Columns, choose_columns
 from frostline.data.entries import IMAGE_SUFFIXES, PARTS, Entry, is_image_file, listed
+from frostline.data.source import exists
 from frostline.data.subgroups import readable
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, UNKNOWN, YES
@@ -79,7 +80,7 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
         target = Path(os.path.normpath(inside / path))
         if not target.is_relative_to(inside):
             outside.append(f"{table.counted} {line}: {given}")
-        elif not target.is_file():
+        elif not exists(target):
             missing.append(f"{table.counted} {line}: {given}")
         elif not is_image_file(target):
             odd.append(f"{table.counted} {line}: {given}")
@@ -105,7 +106,7 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
 
 def relative(given: str, root: Path) -> str:
     """A path as other systems write it: backslashes where there is no such file, absolute paths below the root."""
-    path = given if (root / given).is_file() else given.replace("\\", "/")
+    path = given if exists(root / given) else given.replace("\\", "/")
     if Path(path).is_absolute() and Path(path).is_relative_to(root.absolute()):
         return Path(path).relative_to(root.absolute()).as_posix()
     return path

@@ -116,6 +116,13 @@ def wide_of(frame: pd.DataFrame, name: str) -> Wide | None:
         return None
 
 
+def of_cells(table: Table) -> Wide:
+    """The same of a table of cells."""
+    import pyarrow as pa
+
+    return Wide(table.name, table.columns, table.given, pa.table({name: table.values(name) for name in table.columns}))
+
+
 def _wide(name: str, arrow: pa.Table) -> Wide | None:
     given = tuple(str(column).strip() for column in arrow.column_names)
     columns = tuple(column.lower() for column in given)
