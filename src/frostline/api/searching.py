@@ -35,6 +35,7 @@ def search(
     flip: str = "auto",
     pool_val: bool = False,
     cache_size: str | int | None = None,
+    store: str | Path | None = None,
     allow_unreadable: bool = False,
     label: str | Sequence[str] | None = None,
     group: str | None = None,
@@ -67,6 +68,7 @@ def search(
         delimiter: between several labels of one cell.
         specificity: for two classes: that the second operating point keeps on training data.
         subgroup: columns of the data's table by which scores are also shown.
+        store: a folder or URL (s3://BUCKET/PATH with the extra [s3]) where activations are shared with other runs and machines.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
         include_images: the report may show some of these images: those that the model gets wrong most confidently.
@@ -83,7 +85,7 @@ def search(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
         limit=limit, backend=backend, workers=workers, specificity=specificity, subgroups=several(subgroup),
-        learning_curve=learning_curve, include_images=include_images, deep=deep,
+        learning_curve=learning_curve, include_images=include_images, deep=deep, store=None if store is None else str(store),
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), keep_model, version("frostline"))

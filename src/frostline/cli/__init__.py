@@ -45,6 +45,7 @@ from frostline.cli.options import (
     Size,
     Specificity,
     SplitColumn,
+    Store,
     Subgroup,
     Test,
     Threshold,
@@ -103,6 +104,7 @@ def search(
     flip: Flip = "auto",
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
+    store: Store = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
@@ -122,7 +124,7 @@ def search(
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve, deep=deep, include_images=include_images,
@@ -175,6 +177,7 @@ def train(
     flip: Flip = "auto",
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
+    store: Store = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
@@ -194,7 +197,8 @@ def train(
 
     options = _checked(
         backbone=backbone, recipe=[api.trainable(recipe)], metric=metric, delta=None, seed=seed, size=size, device=device,
-        flip=flip, pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        flip=flip, pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label,
+        group=group,
         test=test, limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=False, include_images=include_images, path_column=path_column, split_column=split_column,
         delimiter=delimiter,

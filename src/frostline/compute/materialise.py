@@ -28,6 +28,7 @@ from frostline.terms.recipe import Weights
 from frostline.terms.result import FloatArray, IntArray
 
 BATCH = 32
+POOLED_WORTH = 1.0  # seconds a byte: more than any map, because a whole pass is behind a few numbers an image
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,7 @@ class _Pass:
     data: str
     mode: Mode
     cuts: tuple[Cut, ...]
+    worth: Mapping[str, float]
 
     def key(self, cut: str, pooled: bool) -> ActivationKey:
         description = self.backbone.description
@@ -144,6 +146,7 @@ def tapped_pass(
     keep: Sequence[str] = (),
     cuts: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    worth: Mapping[str, float] | None = None,
 ) -> Taps:
     """Run the frozen trunk over `rows` once, or load what an earlier pass with the same keys stored.
 
@@ -152,10 +155,11 @@ def tapped_pass(
         data: fingerprint of the data set.
         keep: names of cuts whose feature maps are stored, most wanted first; those beyond the budget are left out.
         cuts: those whose pooled values are stored; None for every cut of the backbone.
+        worth: seconds that a kept cut's maps save a byte: what is worth less, and not in use, makes room for them.
     """
     tapped = tuple(cut for cut in backbone.description.cuts if cuts is None or cut.name in cuts)
-    work = _Pass(backbone, weights, seed, source, rows, data, mode, tapped)
-    pooled: FloatArray | None = activations.get(work.all_pooled)
+    work = _Pass(backbone, weights, seed, source, rows, data, mode, tapped, worth or {})
+    pooled: FloatArray | None = activations.get(work.all_pooled, POOLED_WORTH)
     maps = _stored(work, activations, keep)
     missing = [cut for cut in keep if cut not in maps]
     if pooled is None or missing:
@@ -165,7 +169,7 @@ def tapped_pass(
 
 
 def _stored(work: _Pass, activations: ActivationStore, cuts: Sequence[str]) -> dict[str, FloatArray]:
-    found = {cut: activations.get(work.key(cut, pooled=False)) for cut in cuts}
+    found = {cut: activations.get(work.key(cut, pooled=False), work.worth.get(cut, 0.0)) for cut in cuts}
     return {cut: array for cut, array in found.items() if array is not None}
 
 
@@ -224,7 +228,7 @@ def _pooled_rows(work: _Pass, activations: ActivationStore, stack: contextlib.Ex
     """(n, channels of all cuts) to be filled: mapped, so that memory does not grow with the images; in memory on a full disk."""
     shape = (len(work.rows), sum(cut.channels for cut in work.cuts))
     try:
-        return stack.enter_context(activations.writer(work.all_pooled, shape, np.float32)).array
+        return stack.enter_context(activations.writer(work.all_pooled, shape, np.float32, POOLED_WORTH)).array
     except StoreFull:
         return np.empty(shape, np.float32)
 
@@ -238,6 +242,8 @@ def _writers(
     writers = {}
     for cut in keep:
         with contextlib.suppress(StoreFull):
-            writer = activations.writer(work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype)
+            writer = activations.writer(
+                work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype, work.worth.get(cut, 0.0)
+            )
             writers[cut] = stack.enter_context(writer)
     return writers

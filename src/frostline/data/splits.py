@@ -19,6 +19,7 @@ from frostline.errors import DataError
 from frostline.stats.strata import holding, image_strata, several
 from frostline.terms.data import Dataset, Split, SplitPlan, Targets
 from frostline.terms.identity import digest
+from frostline.terms.schedule import SCREENED_ON
 
 LEAST_OF_A_CLASS = 2  # images in a part of the training images
 _ATTEMPTS = 20
@@ -117,7 +118,8 @@ def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPla
 def inner_split(dataset: Dataset, split: Split) -> Split:
     """A fifth of `split.train`, by units and stratified, held out of it: for choices that `split` itself shall judge.
 
-    Where the training part is too small for that, `split` itself: then what is chosen is also judged there.
+    Where the training part is too small for that, `split` itself: then what is chosen is also judged there. Of very many
+    images a part is held out, enough to choose by, with the classes in proportion.
     """
     whole = _pool(dataset)
     pool = whole.at(_rows(np.isin(whole.indices, split.train)))
@@ -126,7 +128,19 @@ def inner_split(dataset: Dataset, split: Split) -> Split:
         folds = _folds_or_fewer(pool, seed)
     except DataError:
         return split
-    return _split(pool, "inner", split.repeat, split.fold, seed, folds == 0)
+    found = _split(pool, "inner", split.repeat, split.fold, seed, folds == 0)
+    return replace(found, validation=_some(pool.at(_rows(folds == 0)), SCREENED_ON, seed))
+
+
+def _some(pool: _Pool, most: int, seed: int) -> tuple[int, ...]:
+    """At most about so many images of each stratum in proportion, drawn at random: single ones, because none is trained on."""
+    if len(pool.indices) <= most:
+        return _plain(pool.indices)
+    generator, found = np.random.default_rng(seed), []
+    for stratum in np.unique(pool.strata):
+        members = generator.permutation(_rows(pool.strata == stratum))
+        found.append(members[: max(1, round(len(members) * most / len(pool.indices)))])
+    return _plain(pool.indices[np.sort(np.concatenate(found))])
 
 
 def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws: int) -> tuple[Split, ...]:

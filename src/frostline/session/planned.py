@@ -85,6 +85,7 @@ def assembled(request: Request, prospect: Prospect, profiles: Sequence[Profile])
         equality_units=prospect.equality_units,
         notes=prospect.notes,
         fit=None if limit is None else fit(panels, scale, decode_s, limit, curve=request.learning_curve),
+        cache_bytes=cache,
     )
 
 

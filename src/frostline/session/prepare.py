@@ -21,6 +21,7 @@ from frostline.session.ledger import Ledger, Listener
 from frostline.session.panels import cache_room
 from frostline.session.registration import register
 from frostline.session.request import Request
+from frostline.session.sharing import shared_store
 from frostline.session.sources import seen_before
 from frostline.session.work import Lane, Work, truth_of
 from frostline.session.workers import Machine, Staff, choose_staff, hire
@@ -29,6 +30,7 @@ from frostline.store.activations import ActivationStore
 from frostline.store.checkpoints import CheckpointStore
 from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
+from frostline.store.shared import SharedStore
 from frostline.store.values import build, read_document
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.activations import View
@@ -71,12 +73,13 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s)
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
+    shared = shared_store(request.store, listener)
     folder = RunFolder.create(request.out, settings, version)
     try:
         before, damaged = _verdict_before(folder)
         if before is not None and not before.interim and not damaged:
             raise AlreadyFinished
-        work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
+        work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines, shared)
         register(work)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.notes += damaged
@@ -118,6 +121,7 @@ def _assemble(
     dataset: Dataset,
     sized: Sequence[LoadedBackbone],
     lines: Sequence[list[Line]],
+    shared: SharedStore | None = None,
 ) -> Work:
     stores = []
     for backbone in sized:
@@ -142,7 +146,7 @@ def _assemble(
         for order, (backbone, found, store, own) in enumerate(zip(sized, kernels, stores, lines, strict=True))
     ]
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
-    activations = ActivationStore(folder.activations_path, budget)
+    activations = ActivationStore(folder.activations_path, budget, shared=shared)
     checkpoints = CheckpointStore(folder.checkpoints_path, budget, beside=(folder.activations_path,))
     work = Work(
         folder, settings, dataset, plan, clock, ledger, activations, checkpoints, lanes,
@@ -301,6 +305,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         test=None if request.test is None else str(request.test),
         time_s=request.time_s,
         cache_bytes=request.cache_bytes,
+        store=request.store,
         backend=staff.backend,
         workers=staff.workers,
         specificity=request.specificity,

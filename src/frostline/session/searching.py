@@ -83,7 +83,10 @@ def _interim(work: Work) -> Finished | None:
 
 
 def _tell_refusals(work: Work) -> None:
-    """Say, once, that stored activations found no room, and why the first of them did not."""
+    """Say, once, that stored activations found no room, and why the first of them did not; and that a shared store was lost."""
+    shared = work.activations.shared
+    if shared is not None and shared.lost and shared.lost not in work.notes:
+        work.notes.append(shared.lost)
     count = len(work.activations.refusals)
     if count and not work.cache_told:
         why = work.activations.refusals[0].rstrip(".")

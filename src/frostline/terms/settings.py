@@ -10,8 +10,9 @@ BACKENDS = ("auto", "serial", "process")
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `backend`, `workers`,
-    `include_images` and `deep` may differ when continued: images may have moved (together), as long as they are the same.
+    """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `store`, `backend`,
+    `workers`, `include_images` and `deep` may differ when continued: images may have moved (together), as long as they are the
+    same.
 
     Attributes:
         data: the folder as given; `fingerprint` of what is in it, and in `test`.
@@ -27,6 +28,7 @@ class Settings:
         specificity: that the second operating point keeps on its training side.
         subgroups: columns of the table by which scores are also shown.
         learning_curve: some recipes are also trained on parts of the images.
+        store: where activations are shared with other runs, as given.
         backend: `serial` or `process`; workers: trials at a time.
         include_images: the page may show pictures of the user's own images.
         deep: also train networks whose first stages come from the source, depth by depth.
@@ -50,6 +52,7 @@ class Settings:
     test: str | None = None
     time_s: float | None = None
     cache_bytes: int | None = None
+    store: str | None = None
     backend: str = "serial"
     workers: int = 1
     specificity: float = 0.9
