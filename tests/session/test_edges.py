@@ -13,7 +13,7 @@ import frostline as fl
 from frostline import session
 from frostline.api import searching
 from frostline.errors import DataError, OptionError
-from frostline.session import finals
+from frostline.session import finals, searching
 from frostline.terms.schedule import common_epochs
 from tests.pictures import make_folder
 
@@ -163,14 +163,14 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
 def test_a_stop_while_decoding_ends_at_once(
     textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = session.Clock
+    real = searching.Clock
 
-    def stopping(limit_s: float | None) -> session.Clock:
+    def stopping(limit_s: float | None) -> searching.Clock:
         clock = real(limit_s)
         clock.stopping = True
         return clock
 
-    monkeypatch.setattr(session, "Clock", stopping)
+    monkeypatch.setattr(searching, "Clock", stopping)
     begun = time.monotonic()
     with pytest.raises(session.Interrupted):
         search(textures, backbone_name, tmp_path / "run", SOFTMAX)
