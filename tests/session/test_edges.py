@@ -13,7 +13,8 @@ import frostline as fl
 from frostline import session
 from frostline.api import searching
 from frostline.errors import DataError, OptionError
-from frostline.session import finals, searching
+from frostline.session import finals
+from frostline.session import searching as engine
 from frostline.terms.schedule import common_epochs
 from tests.pictures import make_folder
 
@@ -163,14 +164,14 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
 def test_a_stop_while_decoding_ends_at_once(
     textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = searching.Clock
+    real = engine.Clock
 
-    def stopping(limit_s: float | None) -> searching.Clock:
+    def stopping(limit_s: float | None) -> engine.Clock:
         clock = real(limit_s)
         clock.stopping = True
         return clock
 
-    monkeypatch.setattr(searching, "Clock", stopping)
+    monkeypatch.setattr(engine, "Clock", stopping)
     begun = time.monotonic()
     with pytest.raises(session.Interrupted):
         search(textures, backbone_name, tmp_path / "run", SOFTMAX)

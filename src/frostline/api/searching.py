@@ -142,6 +142,7 @@ def plan(
     flip: str = "auto",
     pool_val: bool = False,
     cache_size: str | int | None = None,
+    store: str | Path | None = None,
     allow_unreadable: bool = False,
     label: str | Sequence[str] | None = None,
     group: str | None = None,
@@ -159,7 +160,8 @@ def plan(
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
-    Nothing is trained or written; the arguments mean what they mean there. With `time` the plan also says what fits into it.
+    Nothing is trained or written; the arguments mean what they mean there; a `store` is not
+    looked into. With `time` the plan also says what fits into it.
 
     Raises:
         InputError: something given cannot be used.
@@ -171,7 +173,7 @@ def plan(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
         limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
-        include_images=include_images, deep=deep,
+        include_images=include_images, deep=deep, store=None if store is None else str(store),
     )  # fmt: skip
     return session.plan(request)
 

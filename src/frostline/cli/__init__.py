@@ -220,6 +220,7 @@ def plan(
     flip: Flip = "auto",
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
+    store: Store = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
@@ -237,7 +238,7 @@ def plan(
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
         deep=deep, include_images=include_images,

@@ -40,8 +40,15 @@ def _lends(work: Work, lane: Lane, images: int) -> bool:
     taps = lane.bench.passes.get(Weights.PRETRAINED)
     if taps is None or not taps.maps or lane.screen is None or work.backend.workers > 1:
         return False
-    values = sum(cut.values for cut in lane.screen.backbone.description.cuts if cut.name in boundaries(lane))
-    return not work.activations.would_fit(images * values * MAP_BYTES * lane.views)
+    return not work.activations.would_fit(images * lane.views * _image_bytes(lane, lane.screen))
+
+
+def _image_bytes(lane: Lane, bench: Bench) -> int:
+    """Of what the screening's pass stores of an image."""
+    cuts, value = bench.backbone.description.cuts, 4 if bench.kernels.forward.dtype == "fp32" else MAP_BYTES
+    kept, tapped = boundaries(lane), lane.tapped
+    maps = sum(value * cut.values for cut in cuts if cut.name in kept)
+    return maps + sum(4 * cut.channels for cut in cuts if cut.name in tapped)
 
 
 def _without_maps(bench: Bench) -> Bench:
