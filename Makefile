@@ -1,4 +1,4 @@
-# make demo | test | slow | browser | check | docs [RUNS="TITLE=RUN ..."] | bench DATA=... WEIGHTS=... [QUICK=1]
+# make demo | test | slow | ray | browser | check | docs [RUNS="TITLE=RUN ..."] | bench DATA=... WEIGHTS=... [QUICK=1]
 # The first python that starts and is new enough: a name on the path may be a shim that does not work.
 PYTHONS := python3 python3.11 python3.12 python3.13 python3.14
 PYTHON ?= $(shell for p in $(PYTHONS); do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || ls -d $$HOME/.cache/ms-playwright/chromium*/ 2>/dev/null | head -n 1)
 BROWSER := $(if $(CHROMIUM),,and not browser)
 
-.PHONY: install demo test slow bench browser docs check format-check lint types layers format clean
+.PHONY: install demo test slow ray bench browser docs check format-check lint types layers format clean
 
 install: $(INSTALLED)
 
@@ -15,7 +15,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "frostline needs Python 3.11 or newer: make install PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dicom,onnx,serve,lightning,mlflow,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dicom,onnx,serve,lightning,mlflow,ray,dev]'
 	touch $@
 
 demo: install
@@ -26,6 +26,9 @@ test: install
 
 slow: install
 	$(BIN)/pytest -m slow
+
+ray: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "ray and not slow"
 
 bench: install
 	$(BIN)/python -m benchmarks $(DATA) --weights $(WEIGHTS) $(if $(QUICK),--quick) -o $(or $(OUT),benchmarks/results)

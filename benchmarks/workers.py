@@ -127,6 +127,11 @@ def _carry_out(backend: Backend, bench: Bench, tasks: list[Task]) -> None:
         assert getattr(result, "outcome", "") == "finished", (task, result)
 
 
+def nothing(item: int, watch: Callable[[], None]) -> int:
+    """A task that costs nothing but its way there and back."""
+    return item
+
+
 def _seconds(run: Callable[[], None]) -> float:
     before = time.perf_counter()
     run()

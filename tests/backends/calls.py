@@ -28,6 +28,26 @@ def who(item: int, watch: Watch) -> tuple[int, str]:
     return os.getpid(), os.environ.get("WORKER", "")
 
 
+@dataclass(frozen=True)
+class Near:
+    """An item that has use of what items of that name have left where they ran."""
+
+    near: str
+
+
+def node_of(item: object, watch: Watch) -> str:
+    """The machine of a cluster that works on `item`."""
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def device(item: object, watch: Watch) -> tuple[int, str]:
+    """The process that works on `item`, and the GPUs that it sees; it takes long enough for another to be needed too."""
+    time.sleep(0.3)
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+
+
 def five_is_too_much(item: int, watch: Watch) -> int:
     if item == 5:
         raise OverflowError("five is too much")

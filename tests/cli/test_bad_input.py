@@ -145,7 +145,7 @@ def test_a_real_process_ends_with_the_exit_code_and_no_traceback(tmp_path: Path)
         (["--delta", "nan"], ("--delta nan",)),
         (["--metric", "aurc"], ("'aurc'", "auroc", "balanced-accuracy")),
         (["--flip", "maybe"], ("'maybe'", "auto, on, off")),
-        (["--backend", "proces"], ("'proces'", "auto, serial, process", "Nearest: process")),
+        (["--backend", "proces"], ("'proces'", "auto, serial, process, ray", "Nearest: process")),
         (["--workers", "0"], ("--workers 0", "least is 1")),
         (["--specificity", "90"], ("specificity 90.0", "between 0 and 1")),
         (["--time", "30"], ("'30'", "30m")),

@@ -95,9 +95,9 @@ def test_options_arrive_as_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_search_becomes_its_plan_by_changing_one_word() -> None:
     searched, planned = (set(inspect.signature(one).parameters) for one in (cli.search, cli.plan))
-    assert searched - planned == {"out", "backend", "workers"} and planned <= searched
+    assert searched - planned == {"out", "backend", "workers", "address"} and planned <= searched
     searched, planned = (set(inspect.signature(one).parameters) for one in (api.search, api.plan))
-    assert searched - planned == {"out", "backend", "workers", "listener"} and planned <= searched
+    assert searched - planned == {"out", "backend", "workers", "address", "listener"} and planned <= searched
 
 
 def test_train_is_a_search_of_one_recipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from frostline.compute import features as features_module
 from frostline.compute import stacked
 from frostline.compute.features import Features, Sample
-from frostline.compute.heads import best_linear_head, logistic_path, predict, sample_weights
+from frostline.compute.heads import best_linear_head, predict, sample_weights
+from frostline.compute.logistic import logistic_path
 from frostline.compute.stacked import fit_stacked
 
 
@@ -116,3 +117,17 @@ def test_small_networks_see_the_leading_components_and_fold_them_into_their_firs
     assert few.weights[0].shape == whole.weights[0].shape == (1, 20, 16)
     assert np.linalg.matrix_rank(few.weights[0][0].numpy()) <= 8
     assert (few.probabilities(Sample.of(features))[0].argmax(1) == labels).mean() > 0.8
+
+
+@pytest.mark.parametrize("channels", [20, 180, 300])
+@pytest.mark.parametrize("l2", [1.0, 1e-3])
+def test_two_classes_as_one_column_give_the_probabilities_of_scikit_learn(channels: int, l2: float) -> None:
+    features, labels = blobs(n=150, channels=channels, classes=2)
+    seen = np.arange(100)
+    sample = Features((features,), np.arange(150)).sample(seen)
+    assert (sample.axes is None) == (channels == 300)
+    mine = logistic_path(sample, labels[seen], 2, (10.0, 0.1, l2))[-1].probabilities(features)
+    standard = (features - features[seen].mean(0)) / features[seen].std(0)
+    strength = 2 / (l2 * len(seen))  # it penalises |d|^2 / 2 of two classes, which is |W|^2
+    theirs = LogisticRegression(C=strength, max_iter=10_000, tol=1e-8).fit(standard[seen], labels[seen])
+    assert np.abs(mine - theirs.predict_proba(standard)).max() < 5e-3

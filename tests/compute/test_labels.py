@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from frostline.compute.features import Sample
-from frostline.compute.heads import best_linear_head, forest, logistic_path, predict
+from frostline.compute.heads import best_linear_head, forest, predict
+from frostline.compute.logistic import logistic_path
 from frostline.compute.losses import known_cross_entropy, loss_on, probabilities_of, targets_of
 from frostline.compute.stacked import fit_stacked
 from frostline.compute.trials import subset

@@ -8,7 +8,7 @@ import pytest
 from frostline import backbones, data
 from frostline.compute import materialise
 from frostline.compute.build import fitting
-from frostline.compute.heads import STRENGTHS
+from frostline.compute.logistic import STRENGTHS
 from frostline.compute.materialise import tapped_pass
 from frostline.compute.sources import ActivationSource, PixelSource
 from frostline.compute.train import predict

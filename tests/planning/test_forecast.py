@@ -65,6 +65,15 @@ def test_repeats_cost_heads_and_finalists_but_no_pass() -> None:
     assert thrice.finalists > 2 * once.finalists
 
 
+def test_a_recipe_that_says_its_epochs_is_forecast_with_these() -> None:
+    usual, longer = (Recipe.parse(f"all: tune | head: linear{more}") for more in ("", f" | train: epochs={4 * FREE_EPOCHS}"))
+    scratch, brief = (Recipe.parse(f"weights: random | all: tune | head: linear{more}") for more in ("", " | train: epochs=1"))
+    one, four, few, least = (forecast([Panel(COSTS, COSTS, FROZEN, (line,))], SCALE) for line in (usual, longer, scratch, brief))
+    assert four.finalists == pytest.approx(4 * one.finalists)
+    assert four.closing - CLOSING_S > 3 * (one.closing - CLOSING_S)
+    assert least.finalists == pytest.approx(few.finalists * SCALE.folds / scratch_epochs(SCALE.folds))
+
+
 def test_epochs_that_trials_have_in_common_are_counted_once() -> None:
     two, alone = Screening(200, 3, second_rung=True), Screening(200, 3, second_rung=False)
     assert screening_epochs(two, shared=False) == pytest.approx(3 + 9 / 3)

@@ -1,8 +1,11 @@
 """Time that is left, and when to stop."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
-from frostline.session.clock import Clock, StopRequested, TimeUp
+from frostline.session.clock import Clock, Moment, StopRequested, TimeUp
 
 
 class Hands:
@@ -52,3 +55,11 @@ def test_a_watch_ends_work_when_the_user_asks_to_stop() -> None:
     clock.stopping = True
     with pytest.raises(StopRequested):
         clock.watch()()
+
+
+def test_a_moment_is_the_same_second_here_and_the_same_time_of_day_elsewhere() -> None:
+    second = time.monotonic() + 30
+    moment = Moment.at(second)
+    assert moment.here() == second
+    elsewhere = replace(moment, monotonic=second - 1e6, boot="another")
+    assert elsewhere.here() == pytest.approx(second, abs=0.1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,10 +14,10 @@ import torch
 from joblib import cpu_count
 
 import frostline as fl
-from frostline.backends import Process
+from frostline.backends import Node, Process
 from frostline.compute.machine import threads
 from frostline.errors import AllTrialsFailed, OptionError
-from frostline.session.workers import THREADS, Machine, Staff, choose_staff, hire, problems
+from frostline.session.workers import THREADS, Machine, Staff, choose_staff, hire, problems, shares
 from tests.equivalence.test_backends import workers
 
 
@@ -50,6 +52,55 @@ def test_a_short_search_is_serial_unless_it_was_asked_for_otherwise() -> None:
     assert choose_staff("auto", None, ("timm/a",), machine, 600.0).workers == 8
 
 
+@pytest.mark.parametrize(
+    ("nodes", "workers", "gpu", "expected"),
+    [
+        ([Node(2)], None, False, (1, 0.0, 2)),
+        ([Node(64)], None, False, (4, 0.0, 16)),
+        ([Node(0), Node(2), Node(2), Node(2)], None, False, (2, 0.0, 3)),
+        ([Node(8), Node(4)], 5, False, (2, 0.0, 5)),
+        ([Node(8), Node(4)], 12, False, (1, 0.0, 12)),
+        ([Node(8), Node(4)], 13, False, (0, 0.0, 13)),
+        ([], None, False, (0, 0.0, 1)),
+        ([Node(16, 4), Node(8)], None, True, (4, 1.0, 4)),
+        ([Node(16, 4)], 6, True, (2, 0.5, 6)),
+        ([Node(16, 2)], 6, True, (2, 0.3333, 6)),
+        ([Node(16, 1)], 9, True, (0, 0.0, 9)),
+        ([Node(16)], None, True, (0, 0.0, 1)),
+    ],
+)
+def test_trials_have_their_share_of_a_cluster(
+    nodes: list[Node], workers: int | None, gpu: bool, expected: tuple[int, float, int]
+) -> None:
+    assert shares(nodes, workers, gpu) == expected
+
+
+def test_a_cluster_that_is_started_here_has_room_for_what_was_asked_for() -> None:
+    pytest.importorskip("ray")
+    assert choose_staff("auto", 2, (), Machine("cpu", 1), None, "local") == Staff("ray", 2, 1, address="local")
+    assert choose_staff("ray", None, (), Machine("cpu", 16), 60.0, "local") == Staff("ray", 4, 4, 4.0, address="local")
+
+
+def test_an_address_is_for_ray_alone() -> None:
+    assert "leave out one" in problems("process", None, ("timm/a",), "auto")[0]
+    assert not problems("auto", 10_000, ("timm/a",), "auto")
+
+
+def test_without_its_extra_ray_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["ray"] = None
+from frostline.errors import InputError
+from frostline.session.workers import Machine, choose_staff
+try:
+    choose_staff("ray", None, (), Machine("cpu", 2))
+except InputError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'frostline[ray]'" in done.stdout
+
+
 def test_a_network_of_the_running_script_is_carried_out_in_it() -> None:
     assert choose_staff("auto", None, ("__main__:small",), Machine("cpu", 64)).backend == "serial"
     assert "a module of its own" in problems("process", None, ("__main__:small",))[0]
@@ -58,7 +109,7 @@ def test_a_network_of_the_running_script_is_carried_out_in_it() -> None:
 @pytest.mark.parametrize(
     ("backend", "asked", "words"),
     [
-        ("proces", None, ("'proces'", "auto, serial, process", "Nearest: process")),
+        ("proces", None, ("'proces'", "auto, serial, process, ray", "Nearest: process")),
         ("process", 0, ("workers 0", "between 1 and")),
         ("process", 10_000, ("workers 10000", f"between 1 and {os.cpu_count()}")),
         ("serial", 2, ("'serial'", "not 2")),

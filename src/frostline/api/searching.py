@@ -48,6 +48,7 @@ def search(
     learning_curve: bool = False,
     backend: str = "auto",
     workers: int | None = None,
+    address: str | None = None,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
     include_images: bool = False,
@@ -73,7 +74,8 @@ def search(
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
         include_images: the report may show some of these images: those that the model gets wrong most confidently.
         deep: also train networks whose first stages come from the source, depth by depth: `Run.evidence.depth`.
-        backend, workers: `serial`, or `process` with so many trials at a time; the results are the same.
+        backend, workers: `serial`, or `process` or `ray` with so many trials at a time; the results are the same.
+        address: of a Ray cluster: `auto`, `HOST:PORT` or `ray://HOST:PORT`; `local` starts one here for the time of the search.
 
     Raises:
         InputError: something given cannot be used. AllTrialsFailed: no trial finished.
@@ -84,8 +86,9 @@ def search(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
-        limit=limit, backend=backend, workers=workers, specificity=specificity, subgroups=several(subgroup),
-        learning_curve=learning_curve, include_images=include_images, deep=deep, store=None if store is None else str(store),
+        limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
+        subgroups=several(subgroup), learning_curve=learning_curve, include_images=include_images, deep=deep,
+        store=None if store is None else str(store),
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), keep_model, version("frostline"))

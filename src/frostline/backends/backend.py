@@ -19,6 +19,14 @@ class Lost:
     reason: str
 
 
+@dataclass(frozen=True)
+class Node:
+    """What one of several machines has."""
+
+    cpus: int
+    gpus: int = 0
+
+
 class Backend(Protocol):
     """Carries out a call on items that do not depend on each other."""
 

@@ -49,16 +49,16 @@ def _answered(message: bytes, before: Callable[..., Any] | None) -> tuple[bytes 
         if item is None:
             call()
             return None, None
-        return pickle.dumps((True, call(item, _nothing))), call
+        return pickle.dumps((True, call(item, nothing))), call
     except Exception as error:
-        return _raised(error), call
+        return raised(error), call
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """The `watch` of a call in a worker: whoever wants it to end ends the process."""
 
 
-def _raised(error: Exception) -> bytes:
+def raised(error: Exception) -> bytes:
     """As it is where it survives being sent, else its words; with the traceback as a note either way."""
     note = f"In a worker process:\n{''.join(traceback.format_exception(error))}"
     try:

@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from frostline.cli.options import (
     METRICS,
     AbstainBelow,
+    Address,
     AllowUnreadable,
     Backbones,
     BackendName,
@@ -120,13 +121,14 @@ def search(
     include_images: IncludeImages = False,
     backend: BackendName = "auto",
     workers: Workers = None,
+    address: Address = None,
 ) -> None:
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
-        limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
+        limit=limit, backend=backend, workers=workers, address=address, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve, deep=deep, include_images=include_images,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
@@ -191,6 +193,7 @@ def train(
     include_images: IncludeImages = False,
     backend: BackendName = "auto",
     workers: Workers = None,
+    address: Address = None,
 ) -> None:
     """One recipe on DATA, without a search: its score, and the model."""
     from frostline import api
@@ -198,8 +201,8 @@ def train(
     options = _checked(
         backbone=backbone, recipe=[api.trainable(recipe)], metric=metric, delta=None, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label,
-        group=group,
-        test=test, limit=limit, backend=backend, workers=workers, specificity=specificity, subgroup=tuple(subgroup or ()),
+        group=group, test=test, limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
+        subgroup=tuple(subgroup or ()),
         learning_curve=False, include_images=include_images, path_column=path_column, split_column=split_column,
         delimiter=delimiter,
     )  # fmt: skip
@@ -348,6 +351,7 @@ def predict(
 ) -> None:
     """The label and the probability of each class for each image, as soon as it is known."""
     form = _one_of("--format", format, FORMATS)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else the network's threads spin where files should be decoded
     from frostline import api
 
     failed = 0

@@ -69,5 +69,10 @@ Threshold = Annotated[
     str | None,
     typer.Option(metavar="T", help="Two classes: say the second from this probability on: a number, youden or specificity."),
 ]
-BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process.")]
+BackendName = Annotated[
+    str, typer.Option("--backend", metavar="NAME", help="Who carries out trials: auto, serial, process, ray.")
+]
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster; auto: the one here; local: start one for this search.")
+]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]

@@ -12,7 +12,8 @@ import numpy as np
 
 from frostline.backbones import LoadedBackbone
 from frostline.compute.features import PIECE, Features
-from frostline.compute.heads import LinearHead, class_weights
+from frostline.compute.heads import class_weights
+from frostline.compute.logistic import LinearHead
 from frostline.compute.materialise import Taps
 from frostline.compute.sources import PixelSource
 from frostline.compute.stacked import StackedHeads

@@ -16,8 +16,21 @@ import numpy as np
 from frostline.store.activations import RESERVE_BYTES
 from frostline.terms.result import FloatArray, IntArray
 
+SHARED_CHANNELS = 2  # an image: up to so many, axes shared by all folds cost less than some of each fold's own
 PIECE = 4096  # rows that are in memory at a time
 MAPPED_ABOVE = 128 * 2**20  # bytes: larger work arrays lie in a file, whose pages the system may drop
+
+
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """Directions along which standardised features vary independently, the least varying first.
+
+    Attributes:
+        directions: (channels, channels) orthonormal columns. spectrum: (channels,) mean squares along them.
+    """
+
+    directions: FloatArray
+    spectrum: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +40,13 @@ class Sample:
     Attributes:
         views: arrays of (N, channels), possibly mapped; rows: (n,) of each.
         folder: where large work arrays are mapped; None keeps them in memory.
-        axes: (channels, channels) orthonormal directions along which similar images vary, the least varying first, or None.
+        axes: directions along which similar images vary, or None.
     """
 
     views: tuple[FloatArray, ...]
     rows: IntArray
     folder: Path | None = None
-    axes: FloatArray | None = None
+    axes: Axes | None = None
 
     @staticmethod
     def of(features: FloatArray) -> Sample:
@@ -106,7 +119,7 @@ class Features:
     views: tuple[FloatArray, ...]
     position: IntArray
     folder: Path | None = None
-    _axes: list[FloatArray] = field(default_factory=list)
+    _axes: list[Axes] = field(default_factory=list)
     _lock: RLock = field(default_factory=RLock)
 
     def sample(self, indices: IntArray, views: int = 1) -> Sample:
@@ -116,23 +129,24 @@ class Features:
         """
         shown = self.views[: max(1, min(views, len(self.views)))]
         own = Sample(shown, self.position[indices], self.folder)
-        shared = own.channels <= len(own.rows)  # with fewer images their own few directions are quicker
+        shared = own.channels <= SHARED_CHANNELS * len(own.rows)  # with fewer images their own few directions are quicker
         return replace(own, axes=self.axes) if shared else own
 
     @property
-    def axes(self) -> FloatArray:
-        """(channels, channels) principal axes of the standardised features of view 0, computed once."""
+    def axes(self) -> Axes:
+        """Principal axes of the standardised features of view 0, computed once."""
         with self._lock:
             if not self._axes:
                 self._axes.append(principal_axes(Sample(self.views[:1], np.arange(len(self.views[0])), self.folder)))
             return self._axes[0]
 
 
-def principal_axes(sample: Sample) -> FloatArray:
-    """(channels, channels) eigenvectors of the second moments of the standardised features, the least varying first."""
+def principal_axes(sample: Sample) -> Axes:
+    """Eigenvectors and eigenvalues of the second moments of the standardised features."""
     mean, scale = sample.moments()
     moment = np.zeros((sample.channels, sample.channels), np.float32)
     for _, values in sample.pieces():
         standard = (values - mean) / scale
         moment += standard.T @ standard
-    return np.asarray(np.linalg.eigh(moment / max(1, len(sample)))[1], np.float32)
+    spectrum, directions = np.linalg.eigh(moment / max(1, len(sample)))
+    return Axes(np.asarray(directions, np.float32), np.asarray(spectrum, np.float32))

@@ -12,6 +12,7 @@ from frostline.compute import heads
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, fitting
 from frostline.compute.features import Sample
+from frostline.compute.logistic import STRENGTHS, LinearHead, logistic_path
 from frostline.compute.new_layers import set_linear
 from frostline.compute.stacked import BATCH, StackedHeads, fit_stacked
 from frostline.terms.recipe import HeadKind, Recipe, Weights
@@ -45,11 +46,11 @@ def _head_cuts(recipe: Recipe, backbone: LoadedBackbone) -> list[str]:
     return cuts if recipe.head.kind is HeadKind.ALL_LAYER else cuts[-1:]
 
 
-def linear_path(bench: Bench, sample: Sample, rows: IntArray, l2: Sequence[float]) -> list[heads.LinearHead]:
+def linear_path(bench: Bench, sample: Sample, rows: IntArray, l2: Sequence[float]) -> list[LinearHead]:
     """One head a strength, on the images `rows`."""
     labels = bench.labels[rows]
     weights = heads.sample_weights(labels, bench.classes, bench.balanced)
-    return heads.logistic_path(sample, labels, bench.classes, l2, weights)
+    return logistic_path(sample, labels, bench.classes, l2, weights)
 
 
 def small_networks(
@@ -87,7 +88,7 @@ def _has_start(bench: Bench, recipe: Recipe) -> bool:
     return untouched and not random and not conv and recipe.weights in bench.passes
 
 
-def _start(bench: Bench, recipe: Recipe, options: dict[str, str], rows: IntArray, seed: int) -> heads.LinearHead | StackedHeads:
+def _start(bench: Bench, recipe: Recipe, options: dict[str, str], rows: IntArray, seed: int) -> LinearHead | StackedHeads:
     backbone = fitting(recipe, bench.backbone)
     small = recipe.head is not None and recipe.head.kind is HeadKind.MLP
     rate = float(options.get("lr", MLP_RATES[1])) if recipe.trunk_frozen(backbone.stage_names) else MLP_RATES[1]
@@ -105,10 +106,10 @@ def _start(bench: Bench, recipe: Recipe, options: dict[str, str], rows: IntArray
     return bench.starts[key]
 
 
-def _linear(bench: Bench, sample: Sample, rows: IntArray, strength: str | None, seed: int) -> heads.LinearHead:
+def _linear(bench: Bench, sample: Sample, rows: IntArray, strength: str | None, seed: int) -> LinearHead:
     if strength is not None:
         l2 = float(strength)
-        return linear_path(bench, sample, rows, [*(s for s in heads.STRENGTHS if s > l2), l2])[-1]
+        return linear_path(bench, sample, rows, [*(s for s in STRENGTHS if s > l2), l2])[-1]
     labels = bench.labels[rows]
     weights = heads.sample_weights(labels, bench.classes, bench.balanced)
     return heads.best_linear_head(sample, labels, bench.classes, seed, weights)

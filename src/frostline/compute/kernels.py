@@ -20,11 +20,14 @@ from frostline.terms.recipe import Recipe
 BATCH = 32  # images of a training step, and of a batch of the pass
 SIZES = (BATCH, 16, 8, 4, 2)  # images that a probe shows at once: the most that its time allows
 THREADS_S, FORWARD_S, TRAIN_S = 0.8, 1.2, 3.0  # for the probes of one backbone at one size
-REPEATS = 2  # after the first run, which warms up
+REPEATS = 2  # at least, after the first run, which warms up
+STEADY_S = 0.2  # of repetitions: what takes milliseconds is easily held up several times in a row by whatever else runs
 HOPELESS = 2.0  # a mode this much slower on its first try is not tried again
 GAIN = 0.95  # another mode must take less than this share of the time: ties go to the first
 TINY_S = 0.02  # a batch that takes less may lose more than it gains by several threads
 WORTH_COMPILING_S = 1200.0  # of a pass: then building the code to see what it brings costs a few per cent
+SIDE = 512  # of the matrices of a product
+TORCH = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 AGREES = {"fp32": 1e-4, "bf16": 5e-2}  # relative difference of compiled pooled values: what rounding explains
 
 Probe = Callable[[int], float]  # images -> seconds of one run over them
@@ -78,6 +81,7 @@ def probe_kernels(
         forward.seconds,
         training.seconds,
         tuple(notes),
+        2 * SIDE**3 / _product_s(TORCH[forward.mode.dtype], device),
     )
 
 
@@ -125,10 +129,9 @@ def first_timing(probe: Probe, modes: int, until: float, now: Callable[[], float
 
 def _best(probe: Probe, images: int, first: float, until: float, now: Callable[[], float]) -> float:
     """Seconds an image: the least of `first` and the repetitions that there is time for."""
-    found = first
-    for _ in range(REPEATS):
-        if now() < until:
-            found = min(found, probe(images))
+    found, repeated, steady = first, 0, now() + STEADY_S
+    while now() < until and (repeated < REPEATS or now() < steady):
+        found, repeated = min(found, probe(images)), repeated + 1
     return found / images
 
 
@@ -168,9 +171,9 @@ def half_precision(device: str) -> str | None:
 
 
 def _product_s(dtype: torch.dtype, device: str) -> float:
-    """Seconds for one product of two 512 x 512 matrices, the best of four."""
-    matrix = torch.ones(512, 512, dtype=dtype, device=device)
-    return min(seconds(lambda: matrix @ matrix, device) for _ in range(4))
+    """Seconds for one product of two square matrices, the best of eight."""
+    matrix = torch.ones(SIDE, SIDE, dtype=dtype, device=device)
+    return min(seconds(lambda: matrix @ matrix, device) for _ in range(8))
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------------

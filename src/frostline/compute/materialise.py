@@ -10,24 +10,19 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import torch
 
-from frostline.backbones import LoadedBackbone, folded
-from frostline.compute.compiled import tap_with
+from frostline.backbones import LoadedBackbone
 from frostline.compute.features import PIECE, Features, work_array
+from frostline.compute.passes import FillShard, Pass, Spread, outputs
 from frostline.compute.sources import PixelSource, positions
-from frostline.compute.train import place, precision
 from frostline.errors import StoreFull
 from frostline.store.activations import ActivationStore, ActivationWriter
 from frostline.store.mapped import Array, Mapped, received, sendable
-from frostline.terms.activations import ActivationKey
 from frostline.terms.backbone import Cut
-from frostline.terms.identity import digest
 from frostline.terms.kernels import Mode
 from frostline.terms.recipe import Weights
 from frostline.terms.result import FloatArray, IntArray
 
-BATCH = 32
 POOLED_WORTH = 1.0  # seconds a byte: more than any map, because a whole pass is behind a few numbers an image
 
 
@@ -99,41 +94,6 @@ def _beside(columns: Sequence[FloatArray], folder: Path | None) -> FloatArray:
     return whole
 
 
-@dataclass(frozen=True, eq=False)
-class _Pass:
-    """All that identifies a pass and that runs it."""
-
-    backbone: LoadedBackbone
-    weights: Weights
-    seed: int
-    source: PixelSource
-    rows: IntArray
-    data: str
-    mode: Mode
-    cuts: tuple[Cut, ...]
-    worth: Mapping[str, float]
-
-    def key(self, cut: str, pooled: bool) -> ActivationKey:
-        description = self.backbone.description
-        source = description.digest if self.weights is Weights.PRETRAINED else f"{self.weights.value}-{self.seed}"
-        return ActivationKey(
-            weights=source,
-            graph=self.backbone.graph,
-            data=digest([self.data, self.rows.tolist()]),
-            transform=digest(self.source.spec),
-            view=self.source.views[0],
-            size=self.source.spec.height,
-            cut=cut,
-            pooled=pooled,
-            dtype=f"{self.mode}->{'f32' if pooled or self.mode.dtype == 'fp32' else 'f16'}",
-        )
-
-    @property
-    def all_pooled(self) -> ActivationKey:
-        """Of the pooled values of all cuts, side by side."""
-        return self.key(f"* {digest([cut.name for cut in self.cuts])}", pooled=True)
-
-
 def tapped_pass(
     backbone: LoadedBackbone,
     weights: Weights,
@@ -146,6 +106,7 @@ def tapped_pass(
     keep: Sequence[str] = (),
     cuts: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    spread: Spread | None = None,
     worth: Mapping[str, float] | None = None,
 ) -> Taps:
     """Run the frozen trunk over `rows` once, or load what an earlier pass with the same keys stored.
@@ -155,21 +116,23 @@ def tapped_pass(
         data: fingerprint of the data set.
         keep: names of cuts whose feature maps are stored, most wanted first; those beyond the budget are left out.
         cuts: those whose pooled values are stored; None for every cut of the backbone.
+        spread: has the images shared out; None: they are run here, and `progress` told.
         worth: seconds that a kept cut's maps save a byte: what is worth less, and not in use, makes room for them.
     """
+    worth = worth or {}
     tapped = tuple(cut for cut in backbone.description.cuts if cuts is None or cut.name in cuts)
-    work = _Pass(backbone, weights, seed, source, rows, data, mode, tapped, worth or {})
+    work = Pass(backbone, weights, seed, source, rows, data, mode, tapped)
     pooled: FloatArray | None = activations.get(work.all_pooled, POOLED_WORTH)
-    maps = _stored(work, activations, keep)
+    maps = _stored(work, activations, keep, worth)
     missing = [cut for cut in keep if cut not in maps]
     if pooled is None or missing:
-        pooled, made = _run(work, activations, pooled, missing, progress)
+        pooled, made = _run(work, activations, pooled, missing, progress, spread, worth)
         maps |= made
     return Taps(rows, _columns(tapped, pooled), maps, activations.folder)
 
 
-def _stored(work: _Pass, activations: ActivationStore, cuts: Sequence[str]) -> dict[str, FloatArray]:
-    found = {cut: activations.get(work.key(cut, pooled=False), work.worth.get(cut, 0.0)) for cut in cuts}
+def _stored(work: Pass, activations: ActivationStore, cuts: Sequence[str], worth: Mapping[str, float]) -> dict[str, FloatArray]:
+    found = {cut: activations.get(work.key(cut, pooled=False), worth.get(cut, 0.0)) for cut in cuts}
     return {cut: array for cut, array in found.items() if array is not None}
 
 
@@ -180,11 +143,13 @@ def _columns(cuts: Sequence[Cut], pooled: FloatArray) -> dict[str, FloatArray]:
 
 
 def _run(
-    work: _Pass,
+    work: Pass,
     activations: ActivationStore,
     pooled: FloatArray | None,
     missing: Sequence[str],
     progress: Callable[[int, int], None] | None,
+    spread: Spread | None,
+    worth: Mapping[str, float],
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """The pooled features, and the maps of those of `missing` that found room; no pass at all where none did and
     `pooled` is there already."""
@@ -192,39 +157,38 @@ def _run(
     writers: dict[str, ActivationWriter] = {}
     with contextlib.suppress(StoreFull), contextlib.ExitStack() as stack:  # after an error nothing is left half-written
         rows = _pooled_rows(work, activations, stack) if pooled is None else None
-        writers = _writers(work, activations, missing, stack)
+        writers = _writers(work, activations, missing, worth, stack)
         if rows is not None or writers:
-            _fill(work, rows, writers, progress)
+            _fill(work, rows, writers, progress, spread)
     found = pooled if rows is None else activations.get(work.all_pooled)
     kept = rows if found is None else found
     assert kept is not None
-    return kept, _stored(work, activations, list(writers))
+    return kept, _stored(work, activations, list(writers), worth)
 
 
-@torch.no_grad()
 def _fill(
-    work: _Pass,
+    work: Pass,
     pooled: FloatArray | None,
     writers: Mapping[str, ActivationWriter],
     progress: Callable[[int, int], None] | None,
+    spread: Spread | None,
 ) -> None:
-    names = [cut.name for cut in work.cuts]
-    network = folded(work.backbone.network(work.weights, work.seed), {*names, *writers})
-    place(network, work.mode, work.source.device)
-    tap = tap_with(network, work.mode, names, writers, BATCH)
-    for start in range(0, len(work.rows), BATCH):
-        stop = min(start + BATCH, len(work.rows))
-        with precision(work.mode, work.source.device):
-            flat, taps = tap(work.source.batch(work.rows[start:stop], 0))
+    """By everybody whom `spread` knows, where all arrays are files; else here."""
+    arrays = {cut: writer.array for cut, writer in writers.items()}
+    fill = FillShard.of(work, pooled, arrays) if spread is not None else None
+    if spread is not None and fill is not None:
+        spread(fill, len(work.rows))
+        return
+    for start, stop, flat, maps in outputs(work, list(writers)):
         if pooled is not None:
-            pooled[start:stop] = torch.cat([flat[name].float() for name in names], dim=1).cpu().numpy()
-        for cut, writer in writers.items():
-            writer.array[start:stop] = taps[cut].float().cpu().numpy()
+            pooled[start:stop] = flat
+        for cut, values in maps.items():
+            arrays[cut][start:stop] = values
         if progress is not None:
             progress(stop, len(work.rows))
 
 
-def _pooled_rows(work: _Pass, activations: ActivationStore, stack: contextlib.ExitStack) -> FloatArray:
+def _pooled_rows(work: Pass, activations: ActivationStore, stack: contextlib.ExitStack) -> FloatArray:
     """(n, channels of all cuts) to be filled: mapped, so that memory does not grow with the images; in memory on a full disk."""
     shape = (len(work.rows), sum(cut.channels for cut in work.cuts))
     try:
@@ -234,7 +198,7 @@ def _pooled_rows(work: _Pass, activations: ActivationStore, stack: contextlib.Ex
 
 
 def _writers(
-    work: _Pass, activations: ActivationStore, keep: Sequence[str], stack: contextlib.ExitStack
+    work: Pass, activations: ActivationStore, keep: Sequence[str], worth: Mapping[str, float], stack: contextlib.ExitStack
 ) -> dict[str, ActivationWriter]:
     """For the cuts that find room, the most wanted first."""
     shapes = {cut.name: cut.shape for cut in work.backbone.description.cuts}
@@ -242,8 +206,6 @@ def _writers(
     writers = {}
     for cut in keep:
         with contextlib.suppress(StoreFull):
-            writer = activations.writer(
-                work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype, work.worth.get(cut, 0.0)
-            )
+            writer = activations.writer(work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype, worth.get(cut, 0.0))
             writers[cut] = stack.enter_context(writer)
     return writers

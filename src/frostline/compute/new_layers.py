@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from frostline.backbones import pool
-from frostline.compute.heads import LinearHead
+from frostline.compute.logistic import LinearHead
 from frostline.errors import RecipeError
 from frostline.terms.backbone import Layout, Stage
 from frostline.terms.recipe import Head, HeadKind

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from frostline.compute.bench import Bench
-from frostline.compute.heads import logistic_path, predict, sample_weights
+from frostline.compute.heads import predict, sample_weights
+from frostline.compute.logistic import logistic_path
 from frostline.stats.metrics import score
 from frostline.terms.data import Split, Targets
 from frostline.terms.recipe import Weights

@@ -17,6 +17,7 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute import heads
 from frostline.compute.build import TransferNetwork
 from frostline.compute.features import Sample
+from frostline.compute.logistic import STRENGTHS, LinearHead, logistic_path
 from frostline.compute.new_layers import PooledHead, set_linear
 from frostline.compute.train import Schedule, settle_statistics, train
 from frostline.integrations.images import BATCH, ArraySource, Range, are_paths, pixels_of, pixels_of_paths
@@ -122,25 +123,17 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if frozen and recipe.head.kind in (HeadKind.LINEAR, HeadKind.ALL_LAYER):
             set_linear(self.network_.head, self._linear(source, labels))
             return
-        options = dict(recipe.train)
-        schedule = Schedule(
-            lr=float(options.get("lr", self.lr)),
-            epochs=int(options.get("epochs", self.epochs)),
-            batch=int(options.get("batch", BATCH)),
-            opt=options.get("opt", "adamw"),
-            wd=float(options.get("wd", 0.01)),
-            rates=options.get("rates", "flat"),
-        )
+        schedule = Schedule.of(dict(recipe.train), lr=float(self.lr), epochs=int(self.epochs), batch=BATCH)
         with torch.random.fork_rng(devices=[]):
             train(self.network_, source, rows, labels, schedule, EXACT, self._seed)
         settle_statistics(self.network_, source, rows, EXACT, self._seed)
 
-    def _linear(self, source: ArraySource, labels: Any) -> heads.LinearHead:
+    def _linear(self, source: ArraySource, labels: Any) -> LinearHead:
         sample = Sample.of(_features(self.network_.eval(), source))
         if self.l2 is None:
             return heads.best_linear_head(sample, labels, len(self.classes_), self._seed)
-        stronger = [one for one in heads.STRENGTHS if one > self.l2]
-        return heads.logistic_path(sample, labels, len(self.classes_), [*stronger, self.l2])[-1]
+        stronger = [one for one in STRENGTHS if one > self.l2]
+        return logistic_path(sample, labels, len(self.classes_), [*stronger, self.l2])[-1]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

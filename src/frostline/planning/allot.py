@@ -45,6 +45,11 @@ class Finals:
         return Finals(max(1, self.epochs), max(1, self.scratch_epochs))
 
 
+def epochs_of(recipe: Recipe, otherwise: int) -> int:
+    """What the recipe says itself, else `otherwise`."""
+    return int(recipe.option("epochs") or otherwise)
+
+
 def screening_size(size: int) -> int:
     """About half of the full size, a multiple of 32, not below 96 (nor above the full size)."""
     return min(size, max(96, size // 64 * 32))

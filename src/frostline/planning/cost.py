@@ -10,11 +10,14 @@ from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Action, HeadKind, Recipe
 
 CONV_STRIDE_ABOVE = 14  # as the conv head does: larger maps are halved by each convolution
-HEAD_FLOPS = 1.2e11  # a second, of full matrix products on two cores
-EIGEN = 24.0  # operations a number of an eigendecomposition, slower than products
-SKINNY = 30.0  # products with a few columns only are that much slower
-PATH_STEPS = 400  # of a solver, over all strengths
+# Heads, measured against the rate of a large matrix product (docs/decisions/logistic-path.md):
+EIGEN = 3.0  # operations a number of a decomposition that five folds share
+SKINNY = 10.0  # products with one column only are that much slower
+PATH_STEPS = 120  # of a solver, over all strengths
+PATH_S = 0.02  # around them
 MLP_IMAGES = 25_600  # that each rate of a small network is shown
+MLP_INPUTS = 512  # further components are not seen
+MLP_SHARE = 0.5  # of the rate of a large product: its own are small
 OVERHEAD = 1.15  # evaluation of batches, loading, optimizer: measured steps are bare
 
 
@@ -53,10 +56,12 @@ class CostModel:
         kept = self._kept(recipe)
         every = recipe.head is not None and recipe.head.kind is HeadKind.ALL_LAYER
         channels = sum(stage.cut.channels for stage in (kept if every else kept[-1:]))
+        rate = self.kernels.product_flops
         if recipe.head is not None and recipe.head.kind is HeadKind.MLP:
-            return MLP_IMAGES * 3.0 * 6 * channels * (recipe.head.width or 0) / HEAD_FLOPS
+            return MLP_IMAGES * 3.0 * 6 * min(channels, MLP_INPUTS) * (recipe.head.width or 0) / (MLP_SHARE * rate)
         decomposition = EIGEN * channels * min(channels, images) ** 2
-        return (decomposition + PATH_STEPS * 4.0 * images * channels * classes * SKINNY) / HEAD_FLOPS
+        columns = 1 if classes == 2 else classes
+        return PATH_S + (decomposition + PATH_STEPS * 4.0 * channels * (images + channels) * columns * SKINNY) / rate
 
     def prefix_cut(self, recipe: Recipe) -> Cut | None:
         """The cut at which `recipe` could resume from stored feature maps; None where its first stage is trained."""

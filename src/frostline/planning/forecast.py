@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, TRIAL_OVERHEAD_S, Load, Screening, finals, screening
+from frostline.planning.allot import (
+    FREE_EPOCHS,
+    FREE_SCRATCH_EPOCHS,
+    TRIAL_OVERHEAD_S,
+    Load,
+    Screening,
+    epochs_of,
+    finals,
+    screening,
+)
 from frostline.planning.cost import CostModel
 from frostline.terms.curve import DIVISORS, DRAWS
 from frostline.terms.plan import Fit
@@ -163,10 +172,12 @@ def finalists_s(panel: Panel, scale: Scale) -> float:
     scratch = [recipe for recipe in panel.deep if recipe.weights is Weights.RANDOM]
     total = 0.0
     if transfer:
-        mean = sum(panel.full.training_s(recipe, scale.train, FREE_EPOCHS) for recipe in transfer) / len(transfer)
+        one_s = [panel.full.training_s(recipe, scale.train, epochs_of(recipe, FREE_EPOCHS)) for recipe in transfer]
+        mean = sum(one_s) / len(one_s)
         total += min(FINALISTS, len(transfer)) * splits * mean
     if scratch:
-        total += panel.full.training_s(scratch[0], scale.train, scratch_epochs(splits))
+        own = scratch[0].option("epochs")
+        total += panel.full.training_s(scratch[0], scale.train, splits * int(own) if own else scratch_epochs(splits))
     return total
 
 
@@ -187,13 +198,15 @@ def curve_s(panel: Panel, scale: Scale, shared: bool = True) -> float:
     """
     total = 0.0
     for weights, epochs in ((Weights.PRETRAINED, FREE_EPOCHS), (Weights.RANDOM, FREE_SCRATCH_EPOCHS)):
-        own = [recipe for recipe in panel.deep if recipe.weights is weights]
-        trial_s = (
-            panel.full.training_s(recipe, scale.train, epochs, shared) + panel.full.evaluation_s(recipe, scale.validation, shared)
-            for recipe in own
-        )
-        total += (len(DIVISORS) * DRAWS - shared) * max(trial_s, default=0.0)
+        trials = [_trial_s(panel.full, recipe, scale, epochs, shared) for recipe in panel.deep if recipe.weights is weights]
+        total += (len(DIVISORS) * DRAWS - shared) * max(trials, default=0.0)
     return total
+
+
+def _trial_s(costs: CostModel, recipe: Recipe, scale: Scale, epochs: int, shared: bool) -> float:
+    """One trial at full size, of so many epochs where the recipe does not say how many."""
+    trained = costs.training_s(recipe, scale.train, epochs_of(recipe, epochs), shared)
+    return trained + costs.evaluation_s(recipe, scale.validation, shared)
 
 
 def kept_for_curve_s(time_s: float, curve_s: float) -> float:
@@ -208,5 +221,7 @@ def kept_for_explanation_s(time_s: float | None) -> float:
 
 def closing_s(panel: Panel, scale: Scale) -> float:
     """The chosen recipe fitted again; the dearest is planned for."""
-    dearest = max((panel.full.training_s(recipe, scale.pool, FREE_EPOCHS) for recipe in panel.deep), default=0.0)
+    dearest = max(
+        (panel.full.training_s(recipe, scale.pool, epochs_of(recipe, FREE_EPOCHS)) for recipe in panel.deep), default=0.0
+    )
     return dearest + 2 * panel.full.pass_s(scale.sealed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Load, Screening, screening
+from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Load, Screening, epochs_of, screening
 from frostline.planning.forecast import CLOSING_S, Panel, Scale, closing_s, curve_s, finalists_s, scratch_epochs, screening_s
 from frostline.planning.worth import MAP_BYTES, worth_of
 from frostline.terms.plan import Task
@@ -107,6 +107,6 @@ def _exhaustive_s(panel: Panel, scale: Scale) -> float:
 
 def _epochs(recipe: Recipe, folds: int) -> int:
     """Over all folds."""
-    if recipe.weights is Weights.PRETRAINED:
-        return folds * FREE_EPOCHS
+    if recipe.weights is Weights.PRETRAINED or recipe.option("epochs"):
+        return folds * epochs_of(recipe, FREE_EPOCHS)
     return scratch_epochs(folds, shared=False) if recipe.weights is Weights.RANDOM else folds * FREE_SCRATCH_EPOCHS

@@ -46,11 +46,11 @@ def check(request: Request) -> None:
 
 
 def _staff_problems(request: Request) -> list[str]:
-    if request.backend == "auto" and request.workers is None:
+    if request.backend == "auto" and request.workers is None and request.address is None:
         return []
     from frostline.session.workers import problems  # torch is loaded for what was asked alone
 
-    return problems(request.backend, request.workers, request.backbones)
+    return problems(request.backend, request.workers, request.backbones, request.address)
 
 
 def _device_problems(device: str) -> list[str]:

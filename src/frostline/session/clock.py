@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class TimeUp(Exception):
@@ -67,3 +71,34 @@ class Clock:
                 raise TimeUp
 
         return check
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A second of this machine's monotonic clock, as it can be told to another machine.
+
+    Processes of one machine share that clock; between machines the time of day is what they have in common.
+
+    Attributes:
+        of_day: the same moment in seconds since 1970. boot: names the machine, and its start; empty where that is not known.
+    """
+
+    monotonic: float
+    of_day: float
+    boot: str
+
+    @classmethod
+    def at(cls, second: float) -> Moment:
+        return cls(second, time.time() + second - time.monotonic(), _boot())
+
+    def here(self) -> float:
+        """The second of this process's monotonic clock."""
+        return self.monotonic if self.boot and self.boot == _boot() else time.monotonic() + self.of_day - time.time()
+
+
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return ""

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from frostline.backends import Backend, Lost, Watch
 from frostline.compute.bench import Bench
 from frostline.compute.forks import Forks
 from frostline.compute.machine import settle, threads
 from frostline.compute.trials import failed, run_trial
-from frostline.session.clock import TimeUp
+from frostline.session.clock import Moment, TimeUp
 from frostline.terms.data import Split
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Trial
@@ -28,7 +28,7 @@ class Task:
 
     Attributes:
         lane: the backbone on whose bench; the first one's for pixels.
-        deadline: second of the monotonic clock, which all processes share, at which it must end; None for none.
+        deadline: second of the monotonic clock at which it must end; None for none. Another machine is told its own.
         forks: where epochs are found that a shorter trial had in common with it; None where there is no such.
     """
 
@@ -37,6 +37,20 @@ class Task:
     lane: str
     deadline: float | None = None
     forks: Forks | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        deadline = None if self.deadline is None else Moment.at(self.deadline)
+        return _received, (self.trial, self.split, self.lane, deadline, self.forks)
+
+    @property
+    def near(self) -> str:
+        """What it reads, by name: its own shorter trial's state, else what the recipes with this frozen prefix share."""
+        recipe = self.trial.recipe
+        return self.trial.lineage if self.forks else f"{self.lane} {recipe.weights} {recipe.ranges[:1]} {self.trial.budget.size}"
+
+
+def _received(trial: Trial, split: Split, lane: str, deadline: Moment | None, forks: Forks | None) -> Task:
+    return Task(trial, split, lane, None if deadline is None else deadline.here(), forks)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
-from frostline.backends import Threads
+from frostline.backends import Lost, Threads
 from frostline.compute.bench import Bench
 from frostline.compute.frozen import MLP_RATES
-from frostline.compute.heads import STRENGTHS, TREES, one_thread
+from frostline.compute.heads import TREES
+from frostline.compute.logistic import STRENGTHS, one_thread
 from frostline.compute.machine import threads
 from frostline.compute.materialise import Taps, tapped_pass
+from frostline.compute.passes import FillShard, shards
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
 from frostline.session.ranking import tell_ranking
@@ -27,6 +30,8 @@ from frostline.terms.recipe import Action, Family, HeadKind, Recipe, Weights
 from frostline.terms.result import IntArray, Result
 from frostline.terms.trial import Budget, Trial
 
+LEAST_SHARED_S = 20.0  # of a pass in one process
+PARTS_A_WORKER = 4  # so that all end at about the same time
 DEEP_SHARE = 0.6  # of a time limit: kept for recipes that train the trunk
 
 
@@ -239,8 +244,24 @@ def _one_view(
 ) -> Taps:
     source, kernels, seed = bench.pixels((view,)), bench.kernels.forward, work.settings.seed
     data, cuts = work.dataset.fingerprint, lane.tapped
-    cache = work.activations
-    return tapped_pass(bench.backbone, weights, seed, source, rows, data, cache, kernels, keep, cuts, progress, worth)
+    spread = partial(_share_out, work, progress) if _worth_sharing(work, bench, len(rows)) else None
+    return tapped_pass(
+        bench.backbone, weights, seed, source, rows, data, work.activations, kernels, keep, cuts, progress, spread, worth
+    )
+
+
+def _worth_sharing(work: Work, bench: Bench, images: int) -> bool:
+    """A short pass is over before the workers have been started."""
+    return work.backend.workers > 1 and bench.backbone.origin is not None and images * bench.kernels.forward_s > LEAST_SHARED_S
+
+
+def _share_out(work: Work, progress: Callable[[int, int], None], fill: FillShard, images: int) -> None:
+    """Every slice of the images by somebody; by this process what nobody else came through with."""
+    waiting, done = deque(shards(images, PARTS_A_WORKER * work.backend.workers)), 0
+    with closing(work.backend.run(fill, lambda: waiting.popleft() if waiting else None, work.check)) as run:
+        for shard, found in run:
+            done += fill(shard, work.check) if isinstance(found, Lost) else found
+            progress(done, images)
 
 
 def _done(phase: Phase, before: int, done: int, total: int) -> None:

@@ -33,7 +33,7 @@ from frostline.store.run_folder import RunFolder
 from frostline.store.shared import SharedStore
 from frostline.store.values import build, read_document
 from frostline.strategy.families import Line, panel, pixel_lines
-from frostline.terms.activations import View
+from frostline.terms.activations import VIEWS, View
 from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset, SplitPlan
 from frostline.terms.kernels import Kernels
@@ -46,8 +46,6 @@ from frostline.terms.trial import SEALED
 from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
-
-VIEWS = 8  # shown in turn to recipes that train from pixels: they cost nothing there
 
 
 class AlreadyFinished(Exception):
@@ -70,7 +68,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]
     machine = Machine(choose_device(request.device), threads(), gpus())
-    staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s)
+    staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s, request.address)
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
     shared = shared_store(request.store, listener)
@@ -85,7 +83,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         work.notes += damaged
         work.backend, work.pace = hire(staff, machine), staff.pace
         if staff.workers > 1:
-            work.say(f"{staff.workers} trials at a time, each in a process with {plural(staff.threads, 'thread')}")
+            work.say(staff.words)
         return work
     except FrostlineError:
         folder.discard_if_new()  # mended data, or one more option, may use the same folder
@@ -308,6 +306,9 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         store=request.store,
         backend=staff.backend,
         workers=staff.workers,
+        address=staff.address,
+        trial_cpus=staff.threads if staff.address else None,
+        trial_gpus=staff.gpus if staff.address else None,
         specificity=request.specificity,
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,

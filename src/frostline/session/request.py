@@ -32,7 +32,8 @@ class Request:
         cache_bytes: for activations on disk; None for what is free, bounded.
         store: a folder or URL where activations are shared with other runs and machines.
         learning_curve: also train on parts of the images.
-        backend: `auto`, `serial` or `process`. workers: trials at a time, None for what suits the machine.
+        backend: `auto`, `serial`, `process` or `ray`. workers: trials at a time, None for what suits the machines.
+        address: of a Ray cluster; None for `RAY_ADDRESS`, or one that is started here.
         include_images: the page may show pictures of the user's own images.
         deep: also train networks whose first stages come from the source, depth by depth.
     """
@@ -58,6 +59,7 @@ class Request:
     limit: int | None = None
     backend: str = "auto"
     workers: int | None = None
+    address: str | None = None
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False

@@ -31,6 +31,9 @@ MAY_DIFFER = (
     "store",
     "backend",
     "workers",
+    "address",
+    "trial_cpus",
+    "trial_gpus",
     "include_images",
     "deep",
 )  # the fingerprint tells what is in data and test

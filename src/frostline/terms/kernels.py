@@ -31,6 +31,7 @@ class Kernels:
         threads: of torch, for the whole run.
         batch: images a step.
         forward_s, train_s: seconds an image, whole network, measured.
+        product_flops: operations a second of a matrix product in the forward precision, measured.
         notes: what else was tried, and what it would have brought.
     """
 
@@ -44,3 +45,4 @@ class Kernels:
     forward_s: float
     train_s: float
     notes: tuple[str, ...] = ()
+    product_flops: float = 1.5e11

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FLIPS = ("auto", "on", "off")
-BACKENDS = ("auto", "serial", "process")
+BACKENDS = ("auto", "serial", "process", "ray")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `store`, `backend`,
-    `workers`, `include_images` and `deep` may differ when continued: images may have moved (together), as long as they are the
-    same.
+    `workers`, `address`, `trial_cpus`, `trial_gpus`, `include_images` and `deep` may differ when continued: images may have moved
+    (together), as long as they are the same.
 
     Attributes:
         data: the folder as given; `fingerprint` of what is in it, and in `test`.
@@ -29,7 +29,8 @@ class Settings:
         subgroups: columns of the table by which scores are also shown.
         learning_curve: some recipes are also trained on parts of the images.
         store: where activations are shared with other runs, as given.
-        backend: `serial` or `process`; workers: trials at a time.
+        backend: `serial`, `process` or `ray`; workers: trials at a time. address: of the Ray cluster.
+        trial_cpus, trial_gpus: what each trial has of a machine of the cluster, a share of a GPU perhaps; None without one.
         include_images: the page may show pictures of the user's own images.
         deep: also train networks whose first stages come from the source, depth by depth.
     """
@@ -55,6 +56,9 @@ class Settings:
     store: str | None = None
     backend: str = "serial"
     workers: int = 1
+    address: str | None = None
+    trial_cpus: int | None = None
+    trial_gpus: float | None = None
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False

@@ -1,0 +1,191 @@
+"""Logistic regression along a path of strengths, on the features of a frozen trunk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit
+from threadpoolctl import ThreadpoolController
+
+from frostline.compute.coordinates import Coordinates, coordinates, product
+from frostline.compute.features import Sample
+from frostline.stats.strata import several
+from frostline.terms.data import Targets
+from frostline.terms.result import FloatArray
+
+MOST_STEPS = 60  # a strength; separable classes would go on for ever without being told apart any better
+STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """logits = features @ weight.T + bias, on features as they come (the standardisation is folded in).
+
+    Attributes:
+        weight: (classes, channels).
+        bias: (classes,).
+        l2: the strength it was fitted with.
+        several: an image may have several labels: each is a question of its own.
+    """
+
+    weight: FloatArray
+    bias: FloatArray
+    l2: float
+    several: bool = False
+
+    def probabilities(self, features: FloatArray) -> FloatArray:
+        """(n, classes) for (n, channels)."""
+        logits = features @ self.weight.T + self.bias
+        return np.asarray(expit(logits), np.float32) if self.several else softmax(logits)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Row-wise softmax of (n, classes)."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def logistic_path(
+    sample: Sample,
+    labels: Targets,
+    classes: int,
+    strengths: Sequence[float] = STRENGTHS,
+    weights: FloatArray | None = None,
+) -> list[LinearHead]:
+    """Multinomial logistic regression for every strength, from one eigendecomposition; of several labels a binary one each.
+
+    Minimises mean_i w_i * CE(softmax(W z_i + b), y_i) + l2/2 |W|^2 over standardised features z. The unknowns are turned along
+    the axes of the features' second-moment matrix and scaled by the bound H <= S/4 + l2 on the Hessian (Boehning 1992): L-BFGS
+    then needs few steps, and each strength starts where the stronger one ended.
+
+    With several labels the loss is the sum over labels of the mean CE(sigmoid) over the images whose answer is known: so many
+    problems of one label against the rest, all solved side by side in the same coordinates.
+
+    Args:
+        sample: n images in V views; labels: (n,), or (n, classes) 1, 0 and NaN; weights: (n,) that sum to n, or None.
+
+    Returns:
+        one head a strength, in the order of `strengths`, which should fall.
+    """
+    mean, scale = sample.moments()
+    found = coordinates(sample, mean, scale)
+    weight = np.ones(len(sample), np.float32) if weights is None else np.tile(weights, len(sample.views))
+    problem = _problem(np.concatenate([labels] * len(sample.views)), classes)
+    loss = problem.loss(found.values, problem.targets, weight)
+    start = np.zeros((found.values.shape[1] + 1, problem.targets.shape[1]), np.float64)
+    heads = []
+    for l2 in strengths:
+        with one_thread():
+            start = _solve(loss, found, problem.penalty * l2, start)
+        fitted = problem.expand(start.astype(np.float32))
+        slopes = found.channels(fitted[:-1]) / scale[:, None]
+        bias = fitted[-1] - mean @ slopes
+        heads.append(LinearHead(np.ascontiguousarray(slopes.T), bias.astype(np.float32), l2, several(labels)))
+    return heads
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Products with a few columns only get slower with more threads; several solvers side by side do not."""
+    with _libraries().limit(limits=1):
+        yield
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The linear algebra libraries of this process, looked for once."""
+    return ThreadpoolController()
+
+
+Loss = Callable[[FloatArray], tuple[float, FloatArray]]  # coefficients (r + 1, columns) -> loss, gradient
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is minimised.
+
+    Attributes:
+        targets: (V n, columns). penalty: what a strength is multiplied with.
+        loss: of values, targets and weights. expand: (r + 1, columns) -> (r + 1, classes).
+    """
+
+    targets: FloatArray
+    loss: Callable[[FloatArray, FloatArray, FloatArray], Loss]
+    penalty: float = 1.0
+    expand: Callable[[FloatArray], FloatArray] = lambda coefficients: coefficients
+
+
+def _problem(labels: Targets, classes: int) -> _Problem:
+    """Of two classes only the difference d of both logits counts: W = (-d, d) / 2, so l2/2 |W|^2 = l2/4 |d|^2."""
+    if several(labels):
+        return _Problem(labels.astype(np.float32), _binary)
+    if classes == 2:
+        return _Problem(
+            labels.astype(np.float32)[:, None], _binary, 0.5, lambda difference: np.hstack([-difference, difference]) / 2
+        )
+    return _Problem(np.eye(classes, dtype=np.float32)[labels], _multinomial)
+
+
+def _multinomial(values: FloatArray, targets: FloatArray, weight: FloatArray) -> Loss:
+    """Mean over samples of w_i * CE(softmax); targets: (n, classes) one-hot."""
+
+    def loss(coefficients: FloatArray) -> tuple[float, FloatArray]:
+        logits = product(values, coefficients[:-1]) + coefficients[-1]
+        top = logits.max(axis=1, keepdims=True)
+        unnormalised = np.exp(logits - top)
+        total = unnormalised.sum(axis=1, keepdims=True)
+        cross_entropy = np.log(total[:, 0]) + top[:, 0] - (logits * targets).sum(axis=1)
+        residual = (unnormalised / total - targets) * (weight[:, None] / len(targets))
+        return float((weight * cross_entropy).mean()), _gradient(values, residual)
+
+    return loss
+
+
+def _gradient(values: FloatArray, residual: FloatArray) -> FloatArray:
+    """(r + 1, classes) of the coefficients, the last row of the bias; residual: (n, classes)."""
+    return np.vstack([product(values.T, residual), residual.sum(axis=0)[None]])
+
+
+def _binary(values: FloatArray, targets: FloatArray, weight: FloatArray) -> Loss:
+    """Sum over labels of the mean over known answers of w_i * CE(sigmoid); targets: (n, classes) 1, 0 and NaN."""
+    known = np.isfinite(targets)
+    answers = np.where(known, targets, 0.0).astype(np.float32)
+    share = np.where(known, weight[:, None], 0.0)
+    share = (share / np.maximum(share.sum(axis=0), 1e-12)).astype(np.float32)
+
+    def loss(coefficients: FloatArray) -> tuple[float, FloatArray]:
+        logits = product(values, coefficients[:-1]) + coefficients[-1]
+        cross_entropy = (1 - answers) * logits - log_expit(logits)
+        residual = (expit(logits) - answers) * share
+        return float((share * cross_entropy).sum()), _gradient(values, residual)
+
+    return loss
+
+
+def _solve(loss: Loss, found: Coordinates, l2: float, start: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(r + 1, classes) coefficients of `found.values`, the last row the bias, starting from those of a stronger penalty."""
+    scaling = np.concatenate([1 / np.sqrt(found.spectrum / 4 + l2), [2.0]]).astype(np.float32)[:, None]
+    classes = start.shape[1]
+
+    def turned(flat: npt.NDArray[np.float64]) -> FloatArray:
+        unknowns = (flat.reshape(-1, classes) * scaling).astype(np.float32)
+        return np.vstack([found.along(unknowns[:-1]), unknowns[-1:]])
+
+    def loss_and_gradient(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        coefficients = turned(flat)
+        value, gradient = loss(coefficients)
+        gradient[:-1] += l2 * coefficients[:-1]
+        penalty = l2 / 2 * float((coefficients[:-1] ** 2).sum())
+        gradient = np.vstack([found.against(gradient[:-1]), gradient[-1:]])
+        return value + penalty, (gradient * scaling).ravel().astype(np.float64)
+
+    begin = np.vstack([found.against(start[:-1]), start[-1:]]) / scaling
+    options = {"maxiter": MOST_STEPS, "ftol": 1e-7, "gtol": 1e-5}
+    best = minimize(loss_and_gradient, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(turned(best.x), np.float64)

@@ -1,0 +1,162 @@
+"""One pass of the trunk: what identifies it, what comes out of it, and how it is shared out by slices of the images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from frostline.backbones import LoadedBackbone, folded
+from frostline.compute.compiled import Tap, tap_with
+from frostline.compute.sources import PixelSource
+from frostline.compute.train import place, precision
+from frostline.store.mapped import Mapped, sendable
+from frostline.terms.activations import ActivationKey
+from frostline.terms.backbone import Cut
+from frostline.terms.identity import digest
+from frostline.terms.kernels import Mode
+from frostline.terms.recipe import Weights
+from frostline.terms.result import FloatArray, IntArray
+
+BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """All that identifies a pass and that runs it."""
+
+    backbone: LoadedBackbone
+    weights: Weights
+    seed: int
+    source: PixelSource
+    rows: IntArray
+    data: str
+    mode: Mode
+    cuts: tuple[Cut, ...]
+
+    def key(self, cut: str, pooled: bool) -> ActivationKey:
+        description = self.backbone.description
+        source = description.digest if self.weights is Weights.PRETRAINED else f"{self.weights.value}-{self.seed}"
+        return ActivationKey(
+            weights=source,
+            graph=self.backbone.graph,
+            data=digest([self.data, self.rows.tolist()]),
+            transform=digest(self.source.spec),
+            view=self.source.views[0],
+            size=self.source.spec.height,
+            cut=cut,
+            pooled=pooled,
+            dtype=f"{self.mode}->{'f32' if pooled or self.mode.dtype == 'fp32' else 'f16'}",
+        )
+
+    @property
+    def all_pooled(self) -> ActivationKey:
+        """Of the pooled values of all cuts, side by side."""
+        return self.key(f"* {digest([cut.name for cut in self.cuts])}", pooled=True)
+
+
+def outputs(
+    work: Pass, keep: Sequence[str], start: int = 0, end: int | None = None, tap: Tap | None = None
+) -> Iterator[tuple[int, int, FloatArray, dict[str, FloatArray]]]:
+    """For each batch between two rows of the pass: its bounds, the pooled values of all cuts side by side, the maps of `keep`.
+
+    Args:
+        tap: of the pass, where it was made before.
+    """
+    names, tap = [cut.name for cut in work.cuts], tap or tap_of(work, keep)
+    last = len(work.rows) if end is None else end
+    for first in range(start, last, BATCH):
+        stop = min(first + BATCH, last)
+        with torch.no_grad(), precision(work.mode, work.source.device):
+            flat, taps = tap(work.source.batch(work.rows[first:stop], 0))
+        pooled = torch.cat([flat[name].float() for name in names], dim=1).cpu().numpy()
+        yield first, stop, pooled, {cut: taps[cut].float().cpu().numpy() for cut in keep}
+
+
+def tap_of(work: Pass, keep: Sequence[str]) -> Tap:
+    """The network of the pass, ready to run."""
+    names = [cut.name for cut in work.cuts]
+    network = folded(work.backbone.network(work.weights, work.seed), {*names, *keep})
+    place(network, work.mode, work.source.device)
+    return tap_with(network, work.mode, names, keep, BATCH)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Rows of a pass, from `start` to before `stop`; every one but the last ends where a batch ends."""
+
+    start: int
+    stop: int
+
+
+def shards(count: int, parts: int, most: int = 32) -> list[Shard]:
+    """`count` rows in about so many parts of whole batches, of at most `most` batches each.
+
+    The batches are those of a pass that is not shared out, and so are their numbers.
+    """
+    batches = -(-count // BATCH)
+    size = BATCH * max(1, min(most, -(-batches // parts)))
+    return [Shard(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+@dataclass(frozen=True, eq=False)
+class FillShard:
+    """What a backend calls: writes the outputs for a shard to its place in the files of the pass; how many rows these are.
+
+    To write a shard twice does no harm: the bytes are the same.
+
+    Attributes:
+        pooled, maps: the files, the first where pooled values are wanted.
+    """
+
+    work: Pass
+    pooled: Mapped | None
+    maps: Mapping[str, Mapped]
+
+    @classmethod
+    def of(cls, work: Pass, pooled: FloatArray | None, maps: Mapping[str, FloatArray]) -> FillShard | None:
+        """None where one of the arrays is in memory."""
+        places = {cut: sendable(array) for cut, array in maps.items()}
+        mapped = {cut: one for cut, one in places.items() if isinstance(one, Mapped)}
+        flat = None if pooled is None else sendable(pooled)
+        if len(mapped) < len(places) or not (flat is None or isinstance(flat, Mapped)):
+            return None
+        return cls(work, flat, mapped)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FillShard, (self.work, self.pooled, self.maps)
+
+    def __call__(self, shard: Shard, watch: Callable[[], None]) -> int:
+        with ExitStack() as stack:
+            files = {cut: stack.enter_context(place.file.open("r+b")) for cut, place in self.maps.items()}
+            flat = None if self.pooled is None else stack.enter_context(self.pooled.file.open("r+b"))
+            for start, _, pooled, maps in outputs(self.work, list(self.maps), shard.start, shard.stop, self._tap):
+                watch()
+                if self.pooled is not None and flat is not None:
+                    _write(flat, self.pooled, start, pooled)
+                for cut, values in maps.items():
+                    _write(files[cut], self.maps[cut], start, values)
+            for file in [*files.values(), *([flat] if flat else [])]:
+                file.flush()
+                os.fsync(file.fileno())  # so that another machine sees it
+        return shard.stop - shard.start
+
+    @cached_property
+    def _tap(self) -> Tap:
+        """Made once a worker: the call stays there from one shard to the next."""
+        return tap_of(self.work, list(self.maps))
+
+
+Spread = Callable[[FillShard, int], None]  # has every row of a pass filled in
+
+
+def _write(file: BinaryIO, place: Mapped, start: int, values: FloatArray) -> None:
+    """By writing, not through a mapping: pages that two machines share would overwrite each other."""
+    file.seek(place.offset + start * place.strides[0])
+    file.write(np.ascontiguousarray(values, place.dtype).data)

@@ -1,0 +1,64 @@
+"""A pass that is shared out writes the very bytes of one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frostline import backbones, data
+from frostline.backends import Process, Serial
+from frostline.backends.backend import Backend
+from frostline.compute.materialise import Taps, tapped_pass
+from frostline.compute.passes import BATCH, FillShard, Shard, shards
+from frostline.compute.sources import PixelSource
+from frostline.store.activations import ActivationStore
+from frostline.terms.kernels import Mode
+from frostline.terms.recipe import Weights
+
+SIZE = 64
+
+
+@pytest.mark.parametrize(("count", "parts"), [(1, 4), (32, 4), (33, 4), (100, 3), (5000, 4), (320, 1)])
+def test_shards_are_whole_batches_and_hold_every_row_once(count: int, parts: int) -> None:
+    found = shards(count, parts)
+    assert [row for one in found for row in range(one.start, one.stop)] == list(range(count))
+    assert all(one.start % BATCH == 0 and one.stop - one.start <= 32 * BATCH for one in found)
+    assert len(found) <= max(parts, -(-count // (32 * BATCH)))
+
+
+def carried_out(backend: Backend, told: list[Shard]) -> Callable[[FillShard, int], None]:
+    def spread(fill: FillShard, images: int) -> None:
+        waiting = shards(images, 2)
+        for shard, rows in backend.run(fill, lambda: waiting.pop() if waiting else None, lambda: None):
+            assert rows == shard.stop - shard.start
+            told.append(shard)
+
+    return spread
+
+
+@pytest.mark.parametrize("make", [Serial, lambda: Process([{}, {}])])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_slices_of_a_pass_are_its_bytes(stripes: Path, tmp_path: Path, make: Callable[[], Backend], dtype: str) -> None:
+    backbone, mode = backbones.load("timm/test_resnet", pretrained=False, size=SIZE), Mode(dtype, True)
+    dataset, store = data.build_store(data.read(stripes), data.Geometry.of(backbone.spec), tmp_path)
+    source, rows = PixelSource(store, backbone.spec, mode), np.arange(47)
+    keep = [backbone.stages[1].cut.name, backbone.stages[-1].cut.name]
+
+    def run(name: str, spread: Callable[[FillShard, int], None] | None) -> Taps:
+        activations = ActivationStore(tmp_path / name)
+        return tapped_pass(backbone, Weights.RANDOM, 0, source, rows, dataset.fingerprint, activations, mode, keep, spread=spread)
+
+    backend, told = make(), []
+    whole, shared = run("whole", None), run("shared", carried_out(backend, told))
+    backend.close()
+    assert sorted((one.start, one.stop) for one in told) == [(0, 32), (32, 47)]
+    for one, other in ((whole.pooled, shared.pooled), (whole.maps, shared.maps)):
+        assert one.keys() == other.keys() and len(one) > 1
+        assert all(np.array_equal(one[name], other[name]) and np.any(one[name]) for name in one)
+
+
+def test_arrays_in_memory_cannot_be_filled_in_by_others() -> None:
+    assert FillShard.of(None, np.zeros((2, 2), np.float32), {}) is None  # type: ignore[arg-type]
