@@ -30,7 +30,7 @@ from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.data import plan_splits, read
 from frostline.planning.forecast import Scale
-from frostline.session.outlook import scale_of
+from frostline.session.panels import scale_of
 
 
 @dataclass(frozen=True)

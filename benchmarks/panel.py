@@ -12,7 +12,7 @@ from frostline.data import plan_splits, read
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS
 from frostline.planning.forecast import Scale
 from frostline.session.frozen import configurations
-from frostline.session.outlook import scale_of
+from frostline.session.panels import scale_of
 from frostline.session.screening import settings_of
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.backbone import Layout

@@ -120,6 +120,12 @@ def test_class_from_one_patient_cannot_be_validated() -> None:
         plan_splits(dataset([0] * 30 + [1] * 10, groups), 0)
 
 
+def test_large_data_that_are_one_unit_are_refused_in_words() -> None:
+    data = dataset([0, 1] * 300, ["one"] * 600)
+    with pytest.raises(DataError, match="No split has every class on both sides"):
+        plan_splits(data, 0)
+
+
 def test_copies_count_as_one_unit() -> None:
     digests = [f"d{i}" for i in range(30)] + ["same"] * 10
     with pytest.raises(DataError, match=r"equal files or near-duplicates\) a class: class1 \(1\)"):

@@ -13,6 +13,7 @@ import frostline as fl
 from frostline import session
 from frostline.api.handover import keep_model
 from frostline.errors import RunFolderError
+from frostline.session import searching
 from frostline.session.curve import same_steps
 from frostline.store.results import ResultStore
 from frostline.terms.curve import CURVE
@@ -112,9 +113,9 @@ def test_what_does_not_fit_into_the_time_is_said_and_closing_keeps_its_own(
         Path(textures), tmp_path / "late", (backbone_name,), RECIPES[::2], 600.0, size=SIZE, limit=100, learning_curve=True
     )
     clocks = []
-    real = session.Clock
+    real = searching.Clock
 
-    def made(limit_s: float | None) -> session.Clock:
+    def made(limit_s: float | None) -> searching.Clock:
         clocks.append(real(limit_s))
         return clocks[-1]
 
@@ -124,7 +125,7 @@ def test_what_does_not_fit_into_the_time_is_said_and_closing_keeps_its_own(
                 clocks[-1].started -= 595.0
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(session, "Clock", made)
+        patched.setattr(searching, "Clock", made)
         finished = session.search(request, Late(), keep_model, "test")
     assert not results(tmp_path / "late")
     assert any("of the learning curve" in sentence for sentence in finished.verdict.not_run)

@@ -14,6 +14,7 @@ import frostline as fl
 from frostline import session
 from frostline.api import searching
 from frostline.errors import DataError, OptionError
+from frostline.session import searching as engine
 from frostline.terms.schedule import common_epochs
 from tests.pictures import make_folder
 
@@ -184,14 +185,14 @@ def test_what_transfers_trains_longer_too_where_scratch_has_overtaken_it(
 def test_a_stop_while_decoding_ends_at_once(
     textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = session.Clock
+    real = engine.Clock
 
-    def stopping(limit_s: float | None) -> session.Clock:
+    def stopping(limit_s: float | None) -> engine.Clock:
         clock = real(limit_s)
         clock.stopping = True
         return clock
 
-    monkeypatch.setattr(session, "Clock", stopping)
+    monkeypatch.setattr(engine, "Clock", stopping)
     begun = time.monotonic()
     with pytest.raises(session.Interrupted):
         search(textures, backbone_name, tmp_path / "run", SOFTMAX)

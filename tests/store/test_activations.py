@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -119,3 +120,57 @@ def test_kill_9_while_filling_leaves_no_entry_and_its_space_comes_back(tmp_path:
     store = ActivationStore(tmp_path)
     assert store.get(key()) is None
     assert store.bytes_used() == 0
+
+
+# Eviction ------------------------------------------------------------------------------------------------------------
+
+
+def add(store: ActivationStore, cut: str, worth: float, rows: int = 100) -> None:
+    with store.writer(key(cut), (rows, 256), np.float32, worth) as writer:
+        writer.array[:] = 1
+
+
+def test_what_saves_least_a_byte_makes_room(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path, budget_bytes=350_000)  # three of a hundred kilobytes
+    for cut, worth in (("a", 3.0), ("b", 1.0), ("c", 2.0)):
+        add(store, cut, worth)
+    add(store, "d", 2.5)
+    assert [cut for cut in "abcd" if key(cut) in store] == ["a", "c", "d"] and store.evicted == 1
+    with pytest.raises(StoreFull):
+        add(store, "e", 1.5)  # not worth what it would cost
+    assert store.bytes_used() <= 350_000
+
+
+def test_nothing_is_removed_in_vain(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path, budget_bytes=350_000)
+    for cut, worth in (("a", 1.0), ("b", 5.0), ("c", 5.0)):
+        add(store, cut, worth)
+    with pytest.raises(StoreFull):
+        add(store, "large", 3.0, rows=250)  # two would have to go, and one is worth more
+    assert all(key(cut) in store for cut in "abc")
+
+
+def test_what_is_in_use_stays(tmp_path: Path) -> None:
+    """A mapped file that is deleted keeps its place on the disk: the bound would be broken behind its back."""
+    store = ActivationStore(tmp_path, budget_bytes=250_000)
+    add(store, "a", 1.0)
+    add(store, "b", 2.0)
+    held = store.get(key("a"))
+    assert held is not None
+    view = held[3:5].T
+    del held
+    add(store, "c", 3.0)
+    assert [cut for cut in "abc" if key(cut) in store] == ["a", "c"] and float(view.sum()) == 512
+    del view
+    gc.collect()
+    add(store, "d", 2.5)
+    assert [cut for cut in "abcd" if key(cut) in store] == ["c", "d"]
+
+
+def test_without_a_worth_nothing_is_evicted(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path, budget_bytes=250_000)
+    for cut in "ab":
+        add(store, cut, 0.0)
+    with pytest.raises(StoreFull):
+        add(store, "c", 0.0)
+    assert store.evicted == 0

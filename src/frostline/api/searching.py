@@ -35,6 +35,7 @@ def search(
     flip: str = "auto",
     pool_val: bool = False,
     cache_size: str | int | None = None,
+    store: str | Path | None = None,
     allow_unreadable: bool = False,
     label: str | Sequence[str] | None = None,
     group: str | None = None,
@@ -68,6 +69,7 @@ def search(
         delimiter: between several labels of one cell.
         specificity: for two classes: that the second operating point keeps on training data.
         subgroup: columns of the data's table by which scores are also shown.
+        store: a folder or URL (s3://BUCKET/PATH with the extra [s3]) where activations are shared with other runs and machines.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
         include_images: the report may show some of these images: those that the model gets wrong most confidently.
@@ -86,6 +88,7 @@ def search(
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
         limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroups=several(subgroup), learning_curve=learning_curve, include_images=include_images, deep=deep,
+        store=None if store is None else str(store),
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), keep_model, version("frostline"))
@@ -142,6 +145,7 @@ def plan(
     flip: str = "auto",
     pool_val: bool = False,
     cache_size: str | int | None = None,
+    store: str | Path | None = None,
     allow_unreadable: bool = False,
     label: str | Sequence[str] | None = None,
     group: str | None = None,
@@ -159,7 +163,8 @@ def plan(
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
-    Nothing is trained or written; the arguments mean what they mean there. With `time` the plan also says what fits into it.
+    Nothing is trained or written; the arguments mean what they mean there; a `store` is not
+    looked into. With `time` the plan also says what fits into it.
 
     Raises:
         InputError: something given cannot be used.
@@ -171,7 +176,7 @@ def plan(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
         limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
-        include_images=include_images, deep=deep,
+        include_images=include_images, deep=deep, store=None if store is None else str(store),
     )  # fmt: skip
     return session.plan(request)
 

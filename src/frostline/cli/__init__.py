@@ -46,6 +46,7 @@ from frostline.cli.options import (
     Size,
     Specificity,
     SplitColumn,
+    Store,
     Subgroup,
     Test,
     Threshold,
@@ -104,6 +105,7 @@ def search(
     flip: Flip = "auto",
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
+    store: Store = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
@@ -124,7 +126,7 @@ def search(
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, backend=backend, workers=workers, address=address, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve, deep=deep, include_images=include_images,
@@ -177,6 +179,7 @@ def train(
     flip: Flip = "auto",
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
+    store: Store = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
@@ -197,8 +200,8 @@ def train(
 
     options = _checked(
         backbone=backbone, recipe=[api.trainable(recipe)], metric=metric, delta=None, seed=seed, size=size, device=device,
-        flip=flip, pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
-        test=test, limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
+        flip=flip, pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label,
+        group=group, test=test, limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroup=tuple(subgroup or ()),
         learning_curve=False, include_images=include_images, path_column=path_column, split_column=split_column,
         delimiter=delimiter,
@@ -220,6 +223,7 @@ def plan(
     flip: Flip = "auto",
     pool_val: PoolVal = False,
     cache_size: CacheSize = None,
+    store: Store = None,
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
@@ -237,7 +241,7 @@ def plan(
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
-        pool_val=pool_val, cache_size=cache_size, allow_unreadable=allow_unreadable, label=label, group=group,
+        pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
         deep=deep, include_images=include_images,

@@ -35,6 +35,10 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.
 Flip = Annotated[str, typer.Option(metavar="WHEN", help="Mirrored views: auto, on, off.")]
 PoolVal = Annotated[bool, typer.Option("--pool-val", help="Use val/ together with train/ in the folds.")]
 CacheSize = Annotated[str | None, typer.Option(metavar="2GB", help="Disk space for stored activations; 0 for none.")]
+Store = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="A folder or s3://BUCKET/PATH where activations are shared with other runs and machines."),
+]
 AllowUnreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Leave out images that cannot be read.")]
 Label = Annotated[
     str | None,

@@ -42,7 +42,14 @@ class Timing:
 
 
 def probe_kernels(
-    backbone: LoadedBackbone, classes: int, device: str, *, batch: int = BATCH, threads: int | None = None, images: int = 0
+    backbone: LoadedBackbone,
+    classes: int,
+    device: str,
+    *,
+    batch: int = BATCH,
+    threads: int | None = None,
+    images: int = 0,
+    share: float = 1.0,
 ) -> Kernels:
     """The fastest modes for `backbone` at its specification's size; torch's threads are then set as they were found.
 
@@ -52,15 +59,16 @@ def probe_kernels(
     Args:
         threads: of the run, where they are settled; None to try some.
         images: of a pass of the trunk; compiled code is tried only where a pass is long enough to pay for it.
+        share: of the usual time; less of it tries fewer modes, less surely.
     """
     modes = candidates(device)
     notes: list[str] = []
     if threads is None:
-        threads = _probe_threads(backbone, classes, modes[0], device, notes)
+        threads = _probe_threads(backbone, classes, modes[0], device, notes, share)
     settle(device, threads)
-    forward = fastest(modes, lambda mode: _forward_probe(backbone, classes, mode, device), FORWARD_S)
+    forward = fastest(modes, lambda mode: _forward_probe(backbone, classes, mode, device), share * FORWARD_S)
     steps = [mode for mode in modes if mode.dtype != "fp16"]  # which would need its loss scaled
-    training = fastest(steps, lambda mode: _training_probe(backbone, classes, mode, device), TRAIN_S)
+    training = fastest(steps, lambda mode: _training_probe(backbone, classes, mode, device), share * TRAIN_S)
     forward = compiled_if_it_pays(backbone, forward, device, images, notes)
     return Kernels(
         backbone.name,
@@ -171,10 +179,10 @@ def _product_s(dtype: torch.dtype, device: str) -> float:
 # --- measuring ----------------------------------------------------------------------------------------------------------
 
 
-def _probe_threads(backbone: LoadedBackbone, classes: int, mode: Mode, device: str, notes: list[str]) -> int:
+def _probe_threads(backbone: LoadedBackbone, classes: int, mode: Mode, device: str, notes: list[str], share: float) -> int:
     if device != "cpu":
         return torch.get_num_threads()
-    counts, until = list(thread_counts()), time.perf_counter() + THREADS_S
+    counts, until = list(thread_counts()), time.perf_counter() + share * THREADS_S
     settle(device, counts[0])
     if counts == [1]:
         return 1

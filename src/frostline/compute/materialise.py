@@ -23,6 +23,8 @@ from frostline.terms.kernels import Mode
 from frostline.terms.recipe import Weights
 from frostline.terms.result import FloatArray, IntArray
 
+POOLED_WORTH = 1.0  # seconds a byte: more than any map, because a whole pass is behind a few numbers an image
+
 
 @dataclass(frozen=True, eq=False)
 class Taps:
@@ -105,6 +107,7 @@ def tapped_pass(
     cuts: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
     spread: Spread | None = None,
+    worth: Mapping[str, float] | None = None,
 ) -> Taps:
     """Run the frozen trunk over `rows` once, or load what an earlier pass with the same keys stored.
 
@@ -114,20 +117,22 @@ def tapped_pass(
         keep: names of cuts whose feature maps are stored, most wanted first; those beyond the budget are left out.
         cuts: those whose pooled values are stored; None for every cut of the backbone.
         spread: has the images shared out; None: they are run here, and `progress` told.
+        worth: seconds that a kept cut's maps save a byte: what is worth less, and not in use, makes room for them.
     """
+    worth = worth or {}
     tapped = tuple(cut for cut in backbone.description.cuts if cuts is None or cut.name in cuts)
     work = Pass(backbone, weights, seed, source, rows, data, mode, tapped)
-    pooled: FloatArray | None = activations.get(work.all_pooled)
-    maps = _stored(work, activations, keep)
+    pooled: FloatArray | None = activations.get(work.all_pooled, POOLED_WORTH)
+    maps = _stored(work, activations, keep, worth)
     missing = [cut for cut in keep if cut not in maps]
     if pooled is None or missing:
-        pooled, made = _run(work, activations, pooled, missing, progress, spread)
+        pooled, made = _run(work, activations, pooled, missing, progress, spread, worth)
         maps |= made
     return Taps(rows, _columns(tapped, pooled), maps, activations.folder)
 
 
-def _stored(work: Pass, activations: ActivationStore, cuts: Sequence[str]) -> dict[str, FloatArray]:
-    found = {cut: activations.get(work.key(cut, pooled=False)) for cut in cuts}
+def _stored(work: Pass, activations: ActivationStore, cuts: Sequence[str], worth: Mapping[str, float]) -> dict[str, FloatArray]:
+    found = {cut: activations.get(work.key(cut, pooled=False), worth.get(cut, 0.0)) for cut in cuts}
     return {cut: array for cut, array in found.items() if array is not None}
 
 
@@ -144,6 +149,7 @@ def _run(
     missing: Sequence[str],
     progress: Callable[[int, int], None] | None,
     spread: Spread | None,
+    worth: Mapping[str, float],
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """The pooled features, and the maps of those of `missing` that found room; no pass at all where none did and
     `pooled` is there already."""
@@ -151,13 +157,13 @@ def _run(
     writers: dict[str, ActivationWriter] = {}
     with contextlib.suppress(StoreFull), contextlib.ExitStack() as stack:  # after an error nothing is left half-written
         rows = _pooled_rows(work, activations, stack) if pooled is None else None
-        writers = _writers(work, activations, missing, stack)
+        writers = _writers(work, activations, missing, worth, stack)
         if rows is not None or writers:
             _fill(work, rows, writers, progress, spread)
     found = pooled if rows is None else activations.get(work.all_pooled)
     kept = rows if found is None else found
     assert kept is not None
-    return kept, _stored(work, activations, list(writers))
+    return kept, _stored(work, activations, list(writers), worth)
 
 
 def _fill(
@@ -186,13 +192,13 @@ def _pooled_rows(work: Pass, activations: ActivationStore, stack: contextlib.Exi
     """(n, channels of all cuts) to be filled: mapped, so that memory does not grow with the images; in memory on a full disk."""
     shape = (len(work.rows), sum(cut.channels for cut in work.cuts))
     try:
-        return stack.enter_context(activations.writer(work.all_pooled, shape, np.float32)).array
+        return stack.enter_context(activations.writer(work.all_pooled, shape, np.float32, POOLED_WORTH)).array
     except StoreFull:
         return np.empty(shape, np.float32)
 
 
 def _writers(
-    work: Pass, activations: ActivationStore, keep: Sequence[str], stack: contextlib.ExitStack
+    work: Pass, activations: ActivationStore, keep: Sequence[str], worth: Mapping[str, float], stack: contextlib.ExitStack
 ) -> dict[str, ActivationWriter]:
     """For the cuts that find room, the most wanted first."""
     shapes = {cut.name: cut.shape for cut in work.backbone.description.cuts}
@@ -200,6 +206,6 @@ def _writers(
     writers = {}
     for cut in keep:
         with contextlib.suppress(StoreFull):
-            writer = activations.writer(work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype)
+            writer = activations.writer(work.key(cut, pooled=False), (len(work.rows), *shapes[cut]), dtype, worth.get(cut, 0.0))
             writers[cut] = stack.enter_context(writer)
     return writers

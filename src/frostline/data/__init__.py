@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frostline.data.assemble import subset
     from frostline.data.decoding import Geometry, decode, short_side
+    from frostline.data.draws import draws_at
     from frostline.data.fitting import check_channels, input_notes
     from frostline.data.images import default_size, load, normalise, pixel_features, suggest_flip
     from frostline.data.pixels import PixelStore, build_store
     from frostline.data.preflight import check
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
-    from frostline.data.splits import draws_at, inner_split, nested_parts, plan_splits, scored_labels
+    from frostline.data.sizes import size_for
+    from frostline.data.splits import inner_split, nested_parts, plan_splits, scored_labels
+    from frostline.data.survey import count_images, surveyed
     from frostline.data.units import units_of
 
 _HOMES = {
@@ -28,8 +31,9 @@ _HOMES = {
     "check": "preflight",
     "check_channels": "fitting",
     "decode": "decoding",
+    "count_images": "survey",
     "default_size": "images",
-    "draws_at": "splits",
+    "draws_at": "draws",
     "inner_split": "splits",
     "input_notes": "fitting",
     "load": "images",
@@ -40,6 +44,8 @@ _HOMES = {
     "read": "reading",
     "row_of": "entries",
     "scored_labels": "splits",
+    "size_for": "sizes",
+    "surveyed": "survey",
     "short_side": "decoding",
     "subset": "assemble",
     "suggest_flip": "images",
@@ -53,6 +59,7 @@ __all__ = [
     "build_store",
     "check",
     "check_channels",
+    "count_images",
     "decode",
     "default_size",
     "draws_at",
@@ -67,8 +74,10 @@ __all__ = [
     "row_of",
     "scored_labels",
     "short_side",
+    "size_for",
     "subset",
     "suggest_flip",
+    "surveyed",
     "units_of",
 ]
 

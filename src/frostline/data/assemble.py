@@ -14,6 +14,7 @@ from frostline.data.entries import Entry, listed, row_of, table_rows
 from frostline.data.lookalikes import pair_notes
 from frostline.data.oddities import oddities
 from frostline.data.picture import check_regular
+from frostline.data.source import opened
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, SEVERAL, UNKNOWN, Dataset, Sample
 from frostline.terms.look import Look
@@ -112,9 +113,9 @@ def _file_digest(path: Path) -> tuple[str, str]:
         return "", "its name is no UTF-8 text; rename it"
     try:
         check_regular(path)
-        with path.open("rb") as file:
+        with opened(path) as file:
             found = hashlib.file_digest(file, "sha256")
-            return (found.hexdigest()[:32], "") if file.tell() else ("", "the file is empty")
+            return (found.hexdigest()[:32], "") if file.seek(0, os.SEEK_END) else ("", "the file is empty")
     except OSError as error:
         return "", error.strerror or str(error)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+TABLES = tuple(f"index{suffix}" for suffix in SUFFIXES)
 FRAME = "the DataFrame"
 JOINED = "|"  # between the items of a list that stands in one cell
 
@@ -50,6 +51,11 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
+def table_in(folder: Path) -> Path | None:
+    """The folder's table."""
+    return next((folder / name for name in TABLES if (folder / name).is_file()), None)
+
+
 def read_cells(file: Path) -> Table:
     """The table in `file`, by its ending; text is UTF-8, separated by commas, semicolons or tabs, with a header.
 
@@ -70,7 +76,7 @@ def of_frame(frame: pd.DataFrame, name: str = FRAME) -> Table:
     """
     given = tuple(str(column).strip() for column in frame.columns)
     columns = _distinct(name, given)
-    cells = [[_text(value) for value in frame.iloc[:, place]] for place in range(len(columns))]
+    cells = [[text_of(value) for value in frame.iloc[:, place]] for place in range(len(columns))]
     rows = tuple((number, dict(zip(columns, row, strict=True))) for number, row in enumerate(zip(*cells, strict=True), 1))
     return _filled(Table(name, columns, given, rows, "row"))
 
@@ -103,12 +109,14 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A cell as text: nothing for missing, `1` for True and for 1.0, a list joined by bars."""
+    if isinstance(value, str):
+        return value.strip()
     import numpy as np
 
     if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
-        return JOINED.join(_text(item) for item in value)
+        return JOINED.join(text_of(item) for item in value)
     if value is None or value != value or str(value) == "<NA>":  # NaN and NaT differ from themselves
         return ""
     if isinstance(value, (bool, np.bool_)):
@@ -127,7 +135,7 @@ def _text_table(file: Path) -> Table:
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8.") from error
     header = text.split("\n", 1)[0]
-    separator = max(("\t", ",", ";") if file.suffix.lower() == ".tsv" else (",", ";", "\t"), key=header.count)
+    separator = separator_of(file, header)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         given = tuple(name.strip() for name in next(reader, []))
@@ -135,6 +143,11 @@ def _text_table(file: Path) -> Table:
         return Table(str(file), columns, given, tuple(_rows(file, reader, columns)))
     except csv.Error as error:
         raise DataError(f"{file}, line {reader.line_num}: {error}; expected a comma-separated table.") from error
+
+
+def separator_of(file: Path, header: str) -> str:
+    """What stands most often in the header; of a .tsv a tab where there is a tie."""
+    return max(("\t", ",", ";") if file.suffix.lower() == ".tsv" else (",", ";", "\t"), key=header.count)
 
 
 def _rows(file: Path, reader: Iterable[list[str]], columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ import torch.nn.functional as F
 
 from frostline.data.decoding import Geometry, decode, short_side
 from frostline.data.pixels import PixelStore, as_channels, build_store
+from frostline.data.sizes import SMALLEST_SIZE, size_for
 from frostline.errors import DataError
 from frostline.terms.backbone import InputSpec
 from frostline.terms.data import Dataset
 
-SMALLEST_SIZE = 96
-SIZE_STEP = 32
 SMALL_SIDE = 28
 _HEADERS_READ = 500
 _AT_A_TIME = 256
@@ -69,7 +67,7 @@ def default_size(dataset: Dataset, spec: InputSpec) -> int:
     At most 500 headers are read, evenly spread. A backbone of fixed size keeps its own.
     """
     if spec.fixed_size or spec.height <= SMALLEST_SIZE:
-        return spec.height
+        return spec.height  # no file need be opened
     step = max(1, -(-len(dataset.samples) // _HEADERS_READ))
     sides = []
     for sample in dataset.samples[::step]:
@@ -77,10 +75,7 @@ def default_size(dataset: Dataset, spec: InputSpec) -> int:
             sides.append(short_side(Path(dataset.root) / sample.path))
         except DataError:
             continue  # decoding reports it, by name
-    if not sides:
-        return spec.height
-    above = -(-int(statistics.median(sides)) // SIZE_STEP) * SIZE_STEP
-    return min(max(above, SMALLEST_SIZE), spec.height)
+    return size_for(sides, spec)
 
 
 def pixel_features(

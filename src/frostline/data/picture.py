@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import stat
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from frostline.data import dicom, tiff
 from frostline.data.deep import Values, on_white, stretched
+from frostline.data.source import content, exists, opened, size_of
 from frostline.errors import DataError
 from frostline.terms.look import Look, Scale
 
@@ -93,7 +93,7 @@ def open_picture(path: str | Path, short: int) -> Picture:
         return _dicom_picture(path)
     if kind == "TIFF" and (header := tiff.special(path)) is not None:
         return _tiff_picture(path, header)
-    with Image.open(path, formats=FORMATS) as image:
+    with opened(path) as file, Image.open(file, formats=FORMATS) as image:
         return _file_picture(image, path, short)
 
 
@@ -108,7 +108,7 @@ def read_header(path: str | Path) -> Look:
         return _dicom_look(dicom.read_header(path))
     if kind == "TIFF" and (header := tiff.special(path)) is not None:
         return _tiff_look(header)
-    with Image.open(path, formats=FORMATS) as image:
+    with opened(path) as file, Image.open(file, formats=FORMATS) as image:
         return _file_look(image)
 
 
@@ -118,21 +118,22 @@ def check_regular(path: str | Path) -> None:
     Raises:
         OSError: it is no regular file, or larger than any picture.
     """
-    found = Path(path).stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError("it is no regular file")
-    if found.st_size > MOST_BYTES:
-        raise OSError(f"it has {found.st_size:,} bytes, more than any picture that can be decoded")
+    if not exists(path):
+        raise OSError("it is no regular file") if Path(path).exists() else FileNotFoundError(2, "the file is not there")
+    if size_of(path) > MOST_BYTES:
+        raise OSError(f"it has {size_of(path):,} bytes, more than any picture that can be decoded")
 
 
 def _kind_of(path: str | Path) -> str:
     """`DICOM`, `TIFF` or nothing, by the file's beginning; by its name where DICOM has no mark, as in its oldest files."""
     check_regular(path)
-    with Path(path).open("rb") as file:
+    with opened(path) as file:
         start = file.read(132)
     if not start:
         raise OSError("the file is empty (0 bytes)")
     if start[128:] == b"DICM" or (dicom.is_named_so(path) and not start.startswith(tuple(STARTS))):
+        if not Path(path).is_file():
+            raise ValueError("DICOM is read from files alone, not from a tar; unpack it")
         return "DICOM"
     return "TIFF" if start.startswith(tiff.STARTS) else ""
 
@@ -177,7 +178,7 @@ def surely_none(path: str | Path) -> str:
 
 def _likeness(path: str | Path) -> str:
     """What the file seems to be instead."""
-    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+    with contextlib.suppress(OSError), opened(path) as file:
         start = file.read(64)
         found = next((name for mark, name in _OTHER_STARTS.items() if start.startswith(mark)), "")
         return f"; it looks like {found}" if found else "; it begins with zeros" if start and not start.strip(b"\0") else ""
@@ -254,7 +255,7 @@ def _deep_png(path: str | Path) -> Image.Image:
     """L or RGB, by the picture's own range: one range for all colours, so that hues stay."""
     import imagecodecs
 
-    values: Values = imagecodecs.png_decode(Path(path).read_bytes())
+    values: Values = imagecodecs.png_decode(content(path))
     colours, alpha = (values[..., :-1], values[..., -1]) if values.shape[-1] in (2, 4) else (values, None)
     scaled = stretched(colours)
     pixels = scaled if alpha is None else on_white(scaled, alpha / np.float32(65535))

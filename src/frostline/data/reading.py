@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frostline.data.assemble import check_classes, describe, make_dataset, make_samples
-from frostline.data.cells import SUFFIXES, Table, is_table, of_frame, read_cells
+from frostline.data.cells import SUFFIXES, Table, is_table, of_frame, read_cells, table_in
 from frostline.data.columns import Asked, has_files, has_labels
 from frostline.data.entries import PARTS, WITHOUT_NAMES, Entry, listed, subfolders
 from frostline.data.external import joined
@@ -18,6 +18,7 @@ from frostline.data.lookalikes import Progress, find_lookalikes, lookalike_notes
 from frostline.data.oddities import oddities
 from frostline.data.patients import grouped_by_patient
 from frostline.data.saved import is_saved, unpack
+from frostline.data.shards import read_shards, shards_in
 from frostline.data.table import read_table
 from frostline.errors import DataError
 from frostline.terms.data import Dataset
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE = "index.csv"
-TABLES = tuple(f"index{suffix}" for suffix in SUFFIXES)
 METADATA = tuple(f"metadata{suffix}" for suffix in SUFFIXES)  # of Hugging Face's image folders
 
 Found = tuple[Path, list[Entry], list[str]]  # the root, the images, notes
@@ -53,7 +53,7 @@ def read(
     Args:
         path: a folder a class; `train`, `val` (or `valid`, `validation`) and `test` folders of these; a folder with an `index`
             table (.csv, .tsv, .parquet or .jsonl), which then alone counts; such a table itself; an image folder or a saved
-            data set of Hugging Face's `datasets`.
+            data set of Hugging Face's `datasets`; a folder of tar shards, as WebDataset writes them.
         limit: at most so many images: a stratified subset of whole groups that keeps the parts in proportion.
         seed: which subset.
         allow_unreadable: leave out files that cannot be read, with a note. Damaged pictures are found when decoding.
@@ -95,7 +95,7 @@ def read(
 
 def _entries_of_test(test: Path, asked: Asked) -> Found:
     """As `_entries`; columns are named for tables alone, and data with a table may be tested on a folder a class."""
-    if test.is_file() or not test.is_dir() or _index_of(test) is not None or _is_hub(test):
+    if test.is_file() or not test.is_dir() or table_in(test) is not None or _is_hub(test):
         return _entries(test, asked)
     root, entries, notes = _entries(test, Asked())
     if asked.subgroups:
@@ -110,13 +110,18 @@ def _entries_of_test(test: Path, asked: Asked) -> Found:
 def _entries(path: Path, asked: Asked) -> Found:
     if is_table(path):
         return _of_table(read_cells(path.absolute()), path.parent, asked)
+    if path.is_file() and (alone := shards_in(path)):
+        return _of_table(read_shards(path.parent, alone), path.parent, asked)
     root = existing_folder(path).absolute()
-    index = _index_of(root)
+    index = table_in(root)
     if index is not None:
         return _of_table(read_cells(index), root, asked)
     if is_saved(root):
         frame, unpacked = unpack(root)
         return _of_table(of_frame(frame, str(root)), unpacked, asked)
+    shards = shards_in(root)
+    if shards:
+        return _of_table(read_shards(root, shards), root, asked)
     found = _image_folder(root, asked)
     if found is not None:
         return found
@@ -131,11 +136,6 @@ def _entries(path: Path, asked: Asked) -> Found:
 def _of_table(table: Table, root: Path, asked: Asked) -> Found:
     root = root.absolute()
     return (root, *read_table(table, root, asked))
-
-
-def _index_of(root: Path) -> Path | None:
-    """The folder's table."""
-    return next((root / name for name in TABLES if (root / name).is_file()), None)
 
 
 def _is_hub(root: Path) -> bool:

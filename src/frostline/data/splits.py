@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from frostline.data.draws import ENOUGH_TO_VALIDATE, HOLD_OUTS, LEAST_AFTER_SEAL, draws_at
 from frostline.data.entries import listed, table_rows
 from frostline.data.shift import prevalence_notes
 from frostline.data.units import FOLDS, left_apart, units_of
@@ -18,12 +19,8 @@ from frostline.errors import DataError
 from frostline.stats.strata import holding, image_strata, several
 from frostline.terms.data import Dataset, Split, SplitPlan, Targets
 from frostline.terms.identity import digest
+from frostline.terms.schedule import SCREENED_ON
 
-LEAST_AFTER_SEAL = 100  # images of the rarest class that must remain for cross-validation
-REPEATED_BELOW = 500  # images in the pool: repeats are needed to tell recipes apart, and are cheap
-REPEATS = 3
-ENOUGH_TO_VALIDATE = 2_000  # images in one validation fold: more folds add cost and hardly any precision
-HOLD_OUTS = 3
 LEAST_OF_A_CLASS = 2  # images in a part of the training images
 _ATTEMPTS = 20
 _MANY_UNITS = 10_000  # units even out by their number alone
@@ -121,7 +118,8 @@ def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPla
 def inner_split(dataset: Dataset, split: Split) -> Split:
     """A fifth of `split.train`, by units and stratified, held out of it: for choices that `split` itself shall judge.
 
-    Where the training part is too small for that, `split` itself: then what is chosen is also judged there.
+    Where the training part is too small for that, `split` itself: then what is chosen is also judged there. Of very many
+    images a part is held out, enough to choose by, with the classes in proportion.
     """
     whole = _pool(dataset)
     pool = whole.at(_rows(np.isin(whole.indices, split.train)))
@@ -130,14 +128,19 @@ def inner_split(dataset: Dataset, split: Split) -> Split:
         folds = _folds_or_fewer(pool, seed)
     except DataError:
         return split
-    return _split(pool, "inner", split.repeat, split.fold, seed, folds == 0)
+    found = _split(pool, "inner", split.repeat, split.fold, seed, folds == 0)
+    return replace(found, validation=_some(pool.at(_rows(folds == 0)), SCREENED_ON, seed))
 
 
-def draws_at(images: int) -> tuple[str, int, float]:
-    """How a pool of so many images is split unless the user did: kind, how often it is drawn, share that one draw validates."""
-    if images >= FOLDS * ENOUGH_TO_VALIDATE:
-        return "hold-outs", HOLD_OUTS, 1 / FOLDS
-    return ("repeated-folds", REPEATS, 1.0) if images < REPEATED_BELOW else ("folds", 1, 1.0)
+def _some(pool: _Pool, most: int, seed: int) -> tuple[int, ...]:
+    """At most about so many images of each stratum in proportion, drawn at random: single ones, because none is trained on."""
+    if len(pool.indices) <= most:
+        return _plain(pool.indices)
+    generator, found = np.random.default_rng(seed), []
+    for stratum in np.unique(pool.strata):
+        members = generator.permutation(_rows(pool.strata == stratum))
+        found.append(members[: max(1, round(len(members) * most / len(pool.indices)))])
+    return _plain(pool.indices[np.sort(np.concatenate(found))])
 
 
 def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws: int) -> tuple[Split, ...]:
@@ -293,6 +296,8 @@ def _draw(pool: _Pool, count: int, seed: int) -> Indices | None:
     Of several labels: every scored one with its yes and its no, as far as any attempt gave that.
     """
     best, least = None, None
+    if len(np.unique(pool.units)) < count:
+        return None
     for attempt in range(_ATTEMPTS):
         folds = _assign(pool, count, _seed(seed, f"attempt/{attempt}"))
         lacking = sum(int((~holding(mask, folds, count)[:, pool.scored]).sum()) for mask in pool.answers)

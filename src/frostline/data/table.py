@@ -8,11 +8,12 @@ from pathlib import Path
 from frostline.data.cells import Table
 from frostline.data.columns import ANSWERS, NOTHING, Asked, Columns, choose_columns
 from frostline.data.entries import IMAGE_SUFFIXES, PARTS, Entry, is_image_file, listed
+from frostline.data.source import exists
 from frostline.data.subgroups import readable
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, UNKNOWN, YES
 
-_PART_WORDS = {**PARTS, "training": "train", "testing": "test"}
+PART_WORDS = {**PARTS, "training": "train", "testing": "test"}
 
 
 def read_table(table: Table, root: Path, asked: Asked = Asked()) -> tuple[list[Entry], list[str]]:
@@ -74,12 +75,12 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
     paths, missing, outside, odd = [], [], [], []
     for line, cells in table.rows:
         given = cells[column]
-        path = _relative(given, root)
+        path = relative(given, root)
         # normalised, not resolved: a link inside the root may point elsewhere, a path may not
         target = Path(os.path.normpath(inside / path))
         if not target.is_relative_to(inside):
             outside.append(f"{table.counted} {line}: {given}")
-        elif not target.is_file():
+        elif not exists(target):
             missing.append(f"{table.counted} {line}: {given}")
         elif not is_image_file(target):
             odd.append(f"{table.counted} {line}: {given}")
@@ -103,9 +104,9 @@ def _paths(table: Table, column: str, root: Path) -> list[str]:
     return paths
 
 
-def _relative(given: str, root: Path) -> str:
+def relative(given: str, root: Path) -> str:
     """A path as other systems write it: backslashes where there is no such file, absolute paths below the root."""
-    path = given if (root / given).is_file() else given.replace("\\", "/")
+    path = given if exists(root / given) else given.replace("\\", "/")
     if Path(path).is_absolute() and Path(path).is_relative_to(root.absolute()):
         return Path(path).relative_to(root.absolute()).as_posix()
     return path
@@ -129,12 +130,12 @@ def _part(table: Table, line: int, cells: dict[str, str], columns: Columns) -> s
     if columns.split is None:
         return None
     word = cells[columns.split].lower()
-    if word not in _PART_WORDS:
+    if word not in PART_WORDS:
         raise DataError(
             f"{table.name}, {table.counted} {line}: {columns.split} is {cells[columns.split]!r}; expected train, val or test."
-            f"{nearest(word, _PART_WORDS)} Correct the cell, or remove the column to let folds be drawn."
+            f"{nearest(word, PART_WORDS)} Correct the cell, or remove the column to let folds be drawn."
         )
-    return _PART_WORDS[word]
+    return PART_WORDS[word]
 
 
 def _distinct(table: Table, entries: list[Entry]) -> list[Entry]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from frostline.data.deep import Values, on_white, stretched
+from frostline.data.source import opened
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO = 0
@@ -52,7 +53,7 @@ def special(path: str | Path) -> Header | None:
     """
     import tifffile
 
-    with tifffile.TiffFile(Path(path)) as file:
+    with opened(path) as stream, tifffile.TiffFile(stream) as file:
         page: Any = file.pages.first
         bits = page.dtype.itemsize * 8 if page.dtype is not None else 8
         samples, extra = int(page.samplesperpixel), tuple(int(kind) for kind in page.extrasamples)
@@ -88,7 +89,7 @@ def read_values(path: str | Path, header: Header) -> Values:
     """
     import tifffile
 
-    with tifffile.TiffFile(Path(path)) as file:
+    with opened(path) as stream, tifffile.TiffFile(stream) as file:
         page: Any = file.pages.first
         values = np.asarray(page.asarray(maxworkers=1))
         values = np.moveaxis(values, 0, -1) if page.axes.startswith("S") else values

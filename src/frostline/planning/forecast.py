@@ -19,7 +19,7 @@ from frostline.planning.cost import CostModel
 from frostline.terms.curve import DIVISORS, DRAWS
 from frostline.terms.plan import Fit
 from frostline.terms.recipe import Recipe, Weights
-from frostline.terms.schedule import common_epochs
+from frostline.terms.schedule import SCREENED_ON, common_epochs
 
 CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
 FINALISTS = 4
@@ -45,6 +45,11 @@ class Scale:
     repeats: int
     sealed: int
     classes: int
+
+    @property
+    def screened(self) -> int:
+        """Images by which a screening trial is judged."""
+        return min(self.validation, SCREENED_ON)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3, curve: bool 
         rates: learning rates that a line is screened with. curve: with a learning curve.
     """
     loads = [Load(panel.screen, panel.deep) for panel in panels]
-    allotted = screening(loads, rates, scale.train, scale.validation, None)
+    allotted = screening(loads, rates, scale.train, scale.screened, None)
     return Forecast(
         passes=sum(2 * panel.full.pass_s(scale.pool) for panel in panels),
         heads=scale.folds * scale.repeats * heads_s(panels, scale),
@@ -116,7 +121,7 @@ def fit(panels: Sequence[Panel], scale: Scale, decode_s: float, time_s: float, r
     deep = [(panel, recipe) for panel in panels for recipe in panel.deep]
     if left <= CLOSING_S or not deep:
         return Fit(time_s, least)
-    allotted = screening([Load(panel.screen, panel.deep) for panel in panels], rates, scale.train, scale.validation, left)
+    allotted = screening([Load(panel.screen, panel.deep) for panel in panels], rates, scale.train, scale.screened, left)
     left -= min(left / 2, sum(screening_s(panel, scale, allotted, rates) for panel in panels))
     tuned = [pair for pair in deep if pair[1].weights is Weights.PRETRAINED]
     scratch = [pair for pair in deep if pair[1].weights is Weights.RANDOM]
@@ -147,9 +152,9 @@ def screening_s(panel: Panel, scale: Scale, allotted: Screening, rates: int, sha
     trials = 1 + (1 / SECOND_RUNG if allotted.second_rung else 0)
     total = 0.0
     for recipe in panel.deep:
-        around = TRIAL_OVERHEAD_S + panel.screen.evaluation_s(recipe, scale.validation, shared)
+        around = TRIAL_OVERHEAD_S + panel.screen.evaluation_s(recipe, scale.screened, shared)
         total += rates * (panel.screen.training_s(recipe, images, 1, shared) * epochs + trials * around)
-    return total + (panel.screen.pass_s(images + scale.validation) if shared else 0.0)
+    return total + (panel.screen.pass_s(images + scale.screened) if shared else 0.0)
 
 
 def screening_epochs(allotted: Screening, shared: bool) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Load, Screening, epochs_of, screening
 from frostline.planning.forecast import CLOSING_S, Panel, Scale, closing_s, curve_s, finalists_s, scratch_epochs, screening_s
+from frostline.planning.worth import MAP_BYTES, worth_of
 from frostline.terms.plan import Task
 from frostline.terms.recipe import Recipe, Weights
 
 POOLED_BYTES = 4  # a value of pooled features is stored as fp32, one of a feature map as fp16
-MAP_BYTES = 2
 CURVES = 3  # frozen features, the chosen recipe, scratch
 PIXELS = "decoded pixels"
 
@@ -22,14 +22,14 @@ def tasks(
 
     Args:
         decode_s: seconds to decode one image.
-        cache_bytes: for pooled features and feature maps; of the maps the deepest are stored first.
+        cache_bytes: for pooled features and feature maps; of the maps those that save most seconds a byte are stored first.
         rates: learning rates that a line is screened with. curve: with a learning curve.
     """
     images = scale.pool + scale.sealed
     every = sum(len(panel.frozen) + len(panel.deep) for panel in panels)
     side = max((panel.full.kernels.size for panel in panels), default=0)
     found = [Task(PIXELS, (), every, decode_s * images, decode_s * images * every, images * side * side * 3)]
-    allotted = screening([Load(panel.screen, panel.deep) for panel in panels], rates, scale.train, scale.validation, None)
+    allotted = screening([Load(panel.screen, panel.deep) for panel in panels], rates, scale.train, scale.screened, None)
     room = cache_bytes
     for panel in panels:
         own = list(_of_backbone(panel, scale, allotted, room, rates))
@@ -53,7 +53,9 @@ def _of_backbone(panel: Panel, scale: Scale, allotted: Screening, room: int, rat
         heads = [recipe for recipe in panel.frozen if recipe.weights is weights]
         deep = [recipe for recipe in panel.deep if recipe.weights is Weights.PRETRAINED is weights]
         if heads or deep:
-            yield _pass(panel, scale, f"{name}: {what} pass", heads, deep, room)
+            task = _pass(panel, scale, f"{name}: {what} pass", heads, deep, room)
+            room -= task.stored_bytes
+            yield task
         if heads:
             yield _heads(panel, scale, f"{name}: heads on {what} features", f"{name}: {what} pass", heads)
     if panel.deep:
@@ -69,18 +71,22 @@ def _pass(panel: Panel, scale: Scale, name: str, heads: list[Recipe], deep: list
     once = panel.full.pass_s(scale.pool)
     alone = panel.full.pass_s(scale.train + scale.validation) * scale.folds * scale.repeats * len(heads)
     pooled = scale.pool * POOLED_BYTES * sum(cut.channels for cut in panel.full.backbone.cuts)
-    maps = stored_maps(panel, deep, scale.pool, max(0, room - pooled))
-    return Task(name, (PIXELS,), len(heads) + len(deep), once, max(alone, once), min(room, pooled) + sum(maps.values()))
+    kept = pooled if pooled <= room else 0
+    maps = stored_maps(panel, deep, scale.pool, room - kept)
+    left_out = [] if kept else ["pooled features"]
+    left_out += [cut for cut in worth_of(panel.full, deep, 1.0) if cut not in maps]
+    stored = kept + sum(maps.values())
+    return Task(name, (PIXELS,), len(heads) + len(deep), once, max(alone, once), stored, tuple(left_out))
 
 
 def stored_maps(panel: Panel, deep: Sequence[Recipe], images: int, room: int) -> dict[str, int]:
-    """Cut name -> bytes of its feature maps: those that some recipe resumes from, the deepest first, while there is room."""
-    wanted = {cut.name: cut for cut in map(panel.full.prefix_cut, deep) if cut is not None}
+    """Cut name -> bytes of its feature maps: those that recipes resume from, most worth a byte first, while there is room."""
+    cuts = {cut.name: cut for cut in map(panel.full.prefix_cut, deep) if cut is not None}
     found: dict[str, int] = {}
-    for cut in sorted(wanted.values(), key=lambda cut: -cut.flops):
-        needed = images * cut.values * MAP_BYTES
+    for name in worth_of(panel.full, deep, 1.0):
+        needed = images * cuts[name].values * MAP_BYTES
         if sum(found.values()) + needed <= room:
-            found[cut.name] = needed
+            found[name] = needed
     return found
 
 

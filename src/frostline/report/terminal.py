@@ -189,6 +189,7 @@ def plan_table(plan: Plan) -> RenderableType:
         _tasks(plan),
         gap,
         Text(saved),
+        Text(_on_disk(plan)),
         *fits,
         gap,
         _reach(plan),
@@ -196,6 +197,16 @@ def plan_table(plan: Plan) -> RenderableType:
         gap,
         *notes,
     )
+
+
+def _on_disk(plan: Plan) -> str:
+    """What is stored, and what is computed again for want of room."""
+    left_out = list(dict.fromkeys(name for task in plan.tasks for name in task.left_out))
+    room = f"{big(plan.stored_bytes)}B on disk, of it activations in at most {big(plan.cache_bytes)}B (--cache-size)"
+    if not left_out:
+        return f"{room}: all of them are stored."
+    shown = ", ".join(left_out[:6]) + (f" and {len(left_out) - 6} more" if len(left_out) > 6 else "")
+    return f"{room}: no room for {shown}, computed again whenever they are needed."
 
 
 def _reach(plan: Plan) -> Table:

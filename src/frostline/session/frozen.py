@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,6 +21,7 @@ from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
 from frostline.session.ranking import tell_ranking
 from frostline.session.work import Lane, Phase, Work, with_pass
+from frostline.session.worths import worth_of_finals
 from frostline.strategy.families import Line
 from frostline.terms.activations import View
 from frostline.terms.data import Split
@@ -182,7 +183,8 @@ def configurations(line: Line) -> tuple[str, ...]:
 
 def _pass(work: Work, lane: Lane, weights: Weights) -> None:
     keep = boundaries(lane) if weights is Weights.PRETRAINED else []
-    lane.bench = run_pass(work, lane, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}")
+    worth = worth_of_finals(work, lane) if keep else None
+    lane.bench = run_pass(work, lane, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}", worth)
 
 
 def boundaries(lane: Lane) -> list[str]:
@@ -204,13 +206,28 @@ def _prefix(line: Line, names: tuple[str, ...]) -> int:
     return line.recipe.frozen_prefix(names)
 
 
-def run_pass(work: Work, lane: Lane, bench: Bench, weights: Weights, rows: IntArray, keep: list[str], name: str) -> Bench:
-    """`bench` with the taps of one pass over `rows` for each view that a recipe asks for."""
+def run_pass(
+    work: Work,
+    lane: Lane,
+    bench: Bench,
+    weights: Weights,
+    rows: IntArray,
+    keep: list[str],
+    name: str,
+    worth: Mapping[str, float] | None = None,
+) -> Bench:
+    """`bench` with the taps of one pass over `rows` for each view that a recipe asks for.
+
+    Args:
+        worth: of the feature maps at the cuts to keep, seconds a byte.
+    """
+    keep = sorted(keep, key=lambda cut: -(worth or {}).get(cut, 0.0))  # of equals the deepest stays first
     shown = bench.views[: lane.views] if weights is Weights.PRETRAINED else bench.views[:1]
     with work.phase(name, len(rows) * len(shown), "images") as phase:
         passes = []
         for number, view in enumerate(shown):
-            passes.append(_one_view(work, lane, bench, weights, rows, keep, view, partial(_done, phase, number * len(rows))))
+            done = partial(_done, phase, number * len(rows))
+            passes.append(_one_view(work, lane, bench, weights, rows, keep, view, done, worth))
         missing = len(keep) - len(passes[0].maps)
         if missing:
             phase.note = f"{missing} of {len(keep)} feature maps did not fit the cache and are computed again"
@@ -226,11 +243,14 @@ def _one_view(
     keep: list[str],
     view: View,
     progress: Callable[[int, int], None],
+    worth: Mapping[str, float] | None,
 ) -> Taps:
     source, kernels, seed = bench.pixels((view,)), bench.kernels.forward, work.settings.seed
     data, cuts = work.dataset.fingerprint, lane.tapped
     spread = partial(_share_out, work, progress) if _worth_sharing(work, bench, len(rows)) else None
-    return tapped_pass(bench.backbone, weights, seed, source, rows, data, work.activations, kernels, keep, cuts, progress, spread)
+    return tapped_pass(
+        bench.backbone, weights, seed, source, rows, data, work.activations, kernels, keep, cuts, progress, spread, worth
+    )
 
 
 def _worth_sharing(work: Work, bench: Bench, images: int) -> bool:

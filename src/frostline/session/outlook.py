@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 
-from frostline import data
-from frostline.planning.allot import screening_size
-from frostline.planning.cost import CostModel
-from frostline.planning.forecast import (
-    CLOSING_S,
-    Forecast,
-    Panel,
-    Scale,
-    forecast,
-    kept_for_curve_s,
-    kept_for_explanation_s,
-    least_s,
-)
+from frostline.planning.forecast import CLOSING_S, Forecast, forecast, kept_for_curve_s, kept_for_explanation_s, least_s
+from frostline.session.panels import MORE, panel_of, reach_of, repeats_of, scale_of
 from frostline.session.work import Work
 from frostline.stats.bootstrap import Units, units_of
-from frostline.stats.decide import PLAIN, Truth
-from frostline.stats.metrics import METRICS
-from frostline.stats.power import images_for_equality, smallest_detectable_difference
+from frostline.stats.decide import Truth
+from frostline.stats.metrics import METRICS, PLAIN
+from frostline.stats.power import images_for_equality
 from frostline.stats.rule import LARGEST_DELTA
-from frostline.strategy.families import Line
-from frostline.terms.backbone import Backbone
 from frostline.terms.data import SplitPlan
-from frostline.terms.kernels import Kernels
 from frostline.terms.plan import Reach
 from frostline.terms.progress import Remaining
 from frostline.terms.quantities import duration, plural
-
-MORE = (1, 2, 4, 10)  # times the images
 
 
 def foresee(work: Work) -> Forecast:
@@ -80,12 +63,8 @@ def reaches(plan: SplitPlan, truth: Truth, metric: str) -> tuple[Reach, ...]:
 def _reach(plan: SplitPlan, truth: Truth, metric: str, more: int) -> Reach:
     """With `more` times the images and groups, split as so many would be. What counts are the units that are validated."""
     pool = units_of(np.asarray(plan.pool, np.int64), truth)
-    _, repeats, share = data.draws_at(more * len(plan.pool))
-    if plan.kind == "own-validation":
-        repeats, share = 1, _validated(plan, truth).count / pool.count
-    counted = max(1, round(more * share * pool.count))
-    found = smallest_detectable_difference(counted, repeats=repeats, class_counts=_class_counts(plan, truth, metric))
-    return Reach(more, more * len(plan.pool), more * pool.count, found)
+    own = _validated(plan, truth).count / pool.count if plan.kind == "own-validation" else None
+    return reach_of(more, len(plan.pool), pool.count, own, _class_counts(plan, truth, metric))
 
 
 def equality_units(plan: SplitPlan, truth: Truth, metric: str, delta: float) -> tuple[int, str]:
@@ -101,12 +80,8 @@ def _class_counts(plan: SplitPlan, truth: Truth, metric: str) -> list[int] | Non
 
 def _validated(plan: SplitPlan, truth: Truth) -> Units:
     """The units that are validated: in one repeat of the folds, or in the first hold-out."""
-    folds = len(plan.splits) > _repeats(plan)
+    folds = len(plan.splits) > repeats_of(plan)
     return units_of(np.asarray(plan.pool if folds else plan.splits[0].validation, np.int64), truth)
-
-
-def _repeats(plan: SplitPlan) -> int:
-    return len({split.repeat for split in plan.splits})
 
 
 def _warn(work: Work, least: float) -> None:
@@ -118,27 +93,3 @@ def _warn(work: Work, least: float) -> None:
         )
         work.notes.append(note)
         work.say(note)
-
-
-def panel_of(backbone: Backbone, kernels: Kernels, lines: Sequence[Line]) -> Panel:
-    """The lines of one backbone with their costs; those at the screening size are estimated from the full size."""
-    size = backbone.spec.height if backbone.spec.fixed_size else screening_size(backbone.spec.height)
-    smaller = (size / backbone.spec.height) ** 2
-    scaled = replace(kernels, size=size, forward_s=kernels.forward_s * smaller, train_s=kernels.train_s * smaller)
-    frozen = tuple(line.recipe for line in lines if not line.deep)
-    deep = tuple(line.recipe for line in lines if line.deep)
-    return Panel(CostModel(backbone, kernels), CostModel(backbone, scaled), frozen, deep)
-
-
-def scale_of(plan: SplitPlan, classes: int) -> Scale:
-    """How many images the search works on."""
-    repeats, common = _repeats(plan), plan.splits[0]
-    return Scale(
-        pool=len(plan.pool),
-        train=len(common.train),
-        validation=len(common.validation),
-        folds=-(-len(plan.splits) // repeats),
-        repeats=repeats,
-        sealed=len(plan.sealed),
-        classes=classes,
-    )

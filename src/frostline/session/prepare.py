@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -14,20 +13,24 @@ from frostline.backbones import LoadedBackbone
 from frostline.compute.bench import Bench
 from frostline.compute.build import check_fits, fitting
 from frostline.compute.kernels import probe_kernels
-from frostline.compute.machine import available_devices, choose_device, gpus, settle, threads
-from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolderError, nearest
+from frostline.compute.machine import choose_device, gpus, settle, threads
+from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolderError
+from frostline.session.checking import check, metric_of
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
+from frostline.session.panels import cache_room
 from frostline.session.registration import register
-from frostline.session.request import NO_BACKBONE, Request
+from frostline.session.request import Request
+from frostline.session.sharing import shared_store
 from frostline.session.sources import seen_before
 from frostline.session.work import Lane, Work, truth_of
-from frostline.session.workers import Machine, Staff, choose_staff, hire, problems
-from frostline.stats.metrics import BY_LABEL, METRICS, default_metric
+from frostline.session.workers import Machine, Staff, choose_staff, hire
+from frostline.stats.metrics import METRICS
 from frostline.store.activations import ActivationStore
 from frostline.store.checkpoints import CheckpointStore
 from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
+from frostline.store.shared import SharedStore
 from frostline.store.values import build, read_document
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.activations import VIEWS, View
@@ -38,14 +41,11 @@ from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Pro
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, family
 from frostline.terms.result import Result
-from frostline.terms.settings import FLIPS, Settings
+from frostline.terms.settings import Settings
 from frostline.terms.trial import SEALED
 from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
-
-MOST_CACHE_BYTES = 16 * 2**30
-SMALLEST_SIZE = 32
 
 
 class AlreadyFinished(Exception):
@@ -71,12 +71,13 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s, request.address)
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
+    shared = shared_store(request.store, listener)
     folder = RunFolder.create(request.out, settings, version)
     try:
         before, damaged = _verdict_before(folder)
         if before is not None and not before.interim and not damaged:
             raise AlreadyFinished
-        work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines)
+        work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines, shared)
         register(work)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.notes += damaged
@@ -118,6 +119,7 @@ def _assemble(
     dataset: Dataset,
     sized: Sequence[LoadedBackbone],
     lines: Sequence[list[Line]],
+    shared: SharedStore | None = None,
 ) -> Work:
     stores = []
     for backbone in sized:
@@ -131,8 +133,7 @@ def _assemble(
     write_splits(folder.splits_path, dataset, plan)
     labels, results = dataset.targets(), folder.results
     ledger = Ledger(results, listener, truth_of(dataset).labels, settings.metric, known)
-    free = shutil.disk_usage(folder.path).free
-    budget = min(MOST_CACHE_BYTES, free // 2) if settings.cache_bytes is None else settings.cache_bytes
+    budget = cache_room(folder.path, settings.cache_bytes)
     classes, pool = len(dataset.classes), len(plan.pool)
     kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, classes, settings, pool))
     flip, reason = _flip(request, dataset)
@@ -143,7 +144,7 @@ def _assemble(
         for order, (backbone, found, store, own) in enumerate(zip(sized, kernels, stores, lines, strict=True))
     ]
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
-    activations = ActivationStore(folder.activations_path, budget)
+    activations = ActivationStore(folder.activations_path, budget, shared=shared)
     checkpoints = CheckpointStore(folder.checkpoints_path, budget, beside=(folder.activations_path,))
     work = Work(
         folder, settings, dataset, plan, clock, ledger, activations, checkpoints, lanes,
@@ -210,39 +211,6 @@ def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
         again = next(one.name for one in named if sum(other.name == one.name for other in named) > 1)
         raise OptionError(f"the weights of {again} were given twice; name each backbone once.")
     return named
-
-
-def check(request: Request) -> None:
-    found = problems(request.backend, request.workers, request.backbones, request.address)
-    if not request.backbones:
-        found.append(NO_BACKBONE)
-    if request.metric is not None and request.metric not in METRICS:
-        found.append(f"metric {request.metric!r} is not one of {', '.join(METRICS)}.{nearest(request.metric, METRICS)}")
-    if request.delta is not None and not 0 < request.delta < 1:
-        found.append(f"delta {request.delta} is not between 0 and 1; .01 is one point.")
-    if not 0 < request.specificity < 1:
-        found.append(f"specificity {request.specificity} is not between 0 and 1; .9 calls one in ten healthy ones ill.")
-    if request.size is not None and request.size < SMALLEST_SIZE:
-        found.append(f"size {request.size} is below {SMALLEST_SIZE} pixels; 96 to 384 is usual.")
-    if request.time_s is not None and request.time_s <= 0:
-        found.append(f"time {request.time_s} s is not positive; write for example --time 30m.")
-    if request.seed < 0:
-        found.append(f"seed {request.seed} is negative; give 0 or more.")
-    if request.limit is not None and request.limit < 1:
-        found.append(f"limit {request.limit} is not positive; give a number of images.")
-    if len(set(request.backbones)) < len(request.backbones):
-        found.append("a backbone was given twice; name each once.")
-    if request.device not in ("auto", *available_devices()):
-        known = ["auto", *available_devices()]
-        found.append(
-            f"device {request.device!r} is not there; this machine has {', '.join(known)}.{nearest(request.device, known)}"
-        )
-    if request.flip not in FLIPS:
-        found.append(f"flip {request.flip!r} is not one of {', '.join(FLIPS)}.{nearest(request.flip, FLIPS)}")
-    for line in request.recipes:
-        Recipe.parse(line)
-    if found:
-        raise OptionError(" ".join(found))
 
 
 def read(request: Request, progress: Callable[[int, int], None] | None = None) -> Dataset:
@@ -315,28 +283,13 @@ def _asked(request: Request) -> set[str]:
     return {str(Recipe.parse(line)) for line in request.recipes}
 
 
-def metric_of(request: Request, dataset: Dataset) -> str:
-    """The metric that was asked for, or the default of the data.
-
-    Raises:
-        OptionError: it does not score images with several labels.
-    """
-    metric = request.metric or default_metric(len(dataset.classes), dataset.several)
-    if dataset.several and metric not in BY_LABEL:
-        raise OptionError(
-            f"metric {metric!r} needs one class an image, and these may have several labels; expected one of"
-            f" {', '.join(BY_LABEL)}, each the mean over labels.{nearest(metric, BY_LABEL)} Leave --metric out for {BY_LABEL[0]}."
-        )
-    return metric
-
-
 def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, staff: Staff) -> Settings:
     return Settings(
         data=str(request.data),
         fingerprint=dataset.fingerprint,
         backbones=request.backbones,
         size=size,
-        metric=metric_of(request, dataset),
+        metric=metric_of(request, len(dataset.classes), dataset.several),
         seed=request.seed,
         delta=request.delta,
         recipes=request.recipes,
@@ -350,6 +303,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         test=None if request.test is None else str(request.test),
         time_s=request.time_s,
         cache_bytes=request.cache_bytes,
+        store=request.store,
         backend=staff.backend,
         workers=staff.workers,
         address=staff.address,

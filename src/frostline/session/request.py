@@ -30,6 +30,7 @@ class Request:
         delimiter: between several labels of one cell.
         specificity: that the second operating point keeps on its training side.
         cache_bytes: for activations on disk; None for what is free, bounded.
+        store: a folder or URL where activations are shared with other runs and machines.
         learning_curve: also train on parts of the images.
         backend: `auto`, `serial`, `process` or `ray`. workers: trials at a time, None for what suits the machines.
         address: of a Ray cluster; None for `RAY_ADDRESS`, or one that is started here.
@@ -50,6 +51,7 @@ class Request:
     flip: str = "auto"
     pool_val: bool = False
     cache_bytes: int | None = None
+    store: str | None = None
     allow_unreadable: bool = False
     label: str | None = None
     group: str | None = None

@@ -15,8 +15,10 @@ from frostline.planning.allot import Load, Screening, screening, screening_size
 from frostline.planning.cost import CostModel
 from frostline.session.dispatch import Task, give_out
 from frostline.session.frozen import boundaries, run_pass
+from frostline.session.lending import lent_to_screening
 from frostline.session.prepare import kernels_for, resized
 from frostline.session.work import Lane, Phase, Work
+from frostline.session.worths import worth_at
 from frostline.strategy.families import Line
 from frostline.strategy.halving import ETA, RANDOM, TRANSFER, Setting, beyond_edge, hopeless, promote
 from frostline.terms.data import Split
@@ -49,6 +51,13 @@ def screen(work: Work) -> list[Screened]:
     if not deep:
         return []
     allotted = _allot(work)
+    for lane in work.lanes:
+        lane.screen = lane.screen or _bench_at_screening_size(work, lane)
+    with lent_to_screening(work, allotted.images + len(work.inner.validation)):
+        return _rungs(work, deep, allotted)
+
+
+def _rungs(work: Work, deep: list[tuple[Lane, Line]], allotted: Screening) -> list[Screened]:
     for lane in work.lanes:
         _screening_bench(work, lane, allotted)
     left = work.clock.left()
@@ -117,7 +126,8 @@ def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
         bench.store.at_size(bench.backbone.spec.height)  # once, here, and not by each of several processes
         return
     name = f"pretrained pass at {bench.backbone.spec.height} px, {lane.name}"
-    lane.screen = run_pass(work, lane, bench, Weights.PRETRAINED, rows, boundaries(lane), name)
+    worth = worth_at(lane, bench, len(TRANSFER) * (allotted.epochs + 1))
+    lane.screen = run_pass(work, lane, bench, Weights.PRETRAINED, rows, boundaries(lane), name, worth)
 
 
 def _first_entries(work: Work, deep: list[tuple[Lane, Line]]) -> list[Entry]:

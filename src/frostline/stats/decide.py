@@ -15,7 +15,7 @@ from frostline.stats.bootstrap import bootstrap
 from frostline.stats.claims import claims
 from frostline.stats.compare import limits
 from frostline.stats.contest import Arena, score_of_rule
-from frostline.stats.metrics import METRICS, default_metric
+from frostline.stats.metrics import METRICS, PLAIN, default_metric
 from frostline.stats.pool import Pool, Truth, complete, gather
 from frostline.stats.power import smallest_detectable_difference
 from frostline.stats.rows import rows, spent, tied_recipes
@@ -30,7 +30,6 @@ __all__ = ["Candidate", "DecideSettings", "Truth", "choose_now", "decide"]
 
 Array = npt.NDArray[Any]
 
-PLAIN = ("accuracy", "log-loss")  # every image counts alike, whatever its class
 
 DO_AS_WELL = {
     Family.PIXELS: "Raw pixels do",

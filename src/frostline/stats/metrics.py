@@ -117,6 +117,7 @@ METRICS: dict[str, Metric] = {
 
 
 BY_LABEL = tuple(name for name, metric in METRICS.items() if metric.by_label)
+PLAIN = ("accuracy", "log-loss")  # every image counts alike, whatever its class
 
 
 def default_metric(class_count: int, several: bool = False) -> str:

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,13 @@ import numpy.typing as npt
 
 from frostline.errors import NO_ROOM, DiskFull, StoreFull
 from frostline.store.files import TEMPORARY, crc32, publish, remove_abandoned, temporary_beside, write_text
+from frostline.store.room import Stored, to_evict
+from frostline.store.shared import SharedStore
 from frostline.store.values import build, plain
 from frostline.terms.activations import ActivationKey
 
 RESERVE_BYTES = 256 * 2**20  # left free on the disk for results and for everybody else
+OVERHEAD_BYTES = 2048  # of an entry: the array's header, and its label
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class _Label:
     key: ActivationKey
     file_bytes: int
     crc32: int
+    worth: float = 0.0
 
 
 class ActivationStore:
@@ -40,24 +45,48 @@ class ActivationStore:
         folder: made when first needed.
         budget_bytes: of all entries together; None for no limit but the disk's.
         reserve_bytes: stay free on the disk.
+        shared: a second tier: asked for what is not here, told what was made here.
 
     Attributes:
         refusals: a sentence for each entry that found no room.
+        evicted: how many entries made room for others.
     """
 
-    def __init__(self, folder: Path, budget_bytes: int | None = None, *, reserve_bytes: int = RESERVE_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        budget_bytes: int | None = None,
+        *,
+        reserve_bytes: int = RESERVE_BYTES,
+        shared: SharedStore | None = None,
+    ) -> None:
         self.folder = folder
         self.budget_bytes = budget_bytes
         self.reserve_bytes = reserve_bytes
+        self.shared = shared
         self.refusals: list[str] = []
+        self.evicted = 0
         self._verified: dict[str, tuple[int, int]] = {}
+        self._mapped: dict[str, weakref.ref[Any]] = {}
         remove_abandoned(folder)
 
-    def get(self, key: ActivationKey) -> np.memmap[Any, Any] | None:
-        """The stored array (n, ...), read-only; None when it is missing or damaged.
+    def get(self, key: ActivationKey, worth: float = 0.0) -> np.memmap[Any, Any] | None:
+        """The stored array (n, ...), read-only; None when it is missing or damaged, here and in the second tier.
 
-        The whole file is compared with its checksum the first time that this store hands it out.
+        The whole file is compared with its checksum the first time that this store hands it out. While the array, or a view of
+        it, is in use, it is not evicted: a file that is mapped keeps its place on the disk after it was deleted.
+
+        Args:
+            worth: of what is fetched from the second tier, as for `writer`.
         """
+        found = self._here(key)
+        if found is None and self.shared is not None and self._fetched(self.shared, key, worth):
+            found = self._here(key)
+        if found is not None:
+            self._mapped[key.id] = weakref.ref(found._mmap)  # type: ignore[attr-defined]
+        return found
+
+    def _here(self, key: ActivationKey) -> np.memmap[Any, Any] | None:
         try:
             label = build(_Label, json.loads(self._label_path(key).read_text()))
             if label.key != key or not self._intact(key, label):
@@ -70,16 +99,40 @@ class ActivationStore:
     def __contains__(self, key: ActivationKey) -> bool:
         return self.get(key) is not None
 
-    def writer(self, key: ActivationKey, shape: tuple[int, ...], dtype: npt.DTypeLike) -> ActivationWriter:
+    def _fetched(self, shared: SharedStore, key: ActivationKey, worth: float) -> bool:
+        """Whether the second tier had the entry, and there was room for it."""
+        temporary = temporary_beside(self._path(key))
+        try:
+            with _telling_full(self.folder, self.refusals):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                size = shared.size(key)
+                if not size:
+                    return False
+                self._make_room(size, worth)
+                if not shared.fetch(key, temporary):
+                    return False
+                label = _Label(key, _size(temporary), crc32(temporary), worth)
+                publish(temporary, self._path(key))
+                write_text(self._label_path(key), json.dumps(plain(label)))
+                return True
+        except StoreFull:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def writer(self, key: ActivationKey, shape: tuple[int, ...], dtype: npt.DTypeLike, worth: float = 0.0) -> ActivationWriter:
         """A context manager whose `array` is filled in slices and published when the block ends without an error.
+
+        Args:
+            worth: seconds that the entry saves a byte; entries worth less, and in nobody's use, make room for it.
 
         Raises:
             StoreFull: the budget or the disk has no room for it: compute without the cache.
         """
         with _telling_full(self.folder, self.refusals):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._check_room(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
-            return ActivationWriter(self._path(key), self._label_path(key), key, shape, np.dtype(dtype), self.refusals)
+            self._make_room(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize, worth)
+            return ActivationWriter(self, key, shape, np.dtype(dtype), worth)
 
     def bytes_used(self) -> int:
         """Of all entries, those being written included."""
@@ -94,6 +147,36 @@ class ActivationStore:
 
     def _label_path(self, key: ActivationKey) -> Path:
         return self.folder / f"{key.id}.json"
+
+    def would_fit(self, needed: int) -> bool:
+        """Whether so many bytes more find room without evicting anything."""
+        free = shutil.disk_usage(self.folder).free if self.folder.exists() else needed + self.reserve_bytes
+        budget = self.budget_bytes
+        return needed + self.reserve_bytes <= free and (budget is None or self.bytes_used() + needed + OVERHEAD_BYTES <= budget)
+
+    def _make_room(self, needed: int, worth: float) -> None:
+        """Evict what is worth less, where that makes room.
+
+        Raises:
+            StoreFull: it does not.
+        """
+        if worth > 0 and not self.would_fit(needed):
+            over = 0 if self.budget_bytes is None else self.bytes_used() + needed + OVERHEAD_BYTES - self.budget_bytes
+            missing = max(over, needed + self.reserve_bytes - shutil.disk_usage(self.folder).free)
+            for entry in to_evict(self._unused(), missing, worth) or ():
+                (self.folder / f"{entry.name}.json").unlink(missing_ok=True)
+                (self.folder / f"{entry.name}.npy").unlink(missing_ok=True)
+                self.evicted += 1
+        self._check_room(needed)
+
+    def _unused(self) -> list[Stored]:
+        """The entries whose arrays nobody in this process holds."""
+        found = []
+        for path in self.folder.glob("*.npy"):
+            mapping = self._mapped.get(path.stem)
+            if mapping is None or mapping() is None:
+                found.append(Stored(path.stem, _size(path), _worth(path.with_suffix(".json")), path.stat().st_mtime))
+        return found
 
     def _check_room(self, needed: int) -> None:
         used = self.bytes_used()
@@ -126,15 +209,15 @@ class ActivationWriter:
 
     def __init__(
         self,
-        path: Path,
-        label_path: Path,
+        store: ActivationStore,
         key: ActivationKey,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        refusals: list[str],
+        worth: float,
     ) -> None:
-        self._path, self._label_path, self._key, self._refusals = path, label_path, key, refusals
-        self._temporary = temporary_beside(path)
+        self._store, self._key, self._worth = store, key, worth
+        self._path, self._label_path = store._path(key), store._label_path(key)
+        self._temporary = temporary_beside(self._path)
         try:
             self.array: np.memmap[Any, Any] = np.lib.format.open_memmap(self._temporary, mode="w+", dtype=dtype, shape=shape)
             _allocate(self._temporary)
@@ -154,14 +237,16 @@ class ActivationWriter:
     def publish(self) -> None:
         """Make the entry visible: the array first, then its label, which is what readers look for."""
         try:
-            with _telling_full(self._path.parent, self._refusals):
+            with _telling_full(self._path.parent, self._store.refusals):
                 self.array.flush()
-                label = _Label(self._key, _size(self._temporary), crc32(self._temporary))
+                label = _Label(self._key, _size(self._temporary), crc32(self._temporary), self._worth)
                 self._label_path.unlink(missing_ok=True)
                 publish(self._temporary, self._path)
                 write_text(self._label_path, json.dumps(plain(label)))
         finally:
             self.abandon()
+        if self._store.shared is not None:
+            self._store.shared.publish(self._key, self._path)
 
     def abandon(self) -> None:
         """Forget what was written and not published."""
@@ -187,6 +272,14 @@ def _telling_full(folder: Path, refusals: list[str]) -> Iterator[None]:
     except (DiskFull, StoreFull) as error:
         refusals.append(str(error))
         raise StoreFull(refusals[-1]) from error
+
+
+def _worth(label: Path) -> float:
+    """Nothing for what has no label: nobody would find it."""
+    try:
+        return build(_Label, json.loads(label.read_text())).worth
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _size(path: Path) -> int:

@@ -28,6 +28,7 @@ MAY_DIFFER = (
     "test",
     "time_s",
     "cache_bytes",
+    "store",
     "backend",
     "workers",
     "address",

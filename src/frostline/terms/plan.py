@@ -14,6 +14,7 @@ class Task:
         serves: how many recipes need it.
         seconds: done once; alone_s: if every recipe did it for itself, as a loop over recipes would.
         stored_bytes: of what it leaves on disk.
+        left_out: what finds no room there, and is computed again each time that it is needed.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Task:
     seconds: float
     alone_s: float
     stored_bytes: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Plan:
         unit: what counts there, as `Comparison.unit`; equality_units: how many must be validated for *no practical difference*.
         notes: what the user should know of the data.
         fit: what a time limit leaves room for, where one was given.
+        cache_bytes: that activations may take on disk.
     """
 
     tasks: tuple[Task, ...]
@@ -87,6 +90,7 @@ class Plan:
     equality_units: int
     notes: tuple[str, ...] = ()
     fit: Fit | None = None
+    cache_bytes: int = 0
 
     @property
     def detectable(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 WARM_STEPS = 50  # at most half an epoch
+SCREENED_ON = 4_000  # images at most by which settings are chosen: more would cost, and hardly choose better
 COOLDOWN = 1 / 2  # of the epochs, at least one (docs/decisions/schedule.md)
 
 

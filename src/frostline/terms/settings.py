@@ -10,8 +10,8 @@ BACKENDS = ("auto", "serial", "process", "ray")
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `backend`, `workers`,
-    `address`, `trial_cpus`, `trial_gpus`, `include_images` and `deep` may differ when continued: images may have moved
+    """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `store`, `backend`,
+    `workers`, `address`, `trial_cpus`, `trial_gpus`, `include_images` and `deep` may differ when continued: images may have moved
     (together), as long as they are the same.
 
     Attributes:
@@ -28,6 +28,7 @@ class Settings:
         specificity: that the second operating point keeps on its training side.
         subgroups: columns of the table by which scores are also shown.
         learning_curve: some recipes are also trained on parts of the images.
+        store: where activations are shared with other runs, as given.
         backend: `serial`, `process` or `ray`; workers: trials at a time. address: of the Ray cluster.
         trial_cpus, trial_gpus: what each trial has of a machine of the cluster, a share of a GPU perhaps; None without one.
         include_images: the page may show pictures of the user's own images.
@@ -52,6 +53,7 @@ class Settings:
     test: str | None = None
     time_s: float | None = None
     cache_bytes: int | None = None
+    store: str | None = None
     backend: str = "serial"
     workers: int = 1
     address: str | None = None

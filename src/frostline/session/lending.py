@@ -1,0 +1,68 @@
+"""A cache that is too small for everything at once: what the screening needs takes the place of what the finals will need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from frostline.compute.bench import Bench
+from frostline.planning.cost import CostModel
+from frostline.planning.forecast import CLOSING_S
+from frostline.planning.worth import MAP_BYTES
+from frostline.session.frozen import boundaries, run_pass
+from frostline.session.work import Lane, Work, with_pass
+from frostline.session.worths import worth_of_finals
+from frostline.terms.recipe import Weights
+
+
+@contextmanager
+def lent_to_screening(work: Work, images: int) -> Iterator[None]:
+    """Feature maps at full size may be evicted meanwhile, where the cache has no room for those of the screening besides.
+
+    Afterwards nothing holds the screening's any more, and what was evicted is made again: at most one more pass. Only in one
+    process: others keep what they were sent.
+    """
+    lanes = [lane for lane in work.lanes if _lends(work, lane, images)]
+    before = work.activations.evicted
+    for lane in lanes:
+        lane.bench = _without_maps(lane.bench)
+    try:
+        yield
+    finally:
+        for lane in lanes:
+            lane.screen = None
+    for lane in lanes:
+        _take_back(work, lane, work.activations.evicted > before)
+
+
+def _lends(work: Work, lane: Lane, images: int) -> bool:
+    taps = lane.bench.passes.get(Weights.PRETRAINED)
+    if taps is None or not taps.maps or lane.screen is None or work.backend.workers > 1:
+        return False
+    return not work.activations.would_fit(images * lane.views * _image_bytes(lane, lane.screen))
+
+
+def _image_bytes(lane: Lane, bench: Bench) -> int:
+    """Of what the screening's pass stores of an image."""
+    cuts, value = bench.backbone.description.cuts, 4 if bench.kernels.forward.dtype == "fp32" else MAP_BYTES
+    kept, tapped = boundaries(lane), lane.tapped
+    maps = sum(value * cut.values for cut in cuts if cut.name in kept)
+    return maps + sum(4 * cut.channels for cut in cuts if cut.name in tapped)
+
+
+def _without_maps(bench: Bench) -> Bench:
+    taps = bench.passes[Weights.PRETRAINED]
+    further = tuple(replace(view, maps={}) for view in taps.further)
+    return with_pass(bench, Weights.PRETRAINED, replace(taps, maps={}, further=further))
+
+
+def _take_back(work: Work, lane: Lane, evicted: bool) -> None:
+    """The maps of the pass at full size again; where there is no time for another pass, those that are still there."""
+    costs = CostModel(lane.bench.backbone.description, lane.bench.kernels)
+    if evicted and not work.clock.allows(costs.pass_s(len(work.pool)) * lane.views, CLOSING_S):
+        return
+    name = f"feature maps again, {lane.name}"
+    lane.bench = run_pass(
+        work, lane, lane.bench, Weights.PRETRAINED, work.pool, boundaries(lane), name, worth_of_finals(work, lane)
+    )

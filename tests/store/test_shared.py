@@ -1,0 +1,241 @@
+"""A store of activations that several runs share: on a file system, in memory, and in a real S3 server process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frostline.errors import OptionError
+from frostline.store.activations import ActivationStore
+from frostline.store.shared import SharedStore
+from tests.store.values import key
+
+ROWS = np.arange(50 * 3 * 4, dtype=np.float16).reshape(50, 3, 4)
+
+
+def fill(store: ActivationStore, cut: str = "layer3", rows: np.ndarray = ROWS) -> None:
+    with store.writer(key(cut), rows.shape, rows.dtype) as writer:
+        writer.array[:] = rows
+
+
+class S3:
+    """A server process that can be stopped and continued."""
+
+    PROGRAM = (
+        "from moto.server import ThreadedMotoServer\n"
+        "import sys, threading, boto3\n"
+        "server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False); server.start()\n"
+        "host, port = server.get_host_and_port()\n"
+        "boto3.client('s3', endpoint_url=f'http://{host}:{port}', region_name='us-east-1').create_bucket(Bucket='shared')\n"
+        "print(f'http://{host}:{port}', flush=True); threading.Event().wait()\n"
+    )
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self.PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self.process.stdout is not None
+        self.url = next(line.strip() for line in self.process.stdout if line.startswith("http"))
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto.server")
+    given = {"AWS_ACCESS_KEY_ID": "name", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        server = S3()
+        patch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.fixture(params=["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "shared")
+    if request.param == "memory":
+        return f"memory://{uuid.uuid4().hex}"
+    request.getfixturevalue("s3")
+    return f"s3://shared/{uuid.uuid4().hex}"
+
+
+def test_what_one_run_made_another_fetches(url: str, tmp_path: Path) -> None:
+    SharedStore(url).check()
+    first, second = (ActivationStore(tmp_path / name, shared=SharedStore(url)) for name in ("one", "two"))
+    assert first.get(key()) is None
+    fill(first)
+    found = second.get(key())
+    assert isinstance(found, np.memmap) and np.array_equal(found, ROWS)
+    assert Path(str(found.filename)).parent == tmp_path / "two"  # mapped from its own disk
+    assert second.shared is not None and second.shared.fetched_bytes > ROWS.nbytes
+    assert ActivationStore(tmp_path / "three", shared=SharedStore(url)).get(key("layer4")) is None
+
+
+def test_large_arrays_come_back_whole(url: str, tmp_path: Path) -> None:
+    """Above the size at which an upload has several parts."""
+    rows = np.random.default_rng(0).random((60, 1000, 250)).astype(np.float32)
+    fill(ActivationStore(tmp_path / "one", shared=SharedStore(url)), rows=rows)
+    found = ActivationStore(tmp_path / "two", shared=SharedStore(url)).get(key())
+    assert found is not None and np.array_equal(found, rows)
+
+
+def test_no_room_here_is_no_error(url: str, tmp_path: Path) -> None:
+    fill(ActivationStore(tmp_path / "one", shared=SharedStore(url)))
+    small = ActivationStore(tmp_path / "two", 100, shared=SharedStore(url))
+    assert small.get(key()) is None and "--cache-size" in small.refusals[0]
+    assert not list((tmp_path / "two").glob("*.npy"))
+
+
+def test_a_damaged_entry_is_not_handed_out(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    fill(ActivationStore(tmp_path / "one", shared=SharedStore(str(shared))))
+    (array,) = shared.rglob("*.npy")
+    whole = array.read_bytes()
+    for damaged in (whole[:-10], whole[:-1] + b"\x7f", b""):
+        array.write_bytes(damaged)
+        assert ActivationStore(tmp_path / "two", shared=SharedStore(str(shared))).get(key()) is None
+    array.unlink()
+    assert ActivationStore(tmp_path / "two", shared=SharedStore(str(shared))).get(key()) is None
+    (label,) = shared.rglob(f"{key().id}.json")
+    for damaged in (b"", b"{}", b"\xff"):
+        label.write_bytes(damaged)
+        assert ActivationStore(tmp_path / "two", shared=SharedStore(str(shared))).get(key()) is None
+
+
+TWO_RUNS = """
+import sys
+import numpy as np
+from pathlib import Path
+from frostline.store.activations import ActivationStore
+from frostline.store.shared import SharedStore
+from tests.store.values import key
+store = ActivationStore(Path(sys.argv[1]), shared=SharedStore(sys.argv[2]))
+number, (start, count) = int(sys.argv[3]), map(int, sys.argv[4:6])
+for place in range(start, start + count):
+    found = store.get(key(f"cut{place}"))
+    if found is None:
+        with store.writer(key(f"cut{place}"), (100, 64), "float32") as writer:
+            writer.array[:] = place + number / 10
+        found = store.get(key(f"cut{place}"))
+    assert found is not None and len(np.unique(found)) == 1 and abs(found[0, 0] - place) < 0.5, (place, found)
+assert not store.refusals and not store.shared.lost, (store.refusals, store.shared.lost)
+"""
+
+
+def test_two_processes_on_one_store_do_not_disturb_each_other(url: str, tmp_path: Path) -> None:
+    """They write the same entries with bytes of their own, as two machines would that round differently."""
+    if url.startswith("memory"):
+        pytest.skip("memory is of one process")
+    runs = [
+        subprocess.Popen([sys.executable, "-c", TWO_RUNS, str(tmp_path / f"run{number}"), url, str(number), "0", "25"])
+        for number in range(2)
+    ]
+    assert [run.wait(timeout=300) for run in runs] == [0, 0]
+    later = ActivationStore(tmp_path / "later", shared=SharedStore(url))
+    for place in range(25):
+        found = later.get(key(f"cut{place}"))
+        assert found is not None and len(np.unique(found)) == 1  # of one of the two, never of both
+
+
+@pytest.mark.slow
+def test_a_killed_writer_leaves_nothing_that_is_taken_for_whole(url: str, tmp_path: Path) -> None:
+    if url.startswith("memory"):
+        pytest.skip("memory is of one process")
+    for seconds in (2.0, 2.5, 3.0):
+        run = subprocess.Popen([sys.executable, "-c", TWO_RUNS, str(tmp_path / f"{seconds}"), url, "0", "0", "4000"])
+        time.sleep(seconds)
+        run.kill()
+        run.wait()
+    later = ActivationStore(tmp_path / "later", shared=SharedStore(url))
+    found = [later.get(key(f"cut{place}")) for place in range(100)]
+    assert all(array is None or len(np.unique(array)) == 1 for array in found)
+
+
+class Clock:
+    """Time that passes while one waits."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def now(self) -> float:
+        return self.seconds
+
+
+def broken_for(seconds: float, clock: Clock, folder: Path) -> SharedStore:
+    """A store on a file system that fails until then, as a network drive does."""
+    store = SharedStore(str(folder), sleep=clock.sleep, now=clock.now)
+    whole = store._fs
+
+    class Failing:
+        protocol = "failing"
+
+        def __getattr__(self, name: str) -> object:
+            if clock.seconds < seconds:
+                raise ConnectionError("no route to host")
+            return getattr(whole, name)
+
+    store._fs = Failing()
+    return store
+
+
+def test_a_minute_away_is_waited_for(tmp_path: Path) -> None:
+    fill(ActivationStore(tmp_path / "one", shared=SharedStore(str(tmp_path / "shared"))))
+    clock, said = Clock(), []
+    shared = broken_for(60, clock, tmp_path / "shared")
+    shared.told = said.append
+    found = ActivationStore(tmp_path / "two", shared=shared).get(key())
+    assert found is not None and np.array_equal(found, ROWS)
+    assert 60 <= clock.seconds <= 90 and not shared.lost
+    assert len(said) == 1 and "no route to host" in said[0]
+
+
+def test_a_store_that_stays_away_is_told_once_and_loses_nothing(tmp_path: Path) -> None:
+    clock, said = Clock(), []
+    shared = broken_for(1e9, clock, tmp_path / "shared")
+    shared.told = said.append
+    store = ActivationStore(tmp_path / "two", shared=shared)
+    fill(store)
+    waited = clock.seconds
+    fill(store, "layer4")
+    for cut in ("layer3", "layer4"):
+        found = store.get(key(cut))
+        assert found is not None and np.array_equal(found, ROWS)
+    assert clock.seconds == waited == pytest.approx(shared.patience_s, abs=1)
+    assert len(said) == 2 and "did not answer for 120 s" in shared.lost == said[1]
+
+
+@pytest.mark.slow
+def test_a_server_that_hangs_is_waited_for(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://shared/{uuid.uuid4().hex}"
+    fill(ActivationStore(tmp_path / "one", shared=SharedStore(url)))
+    other = SharedStore(url, patience_s=100)
+    os.kill(s3.process.pid, signal.SIGSTOP)
+    try:
+        continuing = subprocess.Popen(["sh", "-c", f"sleep 40; kill -CONT {s3.process.pid}"])
+        found = ActivationStore(tmp_path / "two", shared=other).get(key())
+        continuing.wait()
+    finally:
+        os.kill(s3.process.pid, signal.SIGCONT)
+    assert found is not None and np.array_equal(found, ROWS) and not other.lost
+
+
+@pytest.mark.parametrize("given", ["nowhere://bucket/path", "/proc/1/nothing", "s3://"])
+def test_a_place_that_cannot_be_written_is_refused(given: str) -> None:
+    with pytest.raises(OptionError, match="--store"):
+        SharedStore(given).check()
