@@ -50,16 +50,27 @@ def _rows(dataset: Dataset, indices: Sequence[int]) -> list[Row]:
 
 def from_run(run: Path) -> Rows:
     """What the search in the folder `run` trained on and sealed, from its config.yaml and splits.csv."""
-    given = Path(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["settings"]["data"]).absolute()
-    root = given.parent if given.is_file() else given
-    with (run / "splits.csv").open(newline="", encoding="utf-8") as stream:
-        header, *lines = csv.reader(stream)
-    rows = [((str(root / _plain(line[0])), _plain(line[2])), line[PLACES:]) for line in lines]
+    header, lines = _splits(run)
+    rows = [((path, _plain(line[2])), line[PLACES:]) for path, line in lines]
     if any("sealed" in words for _, words in rows):
         sealed = [row for row, words in rows if "sealed" in words]
         return Rows([row for row, words in rows if "sealed" not in words and any(words)], sealed, "sealed")
     train, test = ([row for row, words in rows if words[0] == wanted] for wanted in ("train", "validation"))
     return Rows(train, test, header[PLACES])
+
+
+def groups(run: Path) -> dict[str, str]:
+    """Path -> what joins an image to others of the same patient, of every image that is in a group."""
+    return {path: line[1] for path, line in _splits(run)[1] if line[1]}
+
+
+def _splits(run: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """The header of splits.csv, and of each of its lines the path of the image and all cells."""
+    given = Path(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["settings"]["data"]).absolute()
+    root = given.parent if given.is_file() else given
+    with (run / "splits.csv").open(newline="", encoding="utf-8") as stream:
+        header, *lines = csv.reader(stream)
+    return header, [(str(root / _plain(line[0])), line) for line in lines]
 
 
 def _plain(cell: str) -> str:

@@ -8,13 +8,14 @@ import json  # noqa: E402
 import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-import common  # noqa: E402
 import pandas as pd  # noqa: E402
 import timm  # noqa: E402
 import torch  # noqa: E402
 from autogluon.multimodal import MultiModalPredictor  # noqa: E402
 from autogluon.multimodal.version import __version__  # noqa: E402
-from timm_weights import ARCHITECTURE, timm_state  # noqa: E402
+
+from benchmarks.peers import common  # noqa: E402
+from benchmarks.peers.timm_weights import ARCHITECTURE, timm_state  # noqa: E402
 
 
 def write_checkpoint(weights: Path, size: int, folder: Path) -> None:

@@ -28,13 +28,13 @@ class Job:
 
     Attributes:
         weights: torchvision's mobilenet_v2, as safetensors.
-        size: pixels a side. out: the JSON file to write.
+        epochs: None for a search, which is given a time. size: pixels a side. out: the JSON file to write.
     """
 
     train: list[Row]
     test: list[Row]
     weights: Path
-    epochs: int
+    epochs: int | None
     size: int
     seed: int
     out: Path
@@ -55,17 +55,26 @@ def write_rows(file: Path, rows: Sequence[Row]) -> None:
         csv.writer(stream, lineterminator="\n").writerows([("path", "label"), *rows])
 
 
-def job_from_command_line(what: str) -> Job:
-    parser = argparse.ArgumentParser(description=what)
+def options() -> argparse.ArgumentParser:
+    """What every peer is told on its command line."""
+    parser = argparse.ArgumentParser(add_help=False)
     for name in ("train", "test", "weights", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--seed", type=int, default=0)
-    given = vars(parser.parse_args())
+    return parser
+
+
+def job(given: dict[str, Any]) -> Job:
+    """The job that the values of `options` describe."""
     rows = {name: read_rows(given.pop(name)) for name in ("train", "test")}
     paths = {name: given.pop(name).absolute() for name in ("weights", "out")}
     return Job(**rows, **paths, **given)
+
+
+def job_from_command_line(what: str) -> Job:
+    return job(vars(argparse.ArgumentParser(description=what, parents=[options()]).parse_args()))
 
 
 def scores(labels: Sequence[str], classes: Sequence[str], probabilities: np.ndarray) -> dict[str, float | None]:
@@ -92,7 +101,7 @@ def report(
     training_s: float,
     with_start_up_s: float,
     classes: Sequence[str],
-    probabilities: np.ndarray,
+    probabilities: np.ndarray | Sequence[Sequence[float]],
     settings: Mapping[str, Any],
 ) -> None:
     """Write what a peer reached to `job.out`.
@@ -111,7 +120,7 @@ def report(
         "size": job.size,
         "train_images": len(job.train),
         "test_images": len(job.test),
-        **scores([label for _, label in job.test], classes, probabilities),
+        **scores([label for _, label in job.test], classes, np.asarray(probabilities)),
         "settings": dict(settings) | {"threads": os.environ.get("OMP_NUM_THREADS", "all"), "cores": os.cpu_count()},
         "classes": list(classes),
         "probabilities": [

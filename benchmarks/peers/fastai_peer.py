@@ -7,12 +7,13 @@ START = time.perf_counter()
 import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-import common  # noqa: E402
 import fastai  # noqa: E402
 import pandas as pd  # noqa: E402
 from fastai.vision.all import ImageDataLoaders, Resize, set_seed, vision_learner  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from timm_weights import ARCHITECTURE, timm_state  # noqa: E402
+
+from benchmarks.peers import common  # noqa: E402
+from benchmarks.peers.timm_weights import ARCHITECTURE, timm_state  # noqa: E402
 
 BATCH = 64  # fastai's default
 

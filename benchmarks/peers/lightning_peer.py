@@ -4,7 +4,6 @@ import time
 
 START = time.perf_counter()
 
-import common  # noqa: E402
 import lightning as L  # noqa: E402
 import torch  # noqa: E402
 from lightning.pytorch.callbacks import BackboneFinetuning  # noqa: E402
@@ -14,6 +13,8 @@ from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from torchvision import transforms as T  # noqa: E402
 from torchvision.models import mobilenet_v2  # noqa: E402
+
+from benchmarks.peers import common  # noqa: E402
 
 BATCH, WORKERS, RATE = 32, 2, 1e-3
 

@@ -8,9 +8,10 @@ cd "$(dirname "$0")"
 case "${1:-}" in
     fastai) package=fastai extra=() ;;
     lightning) package=lightning extra=() ;;
+    optuna) package=optuna extra=() ;;
     # Wants an older torch than frostline's. A build for CPUs only, where one lies about, does not fit the torchvision of the index.
     autogluon) package=autogluon.multimodal extra=('torch!=2.13.0+cpu') ;;
-    *) echo "usage: make_env.sh fastai|lightning|autogluon" >&2; exit 2 ;;
+    *) echo "usage: make_env.sh fastai|lightning|autogluon|optuna" >&2; exit 2 ;;
 esac
 
 shared=$(cd ../.. && .venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

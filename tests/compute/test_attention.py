@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from frostline import backbones
 from frostline.compute.attention import class_maps, filters, heated, photograph
 from frostline.compute.build import build
 from frostline.terms.backbone import Layout
@@ -53,10 +54,29 @@ def test_every_head_has_a_map_and_no_gradient_is_left_behind(bench, head: str) -
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_flat_features_give_no_map(bench) -> None:
+@pytest.mark.parametrize("head", ["linear", "mlp(8)", "conv(8)x1", "all-layer"])
+def test_a_network_that_reads_its_class_token_alone_is_explained_by_the_tokens_before(head: str) -> None:
+    """At the last stage no other token reaches the answer: a map of it would be empty."""
+    backbone = backbones.load("timm/test_vit", pretrained=False, size=64)
+    assert backbone.stages[-1].cut.layout is Layout.CLASS_TOKEN
+    network = build(Recipe.parse(f"all: freeze | head: {head}"), backbone, 2, 0)
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = class_maps(network, images, np.array([0, 1, 0]))
+    assert found is not None and found.shape == (3, 4, 4) and (found.max(axis=(1, 2)) == 1).all()
+
+
+def test_where_no_place_moves_the_answer_there_is_no_map(bench) -> None:
     network = build(Recipe.parse("all: freeze | head: linear"), bench.backbone, 2, 0)
-    network.head.layouts = (Layout.FLAT,)
+    with torch.no_grad():
+        network.head.body.weight.zero_()
     assert class_maps(network, bench.pixels().batch(ROWS, 0), np.zeros(6, np.int64)) is None
+
+
+def test_the_layout_after_a_stage_is_that_of_its_cut(bench) -> None:
+    for backbone in (bench.backbone, backbones.load("timm/test_vit", pretrained=False, size=64)):
+        trunk = backbone.network()
+        found = [trunk.layout_after(number) for number in range(len(backbone.stages))]
+        assert found == [stage.cut.layout for stage in backbone.stages]
 
 
 def test_heat_lies_where_the_map_is_and_nowhere_else() -> None:

@@ -130,6 +130,7 @@ def test_a_file_is_read_by_its_content_and_refused_by_what_it_looks_like(tmp_pat
         (b"%PDF-1.7", "a PDF"), (b"\x80\x04\x95cos\nsystem", "a pickle"), (b"\0" * 300, "begins with zeros"),
         (b"%!PS-Adobe", "PostScript"), (b"<svg/>", "SVG"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"), (b"hello", "no image that can be read"),
+        (b"", "the file is empty"),
     ]:  # fmt: skip
         (tmp_path / "y.png").write_bytes(content)
         with pytest.raises(DataError, match=said) as caught:

@@ -16,7 +16,6 @@ import torch
 
 import frostline as fl
 from frostline.compute.machine import settings_restored
-from frostline.session import finals
 from frostline.store.run_folder import RunFolder
 from frostline.terms.progress import Event, TrialFinished
 from tests.session.conftest import RECIPES
@@ -112,7 +111,7 @@ def test_a_whole_panel_with_screening_and_finalists_is_the_same(
 ) -> None:
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 2)
     monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 1)
-    monkeypatch.setattr(finals, "MOST_SCRATCH_EPOCHS", 4)
+    monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
     options = {"size": SIZE, "limit": 60}
     serial = fl.search(textures, backbone_name, out=tmp_path / "serial", backend="serial", **options)
     out = begun_like(serial, tmp_path / "process")

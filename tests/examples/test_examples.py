@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWN = {
     "own_loop.py": "epoch 1: loss",
     "lightning_loop.py": "every frozen tensor is what it was",
+    "mlflow_log.py": "2 recipes, the report and the model",
     "sklearn_grid.py": "head: linear",
 }
 
@@ -22,10 +23,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("examples")
     make_folder(root / "DATA", {"cat": 14, "dog": 14})
     return root
+
+
+@pytest.fixture
+def folder(data: Path, tmp_path: Path) -> Path:
+    """A folder of its own for each example, with the images as `DATA`: what one writes, another would continue."""
+    (tmp_path / "DATA").symlink_to(data / "DATA")
+    return tmp_path
 
 
 def test_every_example_is_tested() -> None:
@@ -52,5 +60,8 @@ def test_the_notebook_shows_the_run_and_its_verdict(folder: Path) -> None:
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
     pages = [str(out.get("data", {}).get("text/html", "")) for cell in notebook.cells for out in cell.get("outputs", [])]
     text = "".join(str(out.get("text", "")) for cell in notebook.cells for out in cell.get("outputs", []))
-    assert "Use this recipe" in "".join(pages) and "pretraining-helps" in "".join(pages)
+    shown, verdict, table = [page for page in pages if page]
+    assert "Use this recipe" in shown and "<table" in shown and "head: linear" in shown  # the run: sentences and its table
+    assert "pretraining-helps" in verdict and "balanced-accuracy" in verdict  # the verdict: score and claims
+    assert "<table" in table and "&lt;module" not in "".join(pages)
     assert "no changed label" in text

@@ -21,11 +21,12 @@ def run(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> fl.Run:
     out = tmp_path_factory.mktemp("exported") / "run"
     lines = ["stem: freeze | conv1.5 .. layer4: drop | head: linear", "pixels: logistic"]
     weights = tmp_path_factory.mktemp("w") / "small.safetensors"
-    _write_weights(weights)
+    write_weights(weights)
     return fl.search(stripes, f"timm/test_resnet={weights}", out=out, recipe=lines, size=SIZE)
 
 
-def _write_weights(file: Path) -> None:
+def write_weights(file: Path) -> None:
+    """Of a small network with random tensors, as a file of weights."""
     from safetensors.torch import save_file
 
     state = backbones.load("timm/test_resnet", pretrained=False).network().original_state()

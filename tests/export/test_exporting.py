@@ -3,8 +3,10 @@
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,17 @@ from safetensors.torch import load_file, save_file
 
 import frostline as fl
 from frostline import cli
+from frostline.compute import train
 from frostline.data import decode
 from frostline.errors import DataError, ExportFailed, InputError, OptionError
+from frostline.export import code
 from frostline.export.bundle import WEIGHTS, load
 from frostline.export.exporting import export
 from frostline.export.graphs import FROM_IMAGES, ONNX
 from frostline.export.parity import LIMIT
 from frostline.export.standalone import preparation, program
+from frostline.store.run_folder import RunFolder
+from frostline.terms.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -76,17 +82,51 @@ def test_a_whole_network_is_exported_for_timm_and_said_so(
     assert json.loads((tmp_path / "out" / "export.json").read_text())["parity"]["files"] == 24
 
 
-def test_the_plain_program_retrains_the_recipe_to_the_same_score(run: fl.Run, stripes: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(run: fl.Run) -> Path:
     made = fl.export_model(run.path, "code")
-    text = (made.folder / "train.py").read_text()
-    assert made.parity.holds and "import frostline" not in text and "from frostline" not in text
+    assert made.parity.holds
+    return made.folder
+
+
+def test_the_plain_program_retrains_the_recipe_to_the_same_score(run: fl.Run, plain: Path, stripes: Path) -> None:
+    text = (plain / "train.py").read_text()
+    assert "import frostline" not in text and "from frostline" not in text
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, str(made.folder / "train.py"), "fit", str(stripes)]
+    command = [sys.executable, str(plain / "train.py"), "fit", str(stripes)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     found, score = json.loads(done.stdout.splitlines()[-1]), run.verdict.score
     assert score.interval.low <= found["cross-validation"] <= score.interval.high
-    again = load_file(made.folder / WEIGHTS)
+    again = load_file(plain / WEIGHTS)
     assert torch.equal(again["trunk.conv1.0.weight"], run.model.network.trunk.original_state()["conv1.0.weight"])
+
+
+def test_the_plain_program_takes_every_default_from_where_the_search_takes_it(run: fl.Run, plain: Path) -> None:
+    folder, recipe = RunFolder.open(run.path), Recipe.parse("all: tune | head: linear | train: wd=0.2 opt=sgd")
+    found = code._training(recipe, {"configuration": "lr=0.02 epochs=7", "seed": 3}, folder)
+    how = train.Schedule.of({"lr": "0.02", "epochs": "7", "wd": "0.2", "opt": "sgd"})
+    assert (found["LR"], found["EPOCHS"], found["WEIGHT_DECAY"], found["OPTIMIZER"]) == (how.lr, how.epochs, how.wd, how.opt)
+    assert (found["CLIP"], found["SETTLED_ON"], found["RATES"]) == (train.CLIP, train.SETTLED_ON, train.Schedule().rates)
+    used = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", program("train", {})))
+    given = set(re.findall(r"^([A-Z][A-Z0-9_]+) = ", (plain / "train.py").read_text(), re.M))
+    assert set(found) - used == {"L2", "LR"}  # names of two letters
+    assert used - given <= {"DATA", "IMAGE", "JSON", "PIL", "SGD", "LBFGS", "RGB", "RGBA"}  # no constant is missing
+
+
+def shown_by_program(run: fl.Run, **constants: object) -> Callable[[torch.Tensor, int], torch.Tensor]:
+    space: dict[str, object] = {"__file__": str(run.path / "x.py"), "__name__": "x"}
+    exec(compile(program("train", constants), "train.py", "exec"), space)
+    return space["shown"]  # type: ignore[return-value]
+
+
+def test_the_plain_program_shows_an_image_in_other_views_as_the_search_does(run: fl.Run) -> None:
+    shown = shown_by_program(run, SIZE=64, SMALLEST_CROP=0.75, FLIP=True)
+    images = torch.linspace(0, 1, 64).expand(4, 3, 64, 64)  # brighter to the right
+    assert shown(images, 0) is images
+    for view in range(1, 8):
+        made = shown(images, view)
+        assert made.shape == images.shape and made.std() < images.std()  # a part of it, enlarged
+        assert bool(made[0, 0, 0, 0] > made[0, 0, 0, -1]) == (view % 2 == 1)  # mirrored
 
 
 def test_another_answer_is_found_and_nothing_is_written(run: fl.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,26 @@ def test_what_stands_for_no_file_is_one_clear_error(stripes: Path, tmp_path: Pat
             files(given)
 
 
+def test_files_that_cannot_be_images_are_refused_before_a_model_is_loaded(stripes: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "empty").touch()
+    for name, message in [("report.pdf", "looks like a PDF"), ("notes.txt", "is no image. Give"), ("empty", "is an empty file")]:
+        with pytest.raises(DataError, match=message):
+            fl.predict(tmp_path / "no-model", tmp_path / name)
+    with pytest.raises(DataError, match="nor is any of the 1 other files"):
+        files([str(tmp_path / "report.pdf"), str(tmp_path / "notes.txt")])
+    image = next((stripes / "along").iterdir())
+    assert len(files([str(tmp_path / "report.pdf"), str(image)])) == 2  # reported in its place
+
+
+def test_an_empty_file_is_said_to_be_empty(run: fl.Run, stripes: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.dcm").touch()
+    found = list(fl.predict(run.path, [tmp_path / "a.png", tmp_path / "b.dcm", next((stripes / "along").iterdir())]))
+    assert ["the file is empty" in (one.error or "") for one in found] == [True, True, False]
+
+
 def test_unreadable_files_are_reported_in_their_place(run: fl.Run, stripes: Path, tmp_path: Path) -> None:
     good = sorted((stripes / "along").iterdir())[:2]
     (tmp_path / "cut.png").write_bytes(good[0].read_bytes()[:200])

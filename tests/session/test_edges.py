@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import frostline as fl
 from frostline import session
 from frostline.api import searching
 from frostline.errors import DataError, OptionError
-from frostline.session import finals
 from frostline.terms.schedule import common_epochs
 from tests.pictures import make_folder
 
@@ -144,7 +144,7 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
 ) -> None:
     monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 1)
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
-    monkeypatch.setattr(finals, "MOST_SCRATCH_EPOCHS", 4)
+    monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
     line = "weights: random | all: tune | head: linear | train: lr=0.001"
     run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120)
     epochs: dict[str, set[int]] = {}
@@ -158,6 +158,27 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     assert forked["screen-0", 3] == 0 and forked["screen-1", 9] == common_epochs(3) == 1
     assert forked["full", 2] == 0 and forked.get(("full", 4), 1) == 1
     assert not list((run.path / "cache/checkpoints").iterdir())  # no trial follows any more
+
+
+def test_what_transfers_trains_longer_too_where_scratch_has_overtaken_it(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A last stage that hardly learns anew is no match for scratch: it gets the epochs to find out."""
+    monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
+    monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 4)
+    monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
+    stages = fl.load_backbone(backbone_name, size=SIZE).stages
+    kept, last = f"{stages[0].name} .. {stages[-2].name}", stages[-1].name
+    replaced = f"{kept}: freeze | {last}: reinit | head: linear | train: lr=1e-09"
+    scratch = "weights: random | all: tune | head: linear | train: lr=0.003"
+    run = search(textures, backbone_name, tmp_path / "run", replaced, scratch, limit=120)
+    results = [one for one in run._folder.results.load_all().values() if one.trial.budget.rung == "full"]
+    epochs = {family: defaultdict(set) for family in ("deeper-replaced", "scratch")}
+    for one in results:
+        epochs[one.trial.family][one.trial.split].add(one.trial.budget.epochs)
+    assert epochs["scratch"]["r0f0"] == {4}
+    assert epochs["deeper-replaced"]["r0f0"] == {1, 2}  # twice as long gains nothing
+    assert all(of == {1} for name, of in epochs["deeper-replaced"].items() if name != "r0f0")
 
 
 def test_a_stop_while_decoding_ends_at_once(

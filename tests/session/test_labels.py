@@ -127,9 +127,9 @@ def test_a_model_says_labels_by_their_thresholds(found: fl.Run, frame: pd.DataFr
     assert "labels, any number of them an image" in card
 
 
-def test_one_threshold_for_all_labels_is_refused(found: fl.Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_threshold_for_all_labels_is_refused(found: fl.Run, frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--threshold=0.5", "--abstain-below=0.5"):
-        assert command(["predict", str(found.path), "x.png", option]) == 2
+        assert command(["predict", str(found.path), str(frame["path"].iloc[0]), option]) == 2
         assert "each from its own threshold" in capsys.readouterr().err
 
 

@@ -12,6 +12,7 @@ from frostline.stats.operating import (
     NO_TRAINING,
     NONE_FOUND,
     CutRule,
+    best_f1,
     cut_rules,
     fixed_elsewhere,
     fixed_on_other_folds,
@@ -44,6 +45,29 @@ def test_thresholds_equal_brute_force(rule: CutRule, rounded: bool) -> None:
         scores = 1 / (1 + np.exp(-rng.normal(size=50) - 1.5 * labels))
         scores = np.round(scores, 1) if rounded else scores
         assert rule.threshold(labels, scores) == brute_force(labels, scores, rule.target)
+
+
+@pytest.mark.parametrize("rounded", [True, False])
+def test_the_best_f1_equals_brute_force_among_thresholds_that_do_not_call_too_many(rounded: bool) -> None:
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        labels = rng.random(60) < 0.15
+        labels[:2] = True, False
+        scores = np.round(rng.random(60) + labels, 1 if rounded else 9)
+        best, chosen = 0.0, float("nan")
+        for one in sorted(set(scores.tolist()), reverse=True):
+            called = scores >= one
+            f1 = 2 * (called & labels).sum() / (called.sum() + labels.sum())
+            if called.sum() <= 2 * labels.sum() and f1 > best + 1e-12:
+                best, chosen = f1, one
+        assert np.array_equal(best_f1(labels, scores), chosen, equal_nan=True)
+
+
+def test_a_label_that_cannot_be_told_is_not_said_of_every_image() -> None:
+    rng = np.random.default_rng(0)
+    labels, scores = np.arange(400) % 20 == 0, rng.random(400)
+    assert (scores >= best_f1(labels, scores)).sum() <= 40 < (scores >= YOUDEN.threshold(labels, scores)).sum()
+    assert np.isnan(best_f1(labels, np.full(400, 0.3))) and np.isnan(best_f1(labels & False, scores))
 
 
 def test_no_threshold_where_nothing_separates() -> None:

@@ -48,12 +48,13 @@ def predict(
     Raises:
         InputError: no model in `source`, or a path that is not there. Unreadable files are reported in their prediction.
     """
-    from frostline.export.predict import predict_files
+    from frostline.export.inputs import find_inputs
+    from frostline.export.predict import predict_inputs
     from frostline.export.rule import label_rule
 
+    inputs = find_inputs([images] if isinstance(images, (str, Path)) else images)  # first: loading takes seconds
     model = load(source, backbone)
-    given = [images] if isinstance(images, (str, Path)) else images
-    return predict_files(model, given, label_rule(source, model, abstain_below, threshold))
+    return predict_inputs(model, inputs, label_rule(source, model, abstain_below, threshold))
 
 
 def export_model(

@@ -133,6 +133,10 @@ class StagedNetwork(nn.Module):
             x = part(x)
         return x
 
+    def layout_after(self, index: int) -> Layout:
+        """How the tensor at the cut after the stage with this number lies."""
+        return self.layouts[list(self._parts()[index].code.evaluating.marks.values())[-1]]
+
     def truncate(self, count: int) -> StagedNetwork:
         """The first `count` stages, as a network that shares its parts with this one.
 

@@ -347,6 +347,7 @@ def predict(
 ) -> None:
     """The label and the probability of each class for each image, as soon as it is known."""
     form = _one_of("--format", format, FORMATS)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else the network's threads spin where files should be decoded
     from frostline import api
 
     failed = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from frostline.compute.build import TransferNetwork
-from frostline.compute.new_layers import as_map, last_layout
+from frostline.compute.new_layers import as_map
 from frostline.terms.backbone import Layout
 from frostline.terms.evidence import Filters, Tile
 from frostline.terms.result import FloatArray, IntArray
@@ -24,35 +25,51 @@ GAP = 1  # pixels between filters
 
 
 def class_maps(network: TransferNetwork, images: Tensor, classes: IntArray) -> FloatArray | None:
-    """Grad-CAM (Selvaraju 2017, eq. 1 and 2) of one class an image at the last kept stage, each divided by its maximum.
+    """Grad-CAM (Selvaraju 2017, eq. 1 and 2) of one class an image, each divided by its maximum.
 
-    With a linear head on pooled features this is the class-activation map of Zhou 2016. It shows what moved this answer, not
-    whether it is right.
+    It is drawn on the last stage whose places move the answer. That is the last kept stage, and with a linear head on its pooled
+    features this is the class-activation map of Zhou 2016; where the network reads nothing but its class token, or has pooled
+    already, it is the stage before. It shows what moved this answer, not whether it is right.
 
     Args:
         images: (n, channels, height, width), normalised. classes: (n,) whose logit is explained.
 
     Returns:
-        (n, h, w) between 0 and 1, all 0 where nothing speaks for the class; None where features have no places.
+        (n, h, w) between 0 and 1, all 0 where nothing speaks for the class; None where no stage's places move the answer.
     """
-    layout = last_layout(network.head)
-    if layout is Layout.FLAT:
-        return None
     network.eval()
-    features = []
-    with torch.no_grad():
-        tensor = images
-        for index in range(len(network.actions)):
-            tensor = network.trunk.run(tensor, index, index + 1)
-            features.append(tensor)
-    last = features[-1].detach().clone().requires_grad_()
-    with torch.enable_grad():
-        logits = network.head([*features[:-1], last])
-        chosen = logits[torch.arange(len(classes)), torch.from_numpy(classes).to(logits.device)]
-        (slopes,) = torch.autograd.grad(chosen.sum(), last)
-    maps, slopes = (as_map(tensor.float(), layout) for tensor in (last.detach(), slopes))
-    found = torch.relu((slopes.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1))
-    return np.asarray((found / found.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy())
+    features = _features(network, images)
+    for stage in reversed(range(len(features))):
+        layout = network.trunk.layout_after(stage)
+        if layout is Layout.FLAT:
+            continue
+        slopes = as_map(_slopes(network, features, stage, classes).float(), layout)
+        if slopes.any():
+            found = torch.relu((slopes.mean(dim=(2, 3), keepdim=True) * as_map(features[stage].float(), layout)).sum(dim=1))
+            return np.asarray((found / found.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy())
+    return None
+
+
+@torch.no_grad()
+def _features(network: TransferNetwork, images: Tensor) -> list[Tensor]:
+    """After every kept stage."""
+    found = [network.trunk.run(images, 0, 1)]
+    for stage in range(1, len(network.actions)):
+        found.append(network.trunk.run(found[-1], stage, stage + 1))
+    return found
+
+
+@torch.enable_grad()
+def _slopes(network: TransferNetwork, features: Sequence[Tensor], stage: int, classes: IntArray) -> Tensor:
+    """Of the logits of `classes`, by what crosses the cut after `stage`; of its shape."""
+    tensor = features[stage].detach().clone().requires_grad_()
+    passed = [*features[:stage], tensor]
+    for later in range(stage + 1, len(features)):
+        passed.append(network.trunk.run(passed[-1], later, later + 1))
+    logits = network.head(passed)
+    chosen = logits[torch.arange(len(classes)), torch.from_numpy(classes).to(logits.device)]
+    (slopes,) = torch.autograd.grad(chosen.sum(), tensor, allow_unused=True)
+    return torch.zeros_like(tensor) if slopes is None else slopes
 
 
 # --- small pictures ---------------------------------------------------------------------------------------------------

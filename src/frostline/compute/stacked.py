@@ -20,6 +20,7 @@ from frostline.terms.data import Targets
 from frostline.terms.result import FloatArray
 
 BATCH = 128
+WEIGHT_DECAY = 0.01
 MOST_COMPONENTS = 512  # of the features: further ones cost more than they add (docs/decisions/small-networks.md)
 
 
@@ -120,7 +121,7 @@ def _optimise(
     dtype: str,
 ) -> None:
     groups = [{"params": [p for layer in layers for p in layer[index]], "lr": rate} for index, rate in enumerate(rates)]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     steps = epochs * math.ceil(inputs.shape[1] / BATCH)
     plan = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / max(1, steps))))
     generator = torch.Generator().manual_seed(seed)

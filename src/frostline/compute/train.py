@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from frostline.terms.kernels import Mode
 from frostline.terms.result import FloatArray, IntArray
 from frostline.terms.schedule import common_epochs, rate_share
 
+MOMENTUM = 0.9  # of sgd
+OPTIONS: dict[str, Callable[[str], Any]] = {"lr": float, "epochs": int, "batch": int, "opt": str, "wd": float, "rates": str}
 CLIP = 1.0  # gradient norm: one bad batch must not undo the transferred weights
 SETTLED_ON = 256  # images: every channel of a map has many positions an image
 
@@ -35,20 +37,26 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train.
+    """How to train. What is written here holds wherever nobody says otherwise, in exported programs too.
 
     Attributes:
         opt: `adamw`, or `sgd` with momentum 0.9.
         share: (step, steps an epoch, epochs) -> share of the peak rate.
     """
 
-    lr: float
-    epochs: int
+    lr: float = 3e-4
+    epochs: int = 1
     batch: int = 32
     opt: str = "adamw"
     wd: float = 0.01
     rates: str = "flat"
     share: Callable[[int, int, int], float] = rate_share
+
+    @classmethod
+    def of(cls, options: Mapping[str, str], **otherwise: Any) -> Schedule:
+        """As a recipe's `options` say; else as `otherwise` says."""
+        said = {name: kind(options[name]) for name, kind in OPTIONS.items() if name in options}
+        return cls(**{**otherwise, **said})
 
 
 class Memory(Protocol):
@@ -179,7 +187,7 @@ def estimate_statistics(
 def _optimizer(model: TransferNetwork, schedule: Schedule) -> torch.optim.Optimizer:
     groups = parameter_groups(model, schedule.lr, schedule.wd, schedule.rates)
     if schedule.opt == "sgd":
-        return torch.optim.SGD(groups, lr=schedule.lr, momentum=0.9)
+        return torch.optim.SGD(groups, lr=schedule.lr, momentum=MOMENTUM)
     return torch.optim.AdamW(groups, lr=schedule.lr)
 
 

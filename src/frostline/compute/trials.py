@@ -183,14 +183,7 @@ def _fit(
     source = source_for(bench, recipe, network, backbone)
     if recipe.trunk_frozen(backbone.stage_names) and recipe.head.kind is not HeadKind.CONV:
         return Fitted(network, source)
-    schedule = Schedule(
-        lr=float(options.get("lr", 3e-4)),
-        epochs=epochs,
-        batch=int(options["batch"]),
-        opt=options.get("opt", "adamw"),
-        wd=float(options.get("wd", 0.01)),
-        rates=options.get("rates", "flat"),
-    )
+    schedule = replace(Schedule.of(options), epochs=epochs)
     weights, mode = bench.class_weights(rows), bench.kernels.train
     memory = None if branch is None else branch.memory(trajectory(bench, told, source, rows, seed))
     losses, forked = train(network, source, rows, bench.labels, schedule, mode, seed, weights, watch, memory)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from frostline.data.picture import Box, Picture, open_picture, read_header, resized, rounded, told
+from frostline.data.picture import Box, Picture, extremes, open_picture, read_header, resized, rounded, told
 from frostline.errors import DataError, nearest
 from frostline.terms.backbone import InputSpec
 from frostline.terms.look import Look, Scale
@@ -92,9 +92,9 @@ def look_at(path: str | Path, side: int) -> tuple[Pixels, Look]:
     with told(path):
         picture = open_picture(path, side)
         thumbnail = _pressed(picture, side)
-        return thumbnail, dataclasses.replace(
-            picture.look, mean=float(thumbnail.mean()), spread=float(thumbnail.std()), narrow=_is_narrow(picture.look, thumbnail)
-        )
+        low, high = extremes(picture)
+        look = dataclasses.replace(picture.look, low=low, high=high, mean=float(thumbnail.mean()), spread=float(thumbnail.std()))
+        return thumbnail, dataclasses.replace(look, narrow=_is_narrow(look, thumbnail))
 
 
 def thumbnail(path: str | Path, side: int) -> Pixels:

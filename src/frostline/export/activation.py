@@ -10,7 +10,7 @@ from frostline.export.bundle import Classifier
 
 
 def activation_maps(model: Classifier, pixels: Tensor, classes: list[int]) -> list[list[list[float]]] | None:
-    """A map an image, rows of numbers 0..1 (`class_maps`); None where features have no places.
+    """A map an image, rows of numbers 0..1 (`class_maps`); None where no place of any stage moves the answer.
 
     Args:
         pixels: uint8 (n, channels, size, size); classes: (n,) the class that each map speaks for.

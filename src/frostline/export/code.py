@@ -15,16 +15,18 @@ from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.backbones import demo as demo_side
 from frostline.backbones.description import DESCRIPTION
-from frostline.compute.build import fitting
-from frostline.compute.frozen import MLP_RATES
-from frostline.compute.new_layers import SMALL_MAP
+from frostline.compute import frozen, new_layers, stacked, train
+from frostline.compute.build import DISCRIMINATIVE_FACTOR, TransferNetwork, fitting
 from frostline.compute.trials import as_options
+from frostline.data.pixels import SMALLEST_CROP
 from frostline.errors import FrostlineError, InputError
 from frostline.export.bundle import WEIGHTS, Classifier, model_folder
 from frostline.export.standalone import preparation, program
 from frostline.store.files import write_text
 from frostline.store.run_folder import RunFolder
 from frostline.store.splits import read_rows
+from frostline.terms import schedule
+from frostline.terms.activations import VIEWS
 from frostline.terms.backbone import LIBRARIES, Layout, Stage
 from frostline.terms.recipe import Action, HeadKind, Recipe, Weights
 
@@ -56,6 +58,7 @@ def write_code(source: Path, model: Classifier, folder: Path) -> None:
         **_architecture(backbone),
         **_network(recipe, backbone, model, description),
         **_training(recipe, description, run),
+        **_views(recipe, model.network, run),
         "FOLDS": _folds(list(rows[0])) if rows else [],
         "METRIC": run.settings.metric,
         "REPORTED": description.get("score"),
@@ -147,28 +150,51 @@ def _strides(stage: Stage, depth: int) -> list[int]:
     shape, layout, found = stage.cut.shape, stage.cut.layout, []
     side = shape[1] if layout is Layout.NCHW else shape[0] if layout is Layout.NHWC else math.isqrt(shape[0])
     for _ in range(depth):
-        found.append(2 if side > SMALL_MAP else 1)
+        found.append(2 if side > new_layers.SMALL_MAP else 1)
         side = -(-side // found[-1])
     return found
 
 
 def _training(recipe: Recipe, description: dict[str, Any], run: RunFolder) -> dict[str, Any]:
+    """How the search trained, from where it takes that itself."""
     options = as_options(description["configuration"]) | dict(recipe.train)
-    sgd = options.get("opt") == "sgd"
     kernels = run.section("kernels") or [{}]
+    mlp = recipe.head is not None and recipe.head.kind is HeadKind.MLP
+    how = train.Schedule.of(options, **({"lr": frozen.MLP_RATES[1]} if mlp else {}), batch=int(kernels[0].get("batch", 32)))
     return {
         "SEED": description["seed"],
         "L2": float(options.get("l2", START_L2)),
-        "LR": float(options.get("lr", MLP_RATES[1] if recipe.head and recipe.head.kind is HeadKind.MLP else 3e-4)),
-        "EPOCHS": int(options.get("epochs", 1)),
-        "MLP_EPOCHS": int(recipe.option("epochs") or 0),
-        "BATCH": int(options.get("batch", kernels[0].get("batch", 32))),
-        "OPTIMIZER": "sgd" if sgd else "adamw",
-        "OPTIMIZER_OPTIONS": {"momentum": 0.9} if sgd else {},
-        "WEIGHT_DECAY": float(options.get("wd", 0.01)),
-        "RATES": options.get("rates", "flat"),
+        "LR": how.lr,
+        "EPOCHS": how.epochs,
+        "BATCH": how.batch,
+        "OPTIMIZER": how.opt,
+        "MOMENTUM": train.MOMENTUM,
+        "WEIGHT_DECAY": how.wd,
+        "RATES": how.rates,
+        "DISCRIMINATIVE_FACTOR": DISCRIMINATIVE_FACTOR,
         "NORM": options.get("norm", "batch"),
         "BALANCED": run.settings.metric == "balanced-accuracy",
+        "CLIP": train.CLIP,
+        "SETTLED_ON": train.SETTLED_ON,
+        "WARM_STEPS": schedule.WARM_STEPS,
+        "COOLDOWN": schedule.COOLDOWN,
+        "DROPOUT": new_layers.DROPOUT,
+        "MLP_EPOCHS": int(recipe.option("epochs") or 0),
+        "MLP_STEPS": frozen.MLP_STEPS,
+        "MLP_BATCH": stacked.BATCH,
+        "MLP_DECAY": stacked.WEIGHT_DECAY,
+        "MLP_START_RATE": frozen.MLP_RATES[1],
+    }
+
+
+def _views(recipe: Recipe, network: TransferNetwork, run: RunFolder) -> dict[str, Any]:
+    """How images are varied: for a head on frozen features, and for what is trained from pixels or above a frozen prefix."""
+    shown = frozen.shown_views(recipe)
+    return {
+        "HEAD_VIEWS": shown,
+        "VIEWS": shown if network.frozen_prefix else int(recipe.option("views") or VIEWS),
+        "FLIP": run.settings.flip == "on",
+        "SMALLEST_CROP": SMALLEST_CROP,
     }
 
 

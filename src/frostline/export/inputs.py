@@ -11,6 +11,7 @@ from pathlib import Path
 from frostline.data.cells import described, is_table, read_cells
 from frostline.data.columns import PATH_COLUMNS, first_of
 from frostline.data.entries import IMAGE_SUFFIXES, find_images, is_image_file
+from frostline.data.picture import surely_none
 from frostline.errors import DataError, nearest
 
 STDIN = "-"
@@ -45,10 +46,29 @@ def find_inputs(images: Sequence[str | Path]) -> Inputs:
         if len(given) > 1:
             raise DataError(f"`-` (standard input) was given together with {len(given) - 1} other paths; give one or the other.")
         return Inputs(_lines(), None)
+    _refuse_other_files(given)
     found = [path for one in given for path in _expand(one)]
     if not found:
         raise DataError(f"no image was found in {', '.join(given)}. Known endings: {', '.join(sorted(IMAGE_SUFFIXES))}.")
     return Inputs(iter(found), len(found))
+
+
+def _refuse_other_files(given: Sequence[str]) -> None:
+    """Nothing, unless every path is a file that neither by its name nor by its first bytes can be an image.
+
+    Raises:
+        DataError: then nothing needs to be loaded first. Among images such a file is reported in its place.
+    """
+    files = [Path(one) for one in given if Path(one).is_file() and not is_table(Path(one))]
+    if len(files) < len(given) or any(is_image_file(file) for file in files):
+        return
+    reasons = [surely_none(file) for file in files]
+    if all(reasons):
+        more = f", nor is any of the {len(files) - 1} other files" if len(files) > 1 else ""
+        raise DataError(
+            f"{files[0]} is {reasons[0]}{more}. Give images ({', '.join(sorted(IMAGE_SUFFIXES))}), folders, quoted patterns, a"
+            " table of paths (.csv, .tsv, .parquet, .jsonl), or - for a list."
+        )
 
 
 def _lines() -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -98,7 +99,11 @@ def predict_files(model: Classifier, images: Sequence[str | Path], rule: Rule | 
     Raises:
         DataError: a path is not there, or no image was found at all.
     """
-    inputs = find_inputs(images)
+    return predict_inputs(model, find_inputs(images), rule)
+
+
+def predict_inputs(model: Classifier, inputs: Inputs, rule: Rule | None = None) -> Predictions:
+    """A prediction for each of `inputs`, in order."""
     return Predictions(_stream(model, inputs, rule or Rule(several=model.thresholds)), inputs.total)
 
 
@@ -123,20 +128,26 @@ Waiting = tuple[str, "Future[Tensor]"]
 
 
 def _stream(model: Classifier, inputs: Inputs, rule: Rule) -> Iterator[Prediction]:
-    """Files are decoded by threads while the network runs on those before them."""
-    quick, ready = fast(model), _Ready()
-    with ThreadPoolExecutor(decoding_threads()) as pool:
-        feeder = threading.Thread(target=_feed, args=(inputs.paths, model, pool, ready), daemon=True)
-        feeder.start()
-        try:
-            while batch := ready.take():
-                yield from _answer(quick, batch, rule)
-        finally:
-            ready.stop()
+    quick = fast(model)
+    with decode_ahead(inputs.paths, model) as ready:
+        while batch := ready.take():
+            yield from _answer(quick, batch, rule)
     ready.raise_failure()
 
 
-class _Ready:
+@contextlib.contextmanager
+def decode_ahead(paths: Iterable[str], model: Classifier) -> Iterator[Ready]:
+    """Files that threads decode, while the network runs on those before them."""
+    ready = Ready()
+    with ThreadPoolExecutor(decoding_threads()) as pool:
+        threading.Thread(target=_feed, args=(paths, model, pool, ready), daemon=True).start()
+        try:
+            yield ready
+        finally:
+            ready.stop()
+
+
+class Ready:
     """Decoded or soon decoded files on their way from the feeder to the network."""
 
     def __init__(self) -> None:
@@ -180,7 +191,7 @@ class _Ready:
             raise self._failure
 
 
-def _feed(paths: Iterable[str], model: Classifier, pool: ThreadPoolExecutor, ready: _Ready) -> None:
+def _feed(paths: Iterable[str], model: Classifier, pool: ThreadPoolExecutor, ready: Ready) -> None:
     try:
         for path in paths:
             if not ready.put((path, pool.submit(load, [path], model.geometry, model.spec.channels))):

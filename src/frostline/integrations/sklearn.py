@@ -123,15 +123,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if frozen and recipe.head.kind in (HeadKind.LINEAR, HeadKind.ALL_LAYER):
             set_linear(self.network_.head, self._linear(source, labels))
             return
-        options = dict(recipe.train)
-        schedule = Schedule(
-            lr=float(options.get("lr", self.lr)),
-            epochs=int(options.get("epochs", self.epochs)),
-            batch=int(options.get("batch", BATCH)),
-            opt=options.get("opt", "adamw"),
-            wd=float(options.get("wd", 0.01)),
-            rates=options.get("rates", "flat"),
-        )
+        schedule = Schedule.of(dict(recipe.train), lr=float(self.lr), epochs=int(self.epochs), batch=BATCH)
         with torch.random.fork_rng(devices=[]):
             train(self.network_, source, rows, labels, schedule, EXACT, self._seed)
         settle_statistics(self.network_, source, rows, EXACT, self._seed)

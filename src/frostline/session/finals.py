@@ -12,6 +12,7 @@ from frostline.planning.cost import CostModel
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
 from frostline.session.outlook import tell_remaining
+from frostline.session.plateau import CONTROLS, MOST_EPOCHS, free, judge, overtaken, plateau
 from frostline.session.ranking import mean_scores, tell_ranking
 from frostline.session.screening import Screened, deep_trial, settings_of
 from frostline.session.work import Phase, Work
@@ -25,10 +26,8 @@ from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Budget, Trial
 
-MOST_SCRATCH_EPOCHS = 80
 MARGIN = 1.15  # a trial is begun only where so many times its expected seconds are left: stopped half-way it is wasted
 SETTLED = "their ranking there is the one that fewer folds had given, so further draws were left out."
-CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
 
 
 def run_finals(work: Work, screened: list[Screened]) -> None:
@@ -157,13 +156,15 @@ def refit_s(work: Work, line: Line, epochs: int) -> float:
 
 @dataclass
 class _Fold:
-    """The finalists on one split. They do not depend on each other, but scratch may be trained again and longer.
+    """The finalists on one split. They do not depend on each other, but some may be trained again and longer: scratch until its
+    plateau, and then what transfers too, where scratch has overtaken it.
 
     Attributes:
         waiting: finalists with the epochs that they are trained for.
         given: trial id -> the finalist that is under way.
-        before: the score of scratch with half the epochs.
+        before: what a recipe scored with half the epochs. followed: those that are trained until their plateau.
         dropped: did not finish, or were not begun: they do not go on to the next split.
+        finalists: all of this split.
         done: finalists that are dealt with, those on earlier splits included.
     """
 
@@ -175,9 +176,18 @@ class _Fold:
     done: int
     given: dict[str, Screened] = field(default_factory=dict)
     before: dict[Screened, float | None] = field(default_factory=dict)
+    followed: set[Screened] = field(default_factory=set)
     dropped: list[Screened] = field(default_factory=list)
+    finalists: tuple[Screened, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.finalists = tuple(one for one, _ in self.waiting)
+        if self.split is self.work.common:  # which finds how long scratch takes
+            self.followed.update(one for one in self.finalists if free(self.work, one) and one.line.family is Family.SCRATCH)
 
     def ask(self) -> Task | None:
+        if not self.waiting and not self.given:
+            self._catch_up()
         while self.waiting:
             one, epochs = self.waiting.popleft()
             reserve = CLOSING_S + test_s(self.work) + _reserve(self.work, one, self.allotted)
@@ -194,20 +204,19 @@ class _Fold:
     def _task(self, one: Screened, epochs: int, reserve: float | None) -> Task:
         trial = self._trial(one, epochs)
         self.given[trial.id] = one
-        forks = Forks(self.work.checkpoints, followed=2 * epochs <= MOST_SCRATCH_EPOCHS) if self._looking(one) else None
+        forks = Forks(self.work.checkpoints, followed=2 * epochs <= MOST_EPOCHS) if one in self.followed else None
         return Task(trial, self.split, one.line.backbone, self.work.clock.deadline(reserve), forks)
 
     def _trial(self, one: Screened, epochs: int) -> Trial:
         return deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))
 
     def finish(self, task: Task, result: Result) -> Result:
-        """Whether scratch has reached its plateau, where that can be known."""
+        """Whether a plateau has been reached, where that can be known."""
         one = self.given[task.trial.id]
-        if one.line.family is not Family.SCRATCH:
-            return result
-        if not _free(self.work, one):
-            return replace(result, converged=False)
-        return _judge(self.work, self.before.get(one), result) if self._looking(one) else result
+        if one in self.followed:
+            return judge(self.work, self.before.get(one), result)
+        bounded = one.line.family is Family.SCRATCH and not free(self.work, one)
+        return replace(result, converged=False) if bounded else result
 
     def tell(self, task: Task, result: Result | None) -> None:
         one, epochs = self.given.pop(task.trial.id), task.trial.budget.epochs
@@ -223,13 +232,18 @@ class _Fold:
     def _goes_further(self, one: Screened, result: Result, epochs: int) -> bool:
         """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He
         2018). Epochs that two of these have in common run once."""
-        return (
-            self._looking(one) and result.outcome is Outcome.DONE and not result.converged and 2 * epochs <= MOST_SCRATCH_EPOCHS
-        )
+        return one in self.followed and result.outcome is Outcome.DONE and not result.converged and 2 * epochs <= MOST_EPOCHS
 
-    def _looking(self, one: Screened) -> bool:
-        """The common fold finds how long scratch takes to its plateau."""
-        return _free(self.work, one) and self.split is self.work.common
+    def _catch_up(self) -> None:
+        """Have what transfers trained longer, by the rule of scratch, where scratch is ahead with more epochs: else a harm would
+        be claimed that is none."""
+        if not any(one.line.family is Family.SCRATCH for one in self.followed):
+            return
+        for one, score in overtaken(self.work, self.finalists).items():
+            if one not in self.followed and one not in self.dropped and free(self.work, one):
+                self.followed.add(one)
+                self.before[one] = score
+                self.waiting.append((one, 2 * _epochs(one.line, self.allotted)))
 
     def _end(self, one: Screened, dropped: bool) -> None:
         if dropped:
@@ -240,16 +254,11 @@ class _Fold:
 
 
 def _waiting(work: Work, entries: list[Screened], split: Split, allotted: Finals) -> deque[tuple[Screened, int]]:
-    """The finalists with their epochs: on other folds scratch trains as long as it took on the common one to gain no more."""
+    """The finalists with their epochs: on other folds each trains as long as it took on the common one to gain no more."""
     long = {one: _epochs(one.line, allotted) for one in entries}
     if split is not work.common:
-        long |= {one: _plateau(work, one, epochs) for one, epochs in long.items() if _free(work, one)}
+        long |= {one: plateau(work, one, epochs) for one, epochs in long.items() if free(work, one)}
     return deque(long.items())
-
-
-def _free(work: Work, one: Screened) -> bool:
-    """Scratch that may train until its plateau: nobody limited its time or its epochs."""
-    return one.line.family is Family.SCRATCH and work.clock.limit_s is None and one.line.recipe.option("epochs") is None
 
 
 def _needed_s(work: Work, one: Screened, split: Split, epochs: int) -> float:
@@ -285,25 +294,6 @@ def _unscreened(work: Work) -> list[Screened]:
 def _only_controls(work: Work) -> bool:
     """No transfer recipe was asked for, as when a source is trained: then scratch is what will be handed over."""
     return all(line.family.control for line in work.lines())
-
-
-def _plateau(work: Work, one: Screened, least: int) -> int:
-    """Epochs after which twice as many gained nothing on the common fold; the most that were tried where there is no such."""
-    tried = {
-        result.trial.budget.epochs: result.converged
-        for result in work.ledger.results
-        if result.trial.budget.rung == "full"
-        and result.trial.split == work.common.name
-        and (result.trial.backbone, result.trial.recipe) == (one.line.backbone, one.line.recipe)
-    }
-    reached = [epochs // 2 for epochs, converged in tried.items() if converged]
-    return max(least, min(reached, default=max(tried, default=least)))
-
-
-def _judge(work: Work, before: float | None, result: Result) -> Result:
-    score = work.ledger.best(result)[0]
-    gained = before is None or score is None or score - before > (work.settings.delta or LARGEST_DELTA) / 2
-    return replace(result, converged=not gained)
 
 
 def _race(work: Work, entries: list[Screened]) -> list[Screened]:

@@ -42,7 +42,10 @@ def run_frozen(work: Work) -> None:
     lines = [line for line in work.lines() if not line.deep]
     first, *repeats = draws(work.plan.splits)
     work.splits = list(first)
-    work.say(f"{plural(len(lines), 'recipe')} on {plural(len(work.plan.splits), 'fold')} share the passes of the frozen trunk")
+    if lines:
+        work.say(
+            f"{plural(len(lines), 'recipe')} on {plural(len(work.plan.splits), 'fold')} share the passes of the frozen trunk"
+        )
     seconds = _first_draw(work, lines)
     for number, splits in enumerate(repeats):
         if not work.clock.allows(seconds, _kept_back_s(work)) and not _finished(work, lines, splits):

@@ -30,7 +30,7 @@ from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
 from frostline.store.values import build, read_document
 from frostline.strategy.families import Line, panel, pixel_lines
-from frostline.terms.activations import View
+from frostline.terms.activations import VIEWS, View
 from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset, SplitPlan
 from frostline.terms.kernels import Kernels
@@ -44,7 +44,6 @@ from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
 
-VIEWS = 8  # shown in turn to recipes that train from pixels: they cost nothing there
 MOST_CACHE_BYTES = 16 * 2**30
 SMALLEST_SIZE = 32
 

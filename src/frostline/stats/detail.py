@@ -159,13 +159,13 @@ def _label(model: Model, shown: Sequence[Fold], truth: Truth, label: int, settin
 
 
 def label_thresholds(folds: Sequence[Fold], truth: Truth) -> tuple[float, ...]:
-    """Of every label: Youden's threshold on out-of-fold predictions; .5 where none does better than calling all alike."""
+    """Of every label: from which probability on it is said (`operating.best_f1` on out-of-fold predictions); .5 where none is."""
     found = []
     for label in range(len(truth.classes)):
         asked, own = of_one_label(folds, truth, label)
         labels = np.concatenate([own.labels[fold.indices] for fold in asked]) if asked else np.zeros(0, dtype=int)
         scores = np.concatenate([fold.probabilities[:, 1] for fold in asked]) if asked else np.zeros(0)
-        threshold = operating.cut_rules(0.5)[0].threshold(labels == 1, scores)
+        threshold = operating.best_f1(labels == 1, scores)
         found.append(threshold if np.isfinite(threshold) else 0.5)
     return tuple(found)
 

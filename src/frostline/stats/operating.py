@@ -53,6 +53,28 @@ class CutRule:
         return float(thresholds[best]) if useful else float("nan")
 
 
+MOST_CALLED = 2  # times as many as have the label (docs/decisions/multi-label.md)
+
+
+def best_f1(labels: Array, scores: Array) -> float:
+    """The observed score from which a label is said: the largest F1 among thresholds that call at most twice as many as have it.
+
+    The highest of several. NaN where there are none with it or none without. Without the bound the best F1 of a label that the
+    scores cannot tell is reached by calling every image (Lipton 2014, section 4).
+
+    Args:
+        labels: (n,) whether an image has the label; scores: (n,) probabilities.
+    """
+    if len(np.unique(labels)) < 2:
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    ordered, hits = scores[order], np.cumsum(labels[order])
+    called = np.arange(1, len(scores) + 1)
+    allowed = np.append(ordered[1:] != ordered[:-1], True) & (called <= MOST_CALLED * hits[-1])
+    f1 = np.where(allowed, 2 * hits / (called + hits[-1]), 0.0)
+    return float(ordered[f1.argmax()]) if f1.any() else float("nan")
+
+
 def cut_rules(specificity: float) -> tuple[CutRule, ...]:
     return CutRule("youden"), CutRule("specificity", specificity)
 

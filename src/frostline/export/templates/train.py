@@ -107,13 +107,13 @@ def new_head():
     layers, width = [], CHANNELS_OUT[-1]
     for number in range(DEPTH):
         if HEAD == "mlp":
-            layers += [nn.Linear(width, WIDTH), nn.ReLU(), nn.Dropout(0.2)]
+            layers += [nn.Linear(width, WIDTH), nn.ReLU(), nn.Dropout(DROPOUT)]
         else:
             convolution = nn.Conv2d(width, WIDTH, 3, stride=STRIDES[number], padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(WIDTH), nn.ReLU(inplace=True)]
         width = WIDTH
     if HEAD == "conv":
-        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2)]
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(DROPOUT)]
     return nn.Sequential(*layers, nn.Linear(width, len(CLASSES)))
 
 
@@ -133,8 +133,8 @@ def fit(pixels, labels):
     weight = len(labels) / ((counts > 0).sum() * counts.clamp(min=1)) if BALANCED else torch.ones(len(CLASSES))
     frozen = not any(parameter.requires_grad for parameter in model.trunk.parameters())
     if HEAD != "conv" and (frozen or not REINITIALISED):
-        features = torch.cat([batch_features(model, pixels[start : start + 32]) for start in range(0, len(pixels), 32)])
-        (fit_mlp if HEAD == "mlp" else fit_linear)(model.head, features, targets, weight, frozen)
+        features = torch.cat([features_in(model, pixels, view) for view in range(HEAD_VIEWS)])
+        (fit_mlp if HEAD == "mlp" else fit_linear)(model.head, features, targets.repeat(HEAD_VIEWS), weight, frozen)
     if not frozen or HEAD == "conv":
         descend(model, pixels, targets, weight)
         settle(model, pixels)
@@ -142,8 +142,22 @@ def fit(pixels, labels):
 
 
 @torch.no_grad()
-def batch_features(model, pixels):
-    return model.eval().features(normalised(pixels))
+def features_in(model, pixels, view):
+    """(n, channels) of the images as this view shows them."""
+    rows = torch.arange(len(pixels)).split(32)
+    return torch.cat([model.eval().features(shown(normalised(pixels[some.numpy()]), view)) for some in rows])
+
+
+def shown(images, view):
+    """The images as they are in view 0; in others squares of SMALLEST_CROP of their side or more, mirrored in every second."""
+    if view == 0:
+        return images
+    share = SMALLEST_CROP + (1 - SMALLEST_CROP) * torch.rand((), generator=torch.Generator().manual_seed(view)).item()
+    side = round(share * SIZE)
+    places = torch.randint(0, SIZE - side + 1, (len(images), 2)).tolist()
+    cut = torch.stack([image[:, top : top + side, left : left + side] for image, (top, left) in zip(images, places)])
+    cut = nn.functional.interpolate(cut, (SIZE, SIZE), mode="bilinear", antialias=True)
+    return cut.flip(3) if FLIP and view % 2 else cut
 
 
 def fit_linear(head, features, targets, weight, frozen):
@@ -170,13 +184,13 @@ def fit_linear(head, features, targets, weight, frozen):
 def fit_mlp(head, features, targets, weight, frozen):
     """AdamW on standardised features, which the first layer takes over in the end."""
     mean, std = features.mean(0), features.std(0, correction=0).clamp(min=1e-6)
-    standard, epochs = (features - mean) / std, MLP_EPOCHS or max(5, round(200 / max(1, len(features) / 128)))
-    rate, steps = (LR if frozen else 1e-3), epochs * math.ceil(len(features) / 128)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=0.01)
+    epochs = MLP_EPOCHS or max(5, round(MLP_STEPS / max(1, len(features) / HEAD_VIEWS / MLP_BATCH)))
+    standard, steps = (features - mean) / std, epochs * math.ceil(len(features) / MLP_BATCH)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=LR if frozen else MLP_START_RATE, weight_decay=MLP_DECAY)
     falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
     head.train()
     for _ in range(epochs):
-        for rows in torch.randperm(len(features)).split(128):
+        for rows in torch.randperm(len(features)).split(MLP_BATCH):
             optimizer.zero_grad()
             nn.functional.cross_entropy(head(standard[rows]), targets[rows], weight=weight).backward()
             optimizer.step()
@@ -188,20 +202,21 @@ def fit_mlp(head, features, targets, weight, frozen):
 
 def descend(model, pixels, targets, weight):
     """Gradient descent on all that is not frozen: warm-up, constant rate, cooldown over the second half."""
-    optimizer = (torch.optim.SGD if OPTIMIZER == "sgd" else torch.optim.AdamW)(groups(model), **OPTIMIZER_OPTIONS)
+    optimizer = torch.optim.SGD(groups(model), momentum=MOMENTUM) if OPTIMIZER == "sgd" else torch.optim.AdamW(groups(model))
     peaks, per_epoch = [group["lr"] for group in optimizer.param_groups], math.ceil(len(targets) / BATCH)
-    warm, cool = min(50, max(1, per_epoch // 2)), per_epoch * (EPOCHS - min(EPOCHS, max(1, round(EPOCHS / 2))))
+    warm = min(WARM_STEPS, max(1, per_epoch // 2))
+    cool = per_epoch * (EPOCHS - min(EPOCHS, max(1, round(COOLDOWN * EPOCHS))))
     step, model = 0, model.train()
-    for _ in range(EPOCHS):
+    for epoch in range(EPOCHS):
         for rows in batches(len(targets)):
             start = max(warm, cool)
             share = min(1, (step + 1) / warm) if step < start else 1 - math.sqrt((step - start) / (per_epoch * EPOCHS - start))
             for group, peak in zip(optimizer.param_groups, peaks):
                 group["lr"] = share * peak
             optimizer.zero_grad()
-            logits = model(normalised(pixels[rows.numpy()]))
+            logits = model(shown(normalised(pixels[rows.numpy()]), epoch % VIEWS))
             nn.functional.cross_entropy(logits, targets[rows], weight=weight).backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             optimizer.step()
             step += 1
 
@@ -213,7 +228,7 @@ def batches(count):
 
 
 def groups(model):
-    """Vectors are not decayed; with discriminative rates each earlier stage learns 2.6 times slower."""
+    """Vectors are not decayed; with discriminative rates each earlier stage learns DISCRIMINATIVE_FACTOR times slower."""
     found = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -221,7 +236,7 @@ def groups(model):
             depth = next((len(STAGES) - n for n, paths in enumerate(STAGES) if own != name and under(own, paths)), 0)
             found.setdefault((depth if RATES == "discriminative" else 0, parameter.ndim > 1), []).append(parameter)
     return [
-        {"params": members, "lr": LR / 2.6**depth, "weight_decay": WEIGHT_DECAY if decayed else 0.0}
+        {"params": members, "lr": LR / DISCRIMINATIVE_FACTOR**depth, "weight_decay": WEIGHT_DECAY if decayed else 0.0}
         for (depth, decayed), members in found.items()
     ]
 
@@ -235,7 +250,7 @@ def settle(model, pixels):
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over batches
         norm.train()
-    for rows in torch.randperm(len(pixels))[:256].split(BATCH):
+    for rows in torch.randperm(len(pixels))[:SETTLED_ON].split(BATCH):
         model(normalised(pixels[rows.numpy()]))
     model.eval()
 
