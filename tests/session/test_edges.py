@@ -228,10 +228,22 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     assert not list((run.path / "cache/checkpoints").iterdir())  # no trial follows any more
 
 
+@pytest.mark.parametrize("fails", [False, True])
 def test_what_transfers_trains_longer_too_where_scratch_has_overtaken_it(
-    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    """A last stage that hardly learns anew is no match for scratch: it gets the epochs to find out."""
+    """A last stage that hardly learns anew is no match for scratch: it gets the epochs to find out, and loses nothing if these
+    cannot be carried out."""
+    from frostline.compute import trials
+
+    really = trials.train
+
+    def train(network, source, rows, labels, schedule, *more):
+        if fails and schedule.epochs == 2:
+            raise RuntimeError("no such kernel")
+        return really(network, source, rows, labels, schedule, *more)
+
+    monkeypatch.setattr(trials, "train", train)
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
     monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 4)
     monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
@@ -247,6 +259,7 @@ def test_what_transfers_trains_longer_too_where_scratch_has_overtaken_it(
     assert epochs["scratch"]["r0f0"] == {4}
     assert epochs["deeper-replaced"]["r0f0"] == {1, 2}  # twice as long gains nothing
     assert all(of == {1} for name, of in epochs["deeper-replaced"].items() if name != "r0f0")
+    assert len(epochs["deeper-replaced"]) == len(epochs["scratch"]) > 1  # and it is not left out of the others
 
 
 def test_a_stop_while_decoding_ends_at_once(

@@ -163,7 +163,7 @@ class _Fold:
         given: trial id -> the finalist that is under way.
         before: what a recipe scored with half the epochs. followed: those that are trained until their plateau.
         dropped: did not finish, or were not begun: they do not go on to the next split.
-        finalists: all of this split.
+        finalists: all of this split. ended: those that are dealt with.
         done: finalists that are dealt with, those on earlier splits included.
     """
 
@@ -178,6 +178,7 @@ class _Fold:
     followed: set[Screened] = field(default_factory=set)
     dropped: list[Screened] = field(default_factory=list)
     finalists: tuple[Screened, ...] = ()
+    ended: set[Screened] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.finalists = tuple(one for one, _ in self.waiting)
@@ -226,7 +227,7 @@ class _Fold:
             self.waiting.appendleft((one, 2 * epochs))
         else:
             self.work.checkpoints.remove(task.trial.lineage)
-            self._end(one, dropped=result is None or result.outcome is not Outcome.DONE)
+            self._end(one, dropped=self.before.get(one) is None and (result is None or result.outcome is not Outcome.DONE))
 
     def _goes_further(self, one: Screened, result: Result, epochs: int) -> bool:
         """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He
@@ -247,8 +248,10 @@ class _Fold:
     def _end(self, one: Screened, dropped: bool) -> None:
         if dropped:
             self.dropped.append(one)
-        self.done += 1
-        self.phase.done(self.done)
+        if one not in self.ended:  # who catches up ends twice
+            self.ended.add(one)
+            self.done += 1
+            self.phase.done(self.done)
         tell_finished(self.work, one.line)
 
 

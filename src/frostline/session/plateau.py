@@ -11,7 +11,7 @@ from frostline.session.screening import Screened
 from frostline.session.work import Work
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.terms.recipe import Family
-from frostline.terms.result import Result
+from frostline.terms.result import Outcome, Result
 
 MOST_EPOCHS = 80
 CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
@@ -28,6 +28,7 @@ def plateau(work: Work, one: Screened, least: int) -> int:
         result.trial.budget.epochs: result.converged
         for result in work.ledger.results
         if result.trial.budget.rung == "full"
+        and result.outcome is Outcome.DONE
         and result.trial.split == work.common.name
         and (result.trial.backbone, result.trial.recipe) == (one.line.backbone, one.line.recipe)
     }
