@@ -12,7 +12,7 @@ SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 
 
 @contextmanager
-def cluster(*cpus: int) -> Iterator[Any]:
+def cluster(*cpus: int, **head: Any) -> Iterator[Any]:
     """A head without cores, which outlives them, and a node with each number of cores."""
     import frostline.backends.ray  # before Ray, to have it quiet
     from ray.cluster_utils import Cluster  # isort: skip
@@ -20,7 +20,7 @@ def cluster(*cpus: int) -> Iterator[Any]:
     assert frostline.backends.ray
 
     before = signal.getsignal(signal.SIGTERM)
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL, **head})
     for count in cpus:
         made.add_node(num_cpus=count, **SMALL)
     try:

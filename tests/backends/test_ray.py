@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,6 +151,26 @@ def test_no_worker_and_no_cluster_outlives_a_process_that_is_killed(tmp_path: Pa
 
 def _children(parent: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def test_a_cluster_may_be_asked_from_outside(tmp_path: Path) -> None:
+    """By Ray's client, which has a port of its own."""
+    from frostline.backends.ray import Ray, look
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with cluster(1, ray_client_server_port=port):
+        address = f"ray://127.0.0.1:{port}"
+        assert wait_until(lambda: _listens(port))
+        assert sorted(node.cpus for node in look(address)) == [0, 1]
+        with closing(Ray(address, 1)) as made:
+            assert sorted(carried_out(made, calls.DieAt(2, tmp_path / "died"), range(4))) == [(n, n * n) for n in range(4)]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize(

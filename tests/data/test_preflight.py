@@ -86,7 +86,7 @@ def test_the_table_has_a_row_for_each_class_and_part(tmp_path: Path) -> None:
     assert [kind.share for kind in found.kinds] == [0.5] * 4
     assert found.kinds[0].files == (("PNG", 6),) and found.kinds[0].bits == (8,) and found.kinds[0].channels == (3,)
     flattered = [finding for finding in found.findings if "groups are in more than one" in finding.sentence]
-    assert len(flattered) == 1 and flattered[0].weight is Weight.LOOK
+    assert len(flattered) == 1 and flattered[0].weight is Weight.SPOILS
     assert not found.refused
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from frostline.data import read
 from frostline.errors import DataError, OptionError
+from frostline.terms.finding import Weight, weight_of
 from tests.data.pictures import folders, picture, table
 
 
@@ -231,6 +232,8 @@ def test_limit_keeps_groups_whole(tmp_path: Path) -> None:
     data = read(root, limit=20)
     assert set(Counter(sample.group for sample in data.samples).values()) == {4}
     assert len(data.samples) == 20
+    note = next(note for note in data.notes if note.startswith("Limited"))
+    assert "in whole groups: 20 images of 5 groups, of 10." in note and weight_of(note) is Weight.LOOK
 
 
 def test_limit_too_small(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from frostline.data.reading import read
 from frostline.data.splits import plan_splits
 from frostline.errors import BackboneError, DataError, RunFolderError
 from frostline.export.bundle import load
+from frostline.planning.allot import Finals
 from frostline.store.files import write_text
 from frostline.store.records import splits_text
 from frostline.store.results import ResultStore
@@ -227,6 +228,44 @@ def test_a_run_folder_of_a_stranger(tmp_path: Path) -> None:
         (tmp_path / "x.json").write_text(content)
         with pytest.raises(RunFolderError, match=r"x\.json"):
             read_document(tmp_path / "x.json")
+
+
+KERNELS = {
+    "backbone": "timm/test_resnet", "size": 96, "device": "cpu", "threads": 2, "batch": 32, "forward_s": 0.01, "train_s": 0.03,
+    "forward": {"dtype": "fp32"}, "train": {"dtype": "fp32"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kernels",
+    [
+        5, "fast", {"a": 1}, [3], [{}], [{**KERNELS, "forward": "fp32"}], [{**KERNELS, "threads": 10**9}],
+        [{**KERNELS, "threads": 0}], [{**KERNELS, "batch": -32}], [{**KERNELS, "device": "meta"}], [{**KERNELS, "size": 10**8}],
+        [{**KERNELS, "train": {"dtype": "int4"}}], [{**KERNELS, "forward_s": float("nan")}], [{**KERNELS, "forward_s": None}],
+        [{**KERNELS, "train_s": -1.0}], [{**KERNELS, "more": "x" * 10**5}], [{**KERNELS, "threads": True}],
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_kernels_of_a_stranger_are_one_clear_error(tmp_path: Path, kernels: object) -> None:
+    folder = RunFolder.create(tmp_path / "run", SETTINGS, "0")
+    folder.write_section("kernels", kernels)  # with a checksum that fits, as whoever means harm would have it
+    with pytest.raises(RunFolderError, match=r"config\.yaml holds kernels that frostline does not write") as caught:
+        folder.kernels()
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
+    folder.write_section("kernels", [KERNELS])
+    assert folder.kernels()[0].threads == 2
+    folder.close()
+
+
+@pytest.mark.parametrize(
+    "sizes", [3, {"finals": 3}, {"finals": {"epochs": "many", "scratch_epochs": 1}}, {"finals": {}}], ids=repr
+)
+def test_sizes_of_a_stranger_are_one_clear_error(tmp_path: Path, sizes: object) -> None:
+    folder = RunFolder.create(tmp_path / "run", SETTINGS, "0")
+    folder.write_section("sizes", sizes)
+    with pytest.raises(RunFolderError, match="holds sizes that frostline does not write"):
+        folder.sizes("finals", Finals)
+    folder.close()
 
 
 def test_results_that_are_compressed_are_not_unfolded(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from frostline.report.details import detail_section, short_lines
+from frostline.report.details import detail_section, short_lines, which_number
 from frostline.report.html import render
 from frostline.terms.detail import Measure
 from tests.report import examples
@@ -125,3 +125,12 @@ def test_names_from_the_data_are_escaped() -> None:
         facts=examples.HOSTILE_FACTS,
     )
     assert examples.HOSTILE not in page
+
+
+def test_one_score_in_several_forms_is_told_apart() -> None:
+    row = dataclasses.replace(examples.VERDICT.chosen, score=examples.around(0.975, 0.01))
+    said = which_number(dataclasses.replace(examples.VERDICT, chosen=row, detail=OUT_OF_FOLD))
+    assert said.startswith("The same recipe's AUROC stands here in several forms: .968 in the verdict (")
+    assert ".975 in the ranking (mean over the folds, corrected for the choice among settings only)" in said
+    assert "in detail (out-of-fold predictions as they are" in said and said.endswith("Quote the verdict's.")
+    assert which_number(dataclasses.replace(examples.VERDICT, detail=OUT_OF_FOLD)) == "", "one number needs no words"

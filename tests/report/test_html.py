@@ -32,7 +32,7 @@ PAGES = {
         dataclasses.replace(examples.FACTS, sealed=0, folds=(), phases=(), stages=()),
     ),
 }
-VOID = {"meta", "link", "br", "img", "hr", "input"}
+VOID = {"meta", "link", "br", "img", "wbr", "hr", "input"}
 
 
 class Outline(HTMLParser):

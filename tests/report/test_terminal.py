@@ -9,10 +9,35 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from frostline.report.short import recipe_forms, short_recipe
-from frostline.report.terminal import LiveView, backbones_table, interval_bar, ranked_table, stages_table, verdict_panel
+from frostline.report.answers import QUESTIONS
+from frostline.report.ranking import foremost, ranked
+from frostline.report.short import recipe_forms, short_recipe, short_recipes, short_stages
+from frostline.report.terminal import (
+    LiveView,
+    answers_table,
+    backbones_table,
+    findings_table,
+    interval_bar,
+    ranked_table,
+    stages_table,
+    verdict_panel,
+)
 from frostline.terms.backbone import Backbone, Cut, InputSpec, Layout, Stage
-from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Ranked, Remaining, Shared, TrialFinished
+from frostline.terms.progress import (
+    BackboneLoaded,
+    MetricChosen,
+    PhaseEnded,
+    PhaseStarted,
+    Progressed,
+    Ranked,
+    RankedRow,
+    RecipeFinished,
+    Remaining,
+    Shared,
+    Sharing,
+    TrialFinished,
+    Warned,
+)
 from frostline.terms.verdict import Interval
 from tests.report import examples
 
@@ -76,6 +101,19 @@ def test_recipe_forms_shorten_but_stay_apart() -> None:
     assert short_recipe(line, 12) == "to fea…56)x2"
 
 
+def test_recipes_side_by_side_have_one_form() -> None:
+    lines = ["stem .. features.6.act: freeze | features.13.act .. features.18: drop | head: linear", "all: freeze | head: linear"]
+    assert short_recipes(lines, 200) == lines
+    assert short_recipes(lines, 50) == ["to features.6.act freeze, rest drop, linear", "all freeze, linear"]
+    assert short_recipes(lines, 30) == ["to features.6.act", "all freeze"]
+
+
+def test_stages_lose_what_they_share_but_stay_apart() -> None:
+    names = ["stem", "features.4.squeeze_activation", "features.12.squeeze_activation", "features.12"]
+    assert list(short_stages(names).values()) == ["stem", "features.4", "features.12.squ…", "features.12"]
+    assert short_stages(["layer1", "layer1", ""]) == {"layer1": "layer1"}
+
+
 def test_interval_bar_spans_the_axis() -> None:
     assert interval_bar(Interval(0.5, 0.0, 1.0), (0.0, 1.0), 11) == "━━━━━●━━━━━"
     assert interval_bar(Interval(0.0, 0.0, 0.1), (0.0, 1.0), 11) == "●━         "
@@ -108,15 +146,20 @@ def test_backbones_fill_columns_downwards() -> None:
 
 
 EVENTS = (
+    BackboneLoaded("timm/resnet18", ("stem", "layer1")),
     MetricChosen("auroc"),
     PhaseStarted("features", 10, "images"),
     Progressed("features", 5),
     Shared("22 recipes share the features of the frozen network"),
+    Warned("3 groups are in more than one of train, val and test: scores there are flattered."),
+    Sharing("pre-trained timm/resnet18 at 224 px", 8, 1500, 110, 22, 4_200_000),
     PhaseEnded("features", 12.3, "10 images"),
     Remaining(90.0),
     TrialFinished("all: freeze | head: linear", "softmax-only", "timm/resnet18", 0.945, 3.1, "l2=0.01", "r0f0", "full"),
     TrialFinished("all: freeze | head: linear", "softmax-only", "timm/resnet18", 0.941, 3.0, "l2=0.01", "r0f1", "full"),
-    Ranked((("all: freeze | head: linear", "softmax-only", 0.943, 2),)),
+    RecipeFinished("all: freeze | head: linear", "softmax-only", "timm/resnet18", 0.943, 2, 6.1),
+    Ranked((RankedRow("all: freeze | head: linear", "softmax-only", "timm/resnet18", 0.943, 2),)),
+    RecipeFinished("all: tune | head: linear", "whole", "timm/resnet18", 0.951, 0, 0.0),
 )
 
 
@@ -136,9 +179,13 @@ def test_a_pipe_gets_plain_lines() -> None:
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert [line.partition("] ")[2] for line in lines] == [
+        "Backbone timm/resnet18: 2 stages, stem, layer1",
         "22 recipes share the features of the frozen network",
+        "Warning: 3 groups are in more than one of train, val and test: scores there are flattered.",
+        "Shared: pre-trained timm/resnet18 at 224 px: 8 cuts of 1,500 images, 4.2 MB, computed once for 110 trials of 22 recipes",
         "features finished in 12 s: 10 images",
-        "softmax-only on timm/resnet18 [all: freeze | head: linear] AUROC .945 (r0f0, full, 3.1 s) (about 1 min 28 s left)",
+        "softmax-only on timm/resnet18 [all: freeze | head: linear] AUROC .943 (2 folds, 6.1 s) (about 1 min 26 s left)",
+        "whole on timm/resnet18 [all: tune | head: linear] AUROC .951 (screened, already there) (about 1 min 23 s left)",
     ]
     assert not any(ord(char) < 32 for line in lines for char in line)
 
@@ -161,3 +208,41 @@ def test_a_terminal_gets_a_table_that_keeps_its_width(width: int) -> None:
     assert max(cell_len(line) for line in lines) <= width
     assert any("0/400 trials" in line for line in lines)
     assert any("all: freeze | head: linear" in line and ".943" in line for line in lines)
+    assert any(line.startswith("shared: ") and line.endswith("4.2 MB once for 110 trials of 22 recipes") for line in lines)
+    assert isinstance(console.file, io.StringIO)
+    scrolled = console.file.getvalue()
+    assert "scores there are flattered" in " ".join(scrolled.split())
+    assert "✓   .943  softmax-only" in scrolled and "✓ (.951)  whole" in scrolled
+
+
+def test_the_ranking_says_who_moved() -> None:
+    console = Console(file=io.StringIO(), width=100, height=40, force_terminal=True, color_system=None)
+    view = LiveView(console)
+    first, second, third = (
+        RankedRow(f"stem: freeze | layer{n}: tune | head: linear", "whole", "b", 1 - n / 10, 5) for n in (1, 2, 3)
+    )
+    view.start()
+    view.update(MetricChosen("auroc"))
+    view.update(Ranked((second, third)))
+    view.update(Ranked((first, third, second)))
+    assert view._live is not None
+    lines = [line for line in shown(view._live.renderable, 100) if "stem" in line]
+    view.stop()
+    assert [line.split()[:2] for line in lines] == [["1", "new"], ["2", "stem:"], ["3", "▼2"]]
+
+
+@pytest.mark.parametrize("width", [80, 118])
+def test_answers_and_findings_keep_to_the_width(width: int) -> None:
+    lines = shown(answers_table(examples.VERDICT, examples.EVIDENCE), width)
+    said = " ".join(" ".join(lines).split())
+    assert all(question in said for question in QUESTIONS) and max(cell_len(line) for line in lines) <= width
+    found = shown(findings_table(["a long finding " * 12, "b", "c", "d"], 3), width)
+    assert max(cell_len(line) for line in found) <= width and not any(line.strip("! ") == "d" for line in found)
+
+
+def test_the_foremost_rows_hold_the_choice_and_the_best_of_each_family() -> None:
+    rows = foremost(examples.VERDICT.rows, 8)
+    families = {row.family for row in examples.VERDICT.rows if row.score is not None}
+    assert len(rows) == 8 and rows == tuple(row for row in ranked(examples.VERDICT.rows) if row in rows)
+    assert any(row.status == "chosen" for row in rows)
+    assert families <= {row.family for row in foremost(examples.VERDICT.rows, 99)}

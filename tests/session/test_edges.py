@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 import frostline as fl
-from frostline import session
+from frostline import backbones, session
 from frostline.api import searching
 from frostline.errors import DataError, OptionError
 from frostline.session import searching as engine
+from frostline.terms.progress import Event, Ranked, RecipeFinished, Remaining, Shared, Sharing, Warned
 from frostline.terms.schedule import common_epochs
 from tests.pictures import make_folder
 
@@ -63,11 +66,75 @@ def test_data_that_were_refused_and_mended_may_use_the_same_folder(backbone_name
     broken = next(data.glob("cat/*.png"))
     whole = broken.read_bytes()
     broken.write_bytes(whole[:300])
-    out = tmp_path / "run"
+    out = tmp_path / "runs" / "run"
     with pytest.raises(DataError, match="allow-unreadable"):
         search(data, backbone_name, out, SOFTMAX)
+    with pytest.raises(OptionError, match="channels"):
+        search(data, f"{backbone_name}?channels=7", out, SOFTMAX, allow_unreadable=True)
+    assert not out.exists(), "what was refused leaves no folder behind"
     broken.write_bytes(whole)
     assert search(data, backbone_name, out, SOFTMAX).verdict.chosen.recipe == SOFTMAX
+
+
+def test_what_is_no_image_is_refused_before_the_backbone_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_folder(tmp_path / "data", {"cat": 6, "dog": 6})
+    (data / "cat" / "letter.jpg").write_bytes(b"%PDF-1.7 no picture at all")
+    loaded: list[str] = []
+    monkeypatch.setattr(backbones, "load", loaded.append)
+    for ask in (lambda: search(data, "timm/resnet18", tmp_path / "run", SOFTMAX), lambda: fl.plan(data, "timm/resnet18")):
+        with pytest.raises(DataError, match=r"letter\.jpg"):
+            ask()
+    assert loaded == [] and not (tmp_path / "run").exists()
+
+
+class Heard:
+    """Everything that a search says."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def update(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def test_a_search_says_what_is_wrong_with_the_images_what_is_shared_and_each_finished_recipe(
+    backbone_name: str, tmp_path: Path
+) -> None:
+    data = make_folder(tmp_path / "data", {"cat": 24, "dog": 24})
+    shutil.copy(data / "cat" / "000.png", data / "dog" / "copy.png")
+    heard = Heard()
+    run = search(data, backbone_name, tmp_path / "run", SOFTMAX, "weights: random | all: freeze | head: linear", listener=heard)
+    warned = [event.sentence for event in heard.of(Warned)]
+    assert warned == list(run.warnings) and "different labels" in warned[0]
+    finished = {event.recipe: event for event in heard.of(RecipeFinished)}
+    rows = {row.recipe: row for row in run.verdict.rows}
+    assert set(finished) == set(rows) and all(one.folds == rows[name].folds > 1 for name, one in finished.items())
+    assert all(one.seconds > 0 and one.score is not None for one in finished.values())
+    shared = heard.of(Sharing)
+    assert [(one.images, one.recipes, one.stored_bytes > 0) for one in shared] == [(49, 1, True)] * 2
+    assert all(one.trials % rows[SOFTMAX].folds == 0 or one.trials == rows[SOFTMAX].folds for one in shared)
+    last = heard.of(Ranked)[-1].rows
+    assert [row.score for row in last] == sorted((row.score for row in last), reverse=True)
+
+
+def test_a_forecast_never_goes_beyond_the_time_there_is(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    heard = Heard()
+    search(textures, backbone_name, tmp_path / "run", SOFTMAX, WHOLE, time=1.0, limit=60, listener=heard)
+    said = [event.sentence for event in heard.of(Shared)]
+    assert any(sentence.startswith("The full panel does not fit into --time 1.0 s") for sentence in said)
+    assert any("less than a verdict needs here" in event.sentence for event in heard.of(Warned)), "said, not only noted"
+    assert heard.of(Remaining)[0].seconds == 1.0
+
+
+def test_a_plan_names_no_rows_of_a_file_that_it_does_not_write(backbone_name: str, tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "data", {"cat": 12, "dog": 12})
+    shutil.copy(data / "cat" / "000.png", data / "dog" / "copy.png")
+    notes = fl.plan(data, backbone_name, recipe=SOFTMAX, size=SIZE).notes
+    assert "1 exact duplicates of other images." in notes and not any("splits.csv" in note for note in notes)
+    assert notes[-1] == "`frostline check DATA` names the files."
 
 
 def test_a_run_that_died_before_its_page_gets_it_at_the_next_start(

@@ -87,12 +87,13 @@ def test_the_score_is_that_of_the_exported_model_on_the_sealed_images(found: fl.
 def test_each_label_has_its_numbers_and_thresholds(found: fl.Run) -> None:
     detail = found.verdict.detail
     assert detail is not None and detail.several and detail.confusion == () and not detail.reliability.bins
-    assert detail.patients is None and any("by patient" in note for note in detail.notes)
+    assert detail.patients is None and detail.notes == ()
     assert [one.name for one in detail.per_class] == list(LABELS)
     assert [one.known for one in detail.per_class][:2] == [found.verdict.score.images] * 2
     assert detail.per_class[2].known < found.verdict.score.images  # type: ignore[operator]
     for one in detail.per_class:
-        assert [measure.name for measure in one.measures] == ["auroc", "auprc"]
+        assert [measure.name for measure in one.measures] == ["auroc", "auprc", "calibration-error"]
+        assert one.reliability is not None and sum(bin.predictions for bin in one.reliability.bins) == one.known
         assert [point.rule for point in one.operating] == ["youden", "specificity"]
         assert all(point.sensitivity is not None for point in one.operating)
     macro = {measure.name: measure.interval for measure in detail.models[0].measures}
@@ -100,10 +101,20 @@ def test_each_label_has_its_numbers_and_thresholds(found: fl.Run) -> None:
     assert macro["auroc"].value == pytest.approx(np.mean(own)) and {"average-precision", "log-loss"} <= set(macro)  # type: ignore[union-attr]
 
 
+def test_each_label_is_scored_by_patient_where_its_images_agree(found: fl.Run) -> None:
+    """The two images of every patient differ in `across`, and agree in `along`."""
+    across, along, _ = (one.patients for one in found.verdict.detail.per_class)  # type: ignore[union-attr]
+    assert across is not None and (across.groups, across.mixed, across.measures) == (0, 20, ())
+    assert along is not None and (along.groups, along.mixed) == (20, 0)
+    assert [one.name for one in along.measures] == ["auroc", "auprc", "calibration-error"]
+
+
 def test_the_page_shows_every_label(found: fl.Run) -> None:
     page = found.report_path.read_text(encoding="utf-8")
     assert "Label by label" in page and "mean over labels" in page and "Confusion" not in page
     assert all(label in page for label in LABELS)
+    assert "Operating points, label by label" in page and "Label by label, by group (patient)" in page and "too few" in page
+    assert "Calibration of the chosen recipe, label by label" in page
     assert "each may have several labels" in found.methods and "the rarest label that they have" in found.methods
 
 

@@ -51,6 +51,7 @@ def write_facts(work: Work) -> None:
 
 def _facts(work: Work) -> RunFacts:
     from frostline.report.facts import run_facts
+    from frostline.terms.finding import serious
 
     kernels = [
         (f"{lane.name} at {lane.bench.kernels.size} px, {what}", f"{mode}, {1 / max(taken, 1e-9):.0f} images/s")
@@ -71,6 +72,7 @@ def _facts(work: Work) -> RunFacts:
         stages=tuple((lane.name, lane.backbone.stage_names) for lane in work.lanes),
         registered=work.registered,
         networks=tuple(_network(lane) for lane in work.lanes),
+        warnings=serious(work.notes),
     )
 
 

@@ -76,6 +76,16 @@ class Run:
         """The chosen model, preprocessing included: uint8 pixels (n, channels, size, size) -> probabilities (n, classes)."""
         return load(self.path)
 
+    @property
+    def data(self) -> str:
+        """The path of the images, as it was given."""
+        return self._folder.settings.data
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found in the images that must be looked at before a score is believed, the worst first."""
+        return self._facts.warnings if self._folder.facts_path.exists() else ()
+
     @cached_property
     def _folder(self) -> RunFolder:
         from frostline.store.run_folder import RunFolder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,10 +193,12 @@ def check(
     test: str | Path | None = None,
     limit: int | None = None,
     sheet: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Checkup:
     """What is wrong with the images, before anything is learned from them; nothing is changed, dropped or replaced.
 
     Args:
+        progress: called as progress(done, total) while the images are looked at.
         sheet: also write a contact sheet to this HTML file: every finding with its images, and images of each class.
 
     The others mean what they mean in `search`. Data that a search would refuse are no error here: `refused` says so.
@@ -209,7 +211,7 @@ def check(
         existing_folder(folder)  # says so; nothing is written about what is not there
     found = images.check(
         folder, frame=frame, label=joined(label), group=group, path_column=path_column, split_column=split_column,
-        delimiter=delimiter, test=as_path(test), limit=limit,
+        delimiter=delimiter, test=as_path(test), limit=limit, progress=progress,
     )  # fmt: skip
     if sheet is not None:
         from frostline.report.checkup import write_sheet

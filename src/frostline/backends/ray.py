@@ -263,6 +263,7 @@ def _begin(undo: contextlib.ExitStack, workers: int, share: Share) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
         _temp_dir=str(folder),
+        _system_config={"worker_niceness": 0},  # its workers would give way to everything else that runs here
     )
 
 

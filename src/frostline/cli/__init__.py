@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -53,10 +53,13 @@ from frostline.cli.options import (
     Time,
     Workers,
 )
-from frostline.cli.printing import Csv, JsonLines, echo, note, print_run, progress, stdout_console
+from frostline.cli.printing import Csv, JsonLines, echo, looking, note, print_run, progress, stdout_console
 from frostline.errors import FrostlineError, OptionError, nearest
 from frostline.terms.quantities import byte_count, seconds
 from frostline.terms.settings import BACKENDS, FLIPS
+
+if TYPE_CHECKING:
+    from frostline.api import Run
 
 FORMATS = ("csv", "jsonl")
 INTERRUPTED = 130
@@ -160,6 +163,11 @@ def _search(data: str, folder: Path, time: str | None, options: dict[str, Any]) 
     print_run(run)
     if run.verdict.interim:
         raise typer.Exit(INTERRUPTED)
+    _say_next(run)
+
+
+def _say_next(run: Run) -> None:
+    """Where the page is, and what to type next."""
     note(f"Report:  {run.report_path}")
     if run.has_model:
         note(f"Next:    frostline predict {shlex.quote(str(run.path))} IMAGES...")
@@ -271,10 +279,11 @@ def check(
     from frostline import api
     from frostline.report.checkup import checkup_table, findings_text
 
-    found = api.check(
-        data, label=label, group=group, path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
-        limit=limit, sheet=sheet,
-    )  # fmt: skip
+    with looking() as telling:
+        found = api.check(
+            data, label=label, group=group, path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
+            limit=limit, sheet=sheet, progress=telling,
+        )  # fmt: skip
     console = stdout_console()
     if found.kinds:
         console.print(checkup_table(found))
@@ -318,6 +327,7 @@ def backbones(pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Pa
 def show(
     run: RunPath,
     methods: Annotated[bool, typer.Option("--methods", help="Only a methods paragraph, ready to paste into a paper.")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="Every recipe, also on a terminal.")] = False,
 ) -> None:
     """The table and the verdict again."""
     from frostline import api
@@ -326,8 +336,8 @@ def show(
     if methods:
         echo(found.methods)
         return
-    print_run(found)
-    note(f"Report:  {found.report_path}")
+    print_run(found, whole)
+    _say_next(found)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -19,26 +20,64 @@ if TYPE_CHECKING:
     from frostline.export.predict import Prediction
 
 
-def print_run(run: Run) -> None:
-    """The ranked table and the verdict: framed on a terminal, plain sentences anywhere else."""
-    from frostline.report.details import short_lines
+SHOWN_ROWS = 14  # of the ranked table on a terminal: it and the verdict fit one screen
+SHOWN_FINDINGS = 3  # about the images
+
+
+def print_run(run: Run, whole: bool = False) -> None:
+    """The ranked table, the verdict and the answers: framed and short on a terminal, plain and complete anywhere else.
+
+    Args:
+        whole: every row of the table, on a terminal too.
+    """
+    from frostline.report.details import short_lines, which_number
     from frostline.report.more_images import curve_answer
-    from frostline.report.terminal import label_table, ranked_table, verdict_panel
+    from frostline.report.terminal import answers_table, label_table, verdict_panel
     from frostline.report.words import summary
 
     console = stdout_console()
-    console.print(ranked_table(run.verdict))
+    _print_rows(console, run, whole)
     if console.is_terminal:
         console.print(verdict_panel(run.verdict))
     else:
         echo("\n".join(["", *summary(run.verdict), "", f"Use: {run.verdict.chosen.recipe}"]))
+    echo("")
+    console.print(answers_table(run.verdict, run.evidence))
+    _print_findings(console, run)
     if run.verdict.detail is not None:
-        _print_detail(console, short_lines(run.verdict.detail))
+        which = which_number(run.verdict)
+        _print_detail(console, [*short_lines(run.verdict.detail), *([which] if which else [])])
         if run.verdict.detail.several:
             echo("")
             console.print(label_table(run.verdict.detail))
     if run.evidence.curve is not None:
         echo("\n".join(["", *curve_answer(run.evidence.curve)]))
+
+
+def _print_rows(console: Console, run: Run, whole: bool) -> None:
+    from frostline.report.ranking import foremost
+    from frostline.report.terminal import ranked_table
+    from frostline.terms.quantities import plural
+
+    rows = run.verdict.rows
+    shown = rows if whole or not console.is_terminal else foremost(rows, SHOWN_ROWS)
+    console.print(ranked_table(shown))
+    if len(shown) < len(rows):
+        more = plural(len(rows) - len(shown), "more recipe")
+        console.print(f" {more}: frostline show {shlex.quote(str(run.path))} --all", markup=False, style="dim", soft_wrap=True)
+
+
+def _print_findings(console: Console, run: Run) -> None:
+    """What of the images must be looked at before the scores are believed."""
+    from frostline.report.terminal import findings_table
+
+    found = run.warnings
+    if not found:
+        return
+    echo("")
+    console.print(findings_table(found, SHOWN_FINDINGS))
+    more = f"{len(found) - SHOWN_FINDINGS} more, and which images: " if len(found) > SHOWN_FINDINGS else "Which images: "
+    console.print(f"  {more}frostline check {shlex.quote(run.data)}", markup=False, style="dim", soft_wrap=True)
 
 
 def _print_detail(console: Console, lines: Sequence[str]) -> None:
@@ -92,6 +131,21 @@ class Csv:
             self._rows.writerow([cell(item.file), cell(item.label or ""), sure, cell(item.error or ""), *numbers])
         self._waiting.clear()
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[Callable[[int, int], None] | None]:
+    """A function that tells how many of how many images were looked at, with an estimate; None where nobody looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("look at images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager

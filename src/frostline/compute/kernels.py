@@ -117,8 +117,8 @@ def first_timing(probe: Probe, modes: int, until: float, now: Callable[[], float
     """How many images to show at once so that so many modes can be tried in time, and the seconds an image of this one."""
     few, left = SIZES[-1], until - now()
     taken = probe(few)
-    if now() >= until:
-        return few, taken / few
+    if now() >= until:  # the first run loads code too: on a busy machine it alone would make hours of minutes
+        return few, min(probe(few) for _ in range(REPEATS)) / few
     taken = probe(few)
     runs = 2 * modes  # a warm-up and at least one repetition
     images = next((count for count in SIZES if taken / few * count * runs <= left), few)

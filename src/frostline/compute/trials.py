@@ -11,6 +11,7 @@ import torch
 
 from frostline.backbones import LoadedBackbone
 from frostline.compute import heads
+from frostline.compute.attention import filters
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, build, count_trained, fitting
 from frostline.compute.forks import Branch, Forks, trajectory
@@ -19,11 +20,12 @@ from frostline.compute.sources import ActivationSource, Source, positions
 from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
 from frostline.stats.strata import image_strata
 from frostline.terms.data import Split, Targets
-from frostline.terms.recipe import HeadKind, Recipe
+from frostline.terms.recipe import Family, HeadKind, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
 from frostline.terms.trial import Trial
 
 SMALLEST_BATCH = 4
+FULL = "full"  # the rung of trials at full size
 
 Watch = Callable[[], None]  # called before each step; raises to stop the training
 
@@ -84,7 +86,17 @@ def _dispatch(bench: Bench, trial: Trial, split: Split, watch: Watch | None, for
     probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward, bench.several)
     curve = tuple((float(epoch + 1), loss) for epoch, loss in enumerate(fitted.losses))
     trained = count_trained(fitted.network)
-    return Result(trial, Outcome.DONE, validation, probabilities[None], curve, trained_parameters=trained, forked=fitted.forked)
+    shown = trial.family == Family.SCRATCH.value and trial.budget.rung == FULL
+    return Result(
+        trial,
+        Outcome.DONE,
+        validation,
+        probabilities[None],
+        curve,
+        trained_parameters=trained,
+        forked=fitted.forked,
+        filters=filters(fitted.network.trunk, "scratch") if shown else None,
+    )
 
 
 def subset(rows: IntArray, labels: Targets, count: int | None, seed: int) -> IntArray:

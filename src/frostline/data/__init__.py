@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from frostline.data.draws import draws_at
     from frostline.data.fitting import check_channels, input_notes
     from frostline.data.images import default_size, load, normalise, pixel_features, suggest_flip
+    from frostline.data.packing import refuse_undecodable
     from frostline.data.pixels import PixelStore, build_store
     from frostline.data.preflight import check
     from frostline.data.reading import read
@@ -42,6 +43,7 @@ _HOMES = {
     "pixel_features": "images",
     "plan_splits": "splits",
     "read": "reading",
+    "refuse_undecodable": "packing",
     "row_of": "entries",
     "scored_labels": "splits",
     "size_for": "sizes",
@@ -71,6 +73,7 @@ __all__ = [
     "pixel_features",
     "plan_splits",
     "read",
+    "refuse_undecodable",
     "row_of",
     "scored_labels",
     "short_side",

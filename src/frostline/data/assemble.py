@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from frostline.data.entries import Entry, listed, row_of, table_rows
+from frostline.data.entries import Entry, listed, placed, row_of, table_rows
 from frostline.data.lookalikes import pair_notes
 from frostline.data.oddities import oddities
 from frostline.data.picture import check_regular
 from frostline.data.source import opened
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, SEVERAL, UNKNOWN, Dataset, Sample
+from frostline.terms.finding import Note, Weight
 from frostline.terms.look import Look
 
 FEWEST = 2  # one image to learn from and one to validate on
@@ -171,7 +172,7 @@ def _entry(sample: Sample, classes: Sequence[str]) -> Entry:
 def _told(
     samples: Sequence[Sample], classes: Sequence[str], pairs: Sequence[tuple[int, int]], looks: Sequence[Look | str]
 ) -> list[str]:
-    seen = [finding.sentence for finding in oddities(samples, classes, looks)]
+    seen = [finding.note for finding in oddities(samples, classes, looks)]
     return [*describe(samples, classes), *pair_notes(samples, classes, pairs), *seen]
 
 
@@ -191,12 +192,13 @@ def describe(samples: Sequence[Sample], classes: Sequence[str]) -> list[str]:
         present = {label for s in inside for label in s.has}
         absent = [name for index, name in enumerate(classes) if index not in present]
         if absent:
-            notes.append(f"{part} holds no image of {listed(absent)}; scores on it say nothing about this class.")
+            said = f"{part} holds no image of {listed(absent)}; scores on it say nothing about this class."
+            notes.append(Note(said, Weight.SPOILS))
     notes += _group_notes(samples) + duplicate_notes(samples)
     trained = Counter(label for s in samples if s.part in (None, "train") for label in s.has)
     few = [f"{classes[label]} ({count})" for label, count in sorted(trained.items()) if count < FOLDS]
     if few and not several:
-        notes.append(f"Very few images of {listed(few)}: folds are fewer than {FOLDS}, and little can be claimed.")
+        notes.append(Note(f"Very few images of {listed(few)}: folds are fewer than {FOLDS}, and little can be claimed."))
     return notes
 
 
@@ -221,18 +223,19 @@ def _group_notes(samples: Sequence[Sample]) -> list[str]:
     sizes = Counter(sample.group for sample in samples if sample.group is not None)
     if not sizes:
         return []
-    notes = [f"{len(sizes):,} groups; the largest has {max(sizes.values()):,} images."]
+    notes: list[str] = [f"{len(sizes):,} groups; the largest has {max(sizes.values()):,} images."]
     parts: defaultdict[str, set[str | None]] = defaultdict(set)
     for sample in samples:
         if sample.group is not None:
             parts[sample.group].add(sample.part)
     crossing = sum(len(found) > 1 for found in parts.values())
     if crossing:
-        notes.append(
+        said = (
             f"{crossing:,} groups are in more than one of train, val and test, by the same name in the patient column of both:"
             " scores there are flattered. Leave each in one of them, or, where one name stands for different patients, as in two"
             " clinics' tables, give them different names."
         )
+        notes.append(Note(said, Weight.SPOILS))
     return notes
 
 
@@ -250,14 +253,15 @@ def duplicate_notes(samples: Sequence[Sample]) -> list[str]:
     if not several:
         return []
     extra = sum(len(found) - 1 for found in several)
-    notes = [f"{extra:,} exact duplicates of other images (such as {table_rows(*several[0][:2])})."]
+    example = f"such as {table_rows(*several[0][:2])}"
+    notes: list[str] = [placed(f"{extra:,} exact duplicates of other images", example, ".", Weight.NOTE)]
     crossing = [found for found in several if len({samples[index].part for index in found}) > 1]
     if crossing:
-        notes.append(f"{len(crossing):,} images are in more than one of train, val and test: scores there are flattered.")
+        said = f"{len(crossing):,} images are in more than one of train, val and test: scores there are flattered."
+        notes.append(Note(said, Weight.SPOILS))
     disputed = [found for found in several if len({samples[index].has for index in found}) > 1]
     if disputed:
         rows = listed(" = ".join(f"row {row_of(index)}" for index in found) for found in disputed[:3])
-        notes.append(
-            f"{len(disputed):,} images have several files with different labels (in splits.csv {rows}): correct or remove them."
-        )
+        said = f"{len(disputed):,} images have several files with different labels"
+        notes.append(placed(said, f"in splits.csv {rows}", ": correct or remove them.", Weight.LOOK))
     return notes

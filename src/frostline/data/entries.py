@@ -10,6 +10,7 @@ from pathlib import Path
 
 from frostline.data import dicom
 from frostline.terms.data import UNKNOWN, YES
+from frostline.terms.finding import Note, Weight
 
 KINDS = {
     "JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",), "BMP": (".bmp",), "TIFF": (".tif", ".tiff"),
@@ -120,6 +121,11 @@ def _new(folder: Path, seen: set[str]) -> bool:
 
 
 WITHOUT_NAMES = "; without --allow-unreadable the error names them."  # a note goes into reports: see `table_rows`
+
+
+def placed(before: str, where: str, after: str, weight: Weight) -> Note:
+    """`before (where)after`; `where` names rows of splits.csv, which not everybody has."""
+    return Note(f"{before} ({where}){after}", weight, f"{before}{after}")
 
 
 def table_rows(one: int, other: int) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from frostline.errors import OptionError
 from frostline.terms.backbone import InputSpec
+from frostline.terms.finding import Note
 
 if TYPE_CHECKING:
     from frostline.data.pixels import PixelStore
@@ -54,11 +55,12 @@ def _range_notes(store: PixelStore, spec: InputSpec, name: str) -> list[str]:
     odd = (np.abs(means - expected) > FARTHEST * width) | (deviations < NARROWEST * width)
     if not odd.any():
         return []
-    return [
+    said = (
         f"The images' values do not fit what {name} expects: mean {_shown(means)} and deviation {_shown(deviations)} of 0..1,"
         f" expected about {_shown(expected)} and {_shown(width)}. Its features may say little; stretch the images, or give a mean"
         " and a deviation of your own (?mean=...&std=...) if the weights were trained so."
-    ]
+    )
+    return [Note(said)]
 
 
 def _shown(values: npt.NDArray[np.floating]) -> str:

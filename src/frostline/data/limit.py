@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from frostline.data.entries import Entry
 from frostline.errors import OptionError
+from frostline.terms.finding import Note, Weight
 
 Stratum = tuple[str | None, str]  # (part, class), or (part, rarest label, empty for none)
 FEWEST = 2
+ENOUGH_GROUPS = 40  # of all classes together: with fewer, intervals over groups are wider than most differences
 
 
 def stratified(entries: Sequence[Entry], limit: int, seed: int) -> list[Entry]:
@@ -35,6 +37,18 @@ def stratified(entries: Sequence[Entry], limit: int, seed: int) -> list[Entry]:
             taken += units[name]
             wanted.subtract(gain)
     return taken
+
+
+def limit_note(entries: Sequence[Entry], kept: Sequence[Entry], limit: int, seed: int) -> str:
+    """What the limit left; with groups also how many of these, because they are what counts."""
+    said = f"Limited to {limit:,} of {len(entries):,} images, stratified by class (seed {seed})"
+    groups, left = ({entry.group for entry in some if entry.group is not None} for some in (entries, kept))
+    if not groups:
+        return f"{said}."
+    said += f", in whole groups: {len(kept):,} images of {len(left):,} groups, of {len(groups):,}."
+    if len(left) >= ENOUGH_GROUPS:
+        return said
+    return Note(f"{said} So few groups decide little, whatever the number of images: raise --limit.", Weight.LOOK)
 
 
 def _stratum(entry: Entry, common: Counter[str]) -> Stratum:

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.data.decoding import Pixels, look_at
-from frostline.data.entries import listed, row_of, table_rows
+from frostline.data.entries import listed, placed, row_of, table_rows
 from frostline.errors import DataError
 from frostline.terms.data import Sample, in_words
+from frostline.terms.finding import Note, Weight
 from frostline.terms.look import Look
 
 Floats = npt.NDArray[np.floating]
@@ -163,13 +164,14 @@ def _bounding(described: Floats) -> Floats:
 
 def lookalike_notes(samples: Sequence[Sample], classes: Sequence[str], found: Lookalikes) -> list[str]:
     """Sentences: how many near-duplicates, with an example; how many cross the user's own parts, or differ in their label."""
-    notes = []
+    notes: list[str] = []
     if found.uniform:
-        notes.append(
+        said = (
             f"{found.uniform:,} images each look like more than {MOST_SHARE:.0%} of all images, as under a fixed camera or in a"
             " film: copies cannot be told among them, and they are split as if independent. If they come in series, name these"
             " in a table's column: --group COLUMN."
         )
+        notes.append(Note(said))
     return notes + pair_notes(samples, classes, found.pairs)
 
 
@@ -178,21 +180,16 @@ def pair_notes(samples: Sequence[Sample], classes: Sequence[str], pairs: Sequenc
     if not pairs:
         return []
     images = len({index for pair in pairs for index in pair})
-    notes = [
-        f"{images:,} images are near-duplicates (such as {table_rows(*pairs[0])}): different files of nearly the same"
-        " picture. They stay on one side of every split that is drawn."
-    ]
+    after = ": different files of nearly the same picture. They stay on one side of every split that is drawn."
+    example = f"such as {table_rows(*pairs[0])}"
+    notes: list[str] = [placed(f"{images:,} images are near-duplicates", example, after, Weight.NOTE)]
     crossing = [pair for pair in pairs if samples[pair[0]].part != samples[pair[1]].part]
     if crossing:
-        notes.append(
-            f"{len(crossing):,} pairs of near-duplicates are in two of train, val and test (such as"
-            f" {table_rows(*crossing[0])}): scores there are flattered."
-        )
+        said, example = f"{len(crossing):,} pairs of near-duplicates are in two of train, val and test", table_rows(*crossing[0])
+        notes.append(placed(said, f"such as {example}", ": scores there are flattered.", Weight.SPOILS))
     disputed = [pair for pair in pairs if samples[pair[0]].has != samples[pair[1]].has]
     if disputed:
         names = (" ~ ".join(f"row {row_of(index)}: {in_words(samples[index], classes)}" for index in pair) for pair in disputed)
-        notes.append(
-            f"{len(disputed):,} pairs of near-duplicates have different labels (in splits.csv {listed(names, 3)}): one of the"
-            " two labels is probably wrong."
-        )
+        said, where = f"{len(disputed):,} pairs of near-duplicates have different labels", f"in splits.csv {listed(names, 3)}"
+        notes.append(placed(said, where, ": one of the two labels is probably wrong.", Weight.LOOK))
     return notes

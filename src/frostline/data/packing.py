@@ -189,6 +189,17 @@ def _without(dataset: Dataset, left_out: dict[str, str]) -> Dataset:
     return subset(dataset, kept, f"{len(left_out):,} images cannot be decoded and were left out{WITHOUT_NAMES}")
 
 
+def refuse_undecodable(dataset: Dataset) -> None:
+    """Refuse what nobody could decode who looked at it, before time is spent on anything else.
+
+    Raises:
+        DataError: names the files.
+    """
+    left_out = {dataset.samples[index].path: look for index, look in enumerate(dataset.looks) if isinstance(look, str)}
+    if left_out:
+        raise DataError(_unreadable(left_out, dataset.root))
+
+
 def _unreadable(left_out: dict[str, str], root: str) -> str:
     names = listed(f"{path}: {why}" for path, why in left_out.items())
     return (

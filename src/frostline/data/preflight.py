@@ -18,14 +18,13 @@ from frostline.data.reading import read
 from frostline.data.shift import appearance_notes, prevalence_notes
 from frostline.errors import DataError
 from frostline.terms.data import Dataset, Sample
-from frostline.terms.finding import Checkup, Finding, Kind, Weight
+from frostline.terms.finding import Checkup, Finding, Kind, Weight, weight_of
 from frostline.terms.look import Look
 from frostline.terms.quantities import plural
 
 Progress = Callable[[int, int], None]
 
 _SIDE = 32  # pixels: enough to see that two parts look unlike
-_BAD_NEWS = ("flattered", "different labels", "say nothing", "Very few", "tells the two apart", "were not drawn alike")
 _ORDER = tuple(Weight)
 
 
@@ -55,8 +54,8 @@ def check(path: Any, *, progress: Progress | None = None, **how: Any) -> Checkup
 
 
 def _noted(note: str) -> Finding:
-    """A sentence of `read`, weighed by what it says."""
-    return Finding("data", Weight.LOOK if any(words in note for words in _BAD_NEWS) else Weight.NOTE, note)
+    """A sentence of `read` with the weight that it has."""
+    return Finding("data", weight_of(note), note)
 
 
 def _undecodable(dataset: Dataset) -> list[Finding]:
@@ -97,7 +96,10 @@ def _of_copies(what: str, found: Sequence[tuple[int, ...]], samples: Sequence[Sa
     return [
         *told(f"{what}, different labels", Weight.LOOK, disputed, "with different labels: one of these is probably wrong."),
         *told(
-            f"{what} across splits", Weight.LOOK, crossing, "in more than one of train, val and test: scores there are flattered."
+            f"{what} across splits",
+            Weight.SPOILS,
+            crossing,
+            "in more than one of train, val and test: scores there are flattered.",
         ),
         *told(what, Weight.NOTE, rest, "on one side of every split that is drawn."),
     ]
@@ -119,7 +121,7 @@ def _apart(dataset: Dataset) -> list[Finding]:
             notes += appearance_notes(readable, store)
         except DataError as error:
             return [Finding("parts", Weight.NOTE, f"Whether the parts look alike was not found out: {error}")]
-    return [Finding("parts differ", Weight.LOOK, note) for note in notes]
+    return [Finding("parts differ", weight_of(note), note) for note in notes]
 
 
 def _kinds(dataset: Dataset) -> Iterable[Kind]:

@@ -13,7 +13,7 @@ from frostline.data.columns import Asked, has_files, has_labels
 from frostline.data.entries import PARTS, WITHOUT_NAMES, Entry, listed, subfolders
 from frostline.data.external import joined
 from frostline.data.folder import existing_folder, read_folder
-from frostline.data.limit import stratified
+from frostline.data.limit import limit_note, stratified
 from frostline.data.lookalikes import Progress, find_lookalikes, lookalike_notes
 from frostline.data.oddities import oddities
 from frostline.data.patients import grouped_by_patient
@@ -22,6 +22,7 @@ from frostline.data.shards import read_shards, shards_in
 from frostline.data.table import read_table
 from frostline.errors import DataError
 from frostline.terms.data import Dataset
+from frostline.terms.finding import behind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,12 +77,13 @@ def read(
     if test is not None:
         beside, tested, said = _entries_of_test(Path(test), asked)
         entries = joined(root, entries, beside, tested)
-        notes += [f"Test set {test}: {note}" for note in said]
+        notes += [behind(f"Test set {test}: ", note) for note in said]
     entries, said = grouped_by_patient(root, entries)
     notes += said
     if limit is not None and limit < len(entries):
-        notes.append(f"Limited to {limit:,} of {len(entries):,} images, stratified by class (seed {seed}).")
-        entries = stratified(entries, limit, seed)
+        kept = stratified(entries, limit, seed)
+        notes.append(limit_note(entries, kept, limit, seed))
+        entries = kept
     classes = check_classes(entries, root)
     samples, unreadable = make_samples(entries, classes, root)
     if unreadable:
@@ -89,7 +91,7 @@ def read(
         check_classes([entry for entry in entries if entry.path not in unreadable], root)
     found = find_lookalikes(root, samples, progress)
     notes += [*describe(samples, classes), *lookalike_notes(samples, classes, found)]
-    notes += [finding.sentence for finding in oddities(samples, classes, found.looks)]
+    notes += [finding.note for finding in oddities(samples, classes, found.looks)]
     return make_dataset(str(root), samples, classes, notes, found.pairs, found.looks)
 
 
@@ -159,7 +161,7 @@ def _image_folder(root: Path, asked: Asked) -> Found | None:
             continue  # the table says nothing of classes: the folders' names may
         found, said = read_table(table, folder, asked)
         entries += [_below(folder.relative_to(root), entry, part) for entry in found]
-        notes += said if part is None else [f"{part}: {note}" for note in said]
+        notes += said if part is None else [behind(f"{part}: ", note) for note in said]
     return (root, entries, notes) if entries else None
 
 

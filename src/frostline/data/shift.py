@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.terms.data import UNKNOWN, Dataset
+from frostline.terms.finding import Note
 
 if TYPE_CHECKING:
     from frostline.data.pixels import PixelStore
@@ -26,7 +27,7 @@ _THUMBNAIL = 10  # pixels: less detail than a diagnosis needs, enough for exposu
 _PARTS = ("train", "val", "test")
 
 
-def prevalence_notes(dataset: Dataset) -> list[str]:
+def prevalence_notes(dataset: Dataset) -> list[Note]:
     """Sentences about classes whose share differs between train and another part of the user's own.
 
     A two-proportion z-test with pooled variance for each class; images are taken as independent, which grouped images
@@ -38,10 +39,11 @@ def prevalence_notes(dataset: Dataset) -> list[str]:
         shift = _largest_shift(counts["train"], counts[part], len(dataset.classes))
         if shift:
             label, here, there = shift
-            notes.append(
+            said = (
                 f"{dataset.classes[label]} is {here:.1%} of train and {there:.1%} of {part}: the parts were not drawn"
                 " alike, so accuracy and calibration measured on one do not carry over to the other."
             )
+            notes.append(Note(said))
     return notes
 
 
@@ -83,7 +85,7 @@ def _shares(first: _Counts, second: _Counts, label: int) -> tuple[float, float, 
     return a, b, (a - b) / error if error else 0.0
 
 
-def appearance_notes(dataset: Dataset, store: PixelStore) -> list[str]:
+def appearance_notes(dataset: Dataset, store: PixelStore) -> list[Note]:
     """Sentences about parts whose images look unlike the training images of the same class.
 
     Within each class (over all images where each may have several labels) a ridge classifier learns to tell the two parts
@@ -96,10 +98,11 @@ def appearance_notes(dataset: Dataset, store: PixelStore) -> list[str]:
         among = [(None, "")] if dataset.several else [(label, f" of {name}") for label, name in enumerate(dataset.classes)]
         auc, which = max(((_separation(dataset, store, label, part), name) for label, name in among), default=(0.0, ""))
         if auc:
-            notes.append(
+            said = (
                 f"Images{which} in {part} look unlike those in train: a simple classifier of thumbnails tells the two"
                 f" apart (AUROC {auc:.2f}; .50 is chance). Scores on {part} need not resemble those in cross-validation."
             )
+            notes.append(Note(said))
     return notes
 
 

@@ -12,12 +12,13 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from frostline.data.draws import ENOUGH_TO_VALIDATE, HOLD_OUTS, LEAST_AFTER_SEAL, draws_at
-from frostline.data.entries import listed, table_rows
+from frostline.data.entries import listed, placed, table_rows
 from frostline.data.shift import prevalence_notes
 from frostline.data.units import FOLDS, left_apart, units_of
 from frostline.errors import DataError
 from frostline.stats.strata import holding, image_strata, several
 from frostline.terms.data import Dataset, Split, SplitPlan, Targets
+from frostline.terms.finding import Note, Weight
 from frostline.terms.identity import digest
 from frostline.terms.schedule import SCREENED_ON
 
@@ -94,7 +95,7 @@ def plan_splits(dataset: Dataset, seed: int, pool_val: bool = False) -> SplitPla
     Raises:
         DataError: a class comes from one group only, so that it cannot be both trained on and validated on.
     """
-    notes = prevalence_notes(dataset)
+    notes: list[str] = [*prevalence_notes(dataset)]
     whole = _pool(dataset)
     notes += [*_apart_notes(dataset, whole.units), *_rare_notes(whole)]
     parts = np.array([sample.part or "train" for sample in dataset.samples])
@@ -220,11 +221,12 @@ def _crossing(whole: _Pool, scored: Indices, trained: Indices) -> int:
     return int(np.isin(whole.units[trained], whole.units[scored]).sum())
 
 
-def _crossed(count: int, part: str) -> str:
-    return (
+def _crossed(count: int, part: str) -> Note:
+    return Note(
         f"{count:,} training images share a patient (the same name in the patient column of both), equal bytes or nearly the same"
         f" picture with your own {part}: scores there are flattered, and are no evidence for new images. Remove these images from"
-        " one side, or give different patients different names."
+        " one side, or give different patients different names.",
+        Weight.SPOILS,
     )
 
 
@@ -233,11 +235,12 @@ def _apart_notes(dataset: Dataset, units: Indices) -> list[str]:
     apart = left_apart(dataset, units)
     if not apart:
         return []
-    return [
-        f"{len(apart):,} pairs of near-duplicates (such as {table_rows(*apart[0])}) may lie on two sides of a split, where scores"
-        " are then flattered: kept together they would be more than a fifth of a class outside the test set. If images come in"
-        " series, such as the frames of a video, name the series in a table's column: --group COLUMN."
-    ]
+    after = (
+        " may lie on two sides of a split, where scores are then flattered: kept together they would be more than a fifth of a"
+        " class outside the test set. If images come in series, such as the frames of a video, name the series in a table's"
+        " column: --group COLUMN."
+    )
+    return [placed(f"{len(apart):,} pairs of near-duplicates", f"such as {table_rows(*apart[0])}", after, Weight.SPOILS)]
 
 
 # Folds ---------------------------------------------------------------------------------------------------------------
@@ -349,8 +352,10 @@ def _rare_notes(pool: _Pool) -> list[str]:
     if not rare:
         return []
     return [
-        f"Too rare to be scored: {listed(rare)}: fewer than {FOLDS} images or groups with the label, or without it. They are"
-        " learned and predicted, but no metric counts them."
+        Note(
+            f"Too rare to be scored: {listed(rare)}: fewer than {FOLDS} images or groups with the label, or without it. They"
+            " are learned and predicted, but no metric counts them."
+        )
     ]
 
 

@@ -158,9 +158,9 @@ def _strides(stage: Stage, depth: int) -> list[int]:
 def _training(recipe: Recipe, description: dict[str, Any], run: RunFolder) -> dict[str, Any]:
     """How the search trained, from where it takes that itself."""
     options = as_options(description["configuration"]) | dict(recipe.train)
-    kernels = run.section("kernels") or [{}]
+    kernels = run.kernels()
     mlp = recipe.head is not None and recipe.head.kind is HeadKind.MLP
-    how = train.Schedule.of(options, **({"lr": frozen.MLP_RATES[1]} if mlp else {}), batch=int(kernels[0].get("batch", 32)))
+    how = train.Schedule.of(options, **({"lr": frozen.MLP_RATES[1]} if mlp else {}), batch=kernels[0].batch if kernels else 32)
     return {
         "SEED": description["seed"],
         "L2": float(options.get("l2", START_L2)),

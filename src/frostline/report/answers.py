@@ -10,6 +10,19 @@ from frostline.terms.evidence import ANB, ANB_TUNED, BNB, Evidence, Fate, Probe,
 from frostline.terms.quantities import plural
 from frostline.terms.verdict import Claim, Verdict, Word
 
+QUESTIONS = (
+    "Does it help, though the images differ?",
+    "Which layers carry over?",
+    "What is random and what is not?",
+    "Which recipe?",
+)
+
+
+def short_answers(verdict: Verdict, evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    """(question, the answer in a line): what the page says first under each of the four."""
+    said = (help_answer(verdict), layers_answer(verdict, evidence), random_answer(evidence), recipe_answer(verdict))
+    return tuple((question, answer[0]) for question, answer in zip(QUESTIONS, said, strict=True))
+
 
 def help_answer(verdict: Verdict) -> list[str]:
     """1. Does it help, though the images differ? The answer in a line, then what it rests on."""
@@ -78,6 +91,8 @@ def _last_words(best: Probe, last: Probe, metric: str) -> str:
     if best is last:
         return ", the very last cut"
     value = score(last.score.value, metric)
+    if best.score.low == best.score.high:
+        return f"; at the last cut, {last.cut}, it is {value} (one fold, so no interval)"
     if last.score.high < best.score.low:
         return f" and is worse again at the last cut, {last.cut} ({value}, the intervals do not overlap)"
     return f"; at the last cut, {last.cut}, it is {value}, and the intervals overlap"

@@ -24,7 +24,7 @@ from frostline.report.figures import (
     tick_text,
 )
 from frostline.report.numbers import UNBOUNDED, big, metric_name, score, signed_points
-from frostline.report.short import middle
+from frostline.report.short import middle, short_stages
 from frostline.terms.detail import RankingCurve
 from frostline.terms.evidence import DepthPoint
 from frostline.terms.interval import Interval
@@ -284,7 +284,7 @@ def _depth(width: int, ends: dict[str, list[DepthPoint]], metric: str) -> Figure
             )
         values = [scale * point.change.value for point in own]
         axes.plot(places, values, marker=marker, linestyle=dash, color=colour, linewidth=2, markersize=7, label=kind)
-    axes.set_xticks(range(len(stages)), [middle(one, 16) for one in stages], rotation=38, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(stages)), [*short_stages(stages).values()], rotation=38, ha="right", rotation_mode="anchor")
     axes.set_xlim(-0.4, len(stages) - 0.6)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="y", linewidth=0.7, alpha=0.8)

@@ -18,10 +18,11 @@ from frostline.terms.data import Dataset, Sample
 from frostline.terms.finding import Checkup, Finding, Kind, Weight
 from frostline.terms.look import Look
 
-MARKS = {Weight.STOPS: "✗", Weight.LOOK: "!", Weight.NOTE: "·"}
-STYLES = {Weight.STOPS: "bold red", Weight.LOOK: "yellow", Weight.NOTE: "dim"}
+MARKS = {Weight.STOPS: "✗", Weight.SPOILS: "‼", Weight.LOOK: "!", Weight.NOTE: "·"}
+STYLES = {Weight.STOPS: "bold red", Weight.SPOILS: "bold yellow", Weight.LOOK: "yellow", Weight.NOTE: "dim"}
 MEANINGS = {
     Weight.STOPS: "a search would refuse this",
+    Weight.SPOILS: "mend this first: a score would be flattered, or mean nothing",
     Weight.LOOK: "look at it before you believe a score",
     Weight.NOTE: "good to know",
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frostline.report.charts import rankings_picture
-from frostline.report.figures import Picture, reliability_picture
+from frostline.report.figures import Picture, reliabilities_picture, reliability_picture
 from frostline.report.numbers import listed, metric_name, score, score_range
+from frostline.report.words import HOW_SHORT, OVER_FOLDS
 from frostline.terms.detail import (
     SEALED,
     Bin,
@@ -33,6 +35,7 @@ NAMES = {
 }
 SHORT = {"log-loss": "log-loss", "brier": "Brier", "calibration-error": "calibration error"}
 MODELS = {"chosen": "chosen recipe", "control": "best control", "softmax-only": "softmax only"}
+FEWEST = 10  # groups with a label, and without it, or it has no score by group: as in `stats.grouped`
 MOST_CLASSES = 20  # of a confusion matrix on the page
 SHOWN_SHORT = ("auroc", "average-precision", "balanced-accuracy", "accuracy", "log-loss", "brier", "calibration-error")
 
@@ -44,6 +47,7 @@ class Table:
     Attributes:
         columns: headings; all but the first hold numbers.
         note: words under it; may be empty.
+        dense: many columns: intervals stand below their values.
         heat: for each cell but a row's first, 0..1: how strongly it is shaded; empty for none.
     """
 
@@ -52,6 +56,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     heat: tuple[tuple[float, ...], ...] = ()
+    dense: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class DetailSection:
 
     Attributes:
         rankings: ROC and precision-recall curves; None in verdicts of old.
-        picture: of the calibration; None where an image may have several labels.
+        picture: of the calibration, a panel a label where an image may have several; None where there is nothing to draw.
     """
 
     lead: tuple[str, ...]
@@ -71,6 +76,31 @@ class DetailSection:
     caption: str
     after: tuple[Table, ...]
     notes: tuple[str, ...]
+
+
+AS_MEASURED = "out-of-fold predictions as they are, not corrected for any choice"
+
+
+def measured_of(detail: Detail | None, metric: str) -> float | None:
+    """The chosen recipe's value of a metric as the detail has it; None where it has none."""
+    measures = detail.models[0].measures if detail is not None else ()
+    found = next((one.interval for one in measures if one.name == metric and not one.of), None)
+    return None if found is None else found.value
+
+
+def which_number(verdict: Verdict) -> str:
+    """Where the chosen recipe's score stands on the page in several forms, and what tells these apart; else empty."""
+    metric, name = verdict.metric, metric_name(verdict.metric)
+    found = [(score(verdict.score.interval.value, metric), f"in the verdict ({HOW_SHORT.get(verdict.score.how, '')})")]
+    if verdict.chosen.score is not None:
+        found.append((score(verdict.chosen.score.value, metric), f"in the ranking ({OVER_FOLDS})"))
+    measured = measured_of(verdict.detail, metric)
+    if verdict.detail is not None and measured is not None and verdict.detail.how != SEALED:
+        found.append((score(measured, metric), f"in detail ({AS_MEASURED})"))
+    if len({value for value, _ in found}) < 2:
+        return ""
+    said = "; ".join(f"{value} {where}" for value, where in found)
+    return f"The same recipe's {name} stands here in several forms: {said}. Quote the verdict's."
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -192,7 +222,8 @@ def detail_section(verdict: Verdict) -> DetailSection | None:
     before = [_confusion_table(detail)] if detail.confusion and len(detail.classes) <= MOST_CLASSES else []
     before += [_measures_table(detail, verdict)]
     before += [_operating_table(detail)] if detail.positive else []
-    after = [_label_table(detail) if detail.several else _class_table(detail)]
+    after = [_label_table(detail), _label_points(detail)] if detail.several else [_class_table(detail)]
+    after += [_label_patients(detail)] if any(one.patients is not None for one in detail.per_class) else []
     after += [_patient_table(detail, detail.patients)] if detail.patients is not None else []
     after += [_subgroup_table(one, detail) for one in detail.subgroups]
     return DetailSection(
@@ -200,7 +231,7 @@ def detail_section(verdict: Verdict) -> DetailSection | None:
         before=tuple(before),
         rankings=_rankings_picture(detail),
         rankings_caption=_rankings_caption(detail),
-        picture=reliability_picture(detail.reliability) if detail.reliability.bins else None,
+        picture=_reliability_picture(detail),
         caption=_caption(detail.reliability.bins, detail),
         after=tuple(after),
         notes=detail.notes,
@@ -228,7 +259,20 @@ def _measures_table(detail: Detail, verdict: Verdict) -> Table:
     cells = [{(one.name, one.of): one for one in model.measures} for model in detail.models]
     rows = [(titles[name], *(_cell(found.get(name)) for found in cells)) for name in names]
     columns = ("measure", *(MODELS.get(model.name, model.name) for model in detail.models))
-    return Table("Beside the primary metric", columns, tuple(rows), _models_note(detail.models, verdict))
+    note = f"{_origin_note(detail)} {_models_note(detail.models, verdict)}"
+    return Table("Beside the primary metric", columns, tuple(rows), note)
+
+
+def _bare(one: Measure | None) -> str:
+    """As `_cell`, without the note."""
+    if one is None:
+        return ""
+    return f"not defined ({one.note})" if one.interval is None else _cell(dataclasses.replace(one, note=""))
+
+
+def _origin_note(detail: Detail) -> str:
+    """Which of the page's several scores a table holds."""
+    return "On the sealed test set." if detail.how == SEALED else f"{AS_MEASURED[0].upper()}{AS_MEASURED[1:]}."
 
 
 def _cell(one: Measure | None) -> str:
@@ -287,7 +331,20 @@ def _rankings_caption(detail: Detail) -> str:
     return f"How well {what} ranks the images. Dotted: no skill at all.{how}"
 
 
+def _reliability_picture(detail: Detail) -> Picture | None:
+    if detail.reliability.bins:
+        return reliability_picture(detail.reliability)
+    labels = [one.reliability for one in detail.per_class if one.reliability is not None and one.measures]
+    return reliabilities_picture(labels) if labels else None
+
+
 def _caption(bins: Sequence[Bin], detail: Detail) -> str:
+    if detail.several:
+        return (
+            "Calibration of the chosen recipe, label by label: what was predicted (across) against how often it came true (up)."
+            " On the dotted line both agree. Bands: 95 % intervals; open dots: fewer than five predictions. All panels have the"
+            " same axes, no longer than they need to be."
+        )
     what = f"P({detail.reliability.of})" if detail.reliability.of else "the most probable class's probability"
     return (
         f"Calibration of the chosen recipe, {plural(len(bins), 'bin')} of {what}: on the dotted line what is said comes true"
@@ -297,28 +354,63 @@ def _caption(bins: Sequence[Bin], detail: Detail) -> str:
 
 def _class_table(detail: Detail) -> Table:
     rows = tuple((one.name, count(one.images), *(_cell(measure) for measure in one.measures)) for one in detail.per_class)
-    note = "Recall and precision of the most probable class; AUROC of each class against the rest. The chosen recipe."
+    said = "Recall and precision of the most probable class; AUROC of each class against the rest. The chosen recipe."
+    note = f"{_origin_note(detail)} {said}"
     return Table("Class by class", ("class", "images", "recall", "precision", "AUROC"), rows, note)
 
 
 def _label_table(detail: Detail) -> Table:
+    note = (
+        f"{_origin_note(detail)} The chosen recipe; each label on the images of which it is known whether they have it."
+        " Prevalence is the average precision of guessing. A label that is too rare to be scored has no numbers and is not in"
+        " the mean."
+    )
+    columns = ("label", "images with it", "prevalence", "AUROC", "average precision", "calibration error")
+    return Table("Label by label", columns, tuple(map(_label_row, detail.per_class)), note, dense=True)
+
+
+def _label_row(one: ClassDetail) -> tuple[str, ...]:
+    if not one.measures:
+        return (one.name, "", "", "not scored", "", "")
+    found = {measure.name: measure for measure in one.measures}
+    known = one.images if one.known is None else one.known
+    cells = (_bare(found.get(name)) for name in ("auroc", "auprc", "calibration-error"))
+    return (one.name, f"{count(one.images)} of {count(known)}", f"{one.images / max(known, 1):.1%}", *cells)
+
+
+def _label_points(detail: Detail) -> Table:
+    """Sensitivity and specificity of each label at thresholds of its own."""
     rules = next((one.operating for one in detail.per_class if one.operating), ())
     headings = (f"{what}, {_rule(rule)}" for rule in rules for what in ("threshold", "sensitivity", "specificity"))
-    rows = tuple(_label_row(one, len(rules)) for one in detail.per_class)
+    rows = [
+        (one.name, *(cell for point in one.operating for cell in _dense_point(point)))
+        for one in detail.per_class
+        if len(one.operating) == len(rules) > 0
+    ]
+    return Table("Operating points, label by label", ("label", *headings), tuple(rows), threshold_origin(detail), dense=True)
+
+
+def _dense_point(point: OperatingPoint) -> tuple[str, str, str]:
+    return _point_cells(point) if point.thresholds else (f"none ({point.note})", "", "")
+
+
+def _label_patients(detail: Detail) -> Table:
+    """Each label by group: the mean probability of a group's images, where all of them agree on the label."""
+    rows = [_label_patients_row(one, one.patients) for one in detail.per_class if one.patients is not None]
     note = (
-        "The chosen recipe; each label on the images of which it is known whether they have it, and with thresholds of its own."
-        f" {threshold_origin(detail)} A label that is too rare to be scored has no numbers and is not in the mean."
+        "The mean probability of a group's images against the group's answer; groups whose images differ in a label are left"
+        f" out for that label. Too few: fewer than {FEWEST} groups with the label, or without it. By image: as above."
     )
-    columns = ("label", "images with it", "of", "AUROC", "average precision", *headings)
-    return Table("Label by label", columns, rows, note)
+    columns = ("label", "groups", "left out", "AUROC by group", "by image", "average precision by group", "by image")
+    return Table("Label by label, by group (patient)", columns, tuple(rows), note, dense=True)
 
 
-def _label_row(one: ClassDetail, rules: int) -> tuple[str, ...]:
-    known = one.images if one.known is None else one.known
-    if not one.measures:
-        return (one.name, "", "", "not scored", *([""] * (1 + 3 * rules)))
-    cells = (cell for point in one.operating for cell in _point_cells(point))
-    return (one.name, count(one.images), count(known), *(_cell(measure) for measure in one.measures), *cells)
+def _label_patients_row(one: ClassDetail, found: PatientDetail) -> tuple[str, ...]:
+    grouped, single = ({measure.name: measure for measure in measures} for measures in (found.measures, one.measures))
+    if not grouped:
+        return (one.name, count(found.groups), count(found.mixed), "too few", _bare(single.get("auroc")), "", "")
+    pairs = [_bare(of.get(name)) for name in ("auroc", "auprc") for of in (grouped, single)]
+    return (one.name, count(found.groups), count(found.mixed), *pairs)
 
 
 def label_cells(detail: Detail) -> tuple[tuple[str, str, str, str, str], ...]:

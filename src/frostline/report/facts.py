@@ -70,6 +70,7 @@ class RunFacts:
         stages: (backbone, its stage names) pairs.
         networks: the backbones' anatomy; empty in runs of old.
         registered: (SHA-256 of plan.json, when it was written, before the first result); empty in runs of old.
+        warnings: those of all notes that must be looked at before a score is believed, the worst first.
         counted: how many images there are, where each may have several labels or none; else None: as many as in all classes.
     """
 
@@ -91,6 +92,7 @@ class RunFacts:
     registered: tuple[str, ...] = ()
     networks: tuple[NetworkFacts, ...] = ()
     counted: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def images(self) -> int:
@@ -109,6 +111,7 @@ def run_facts(
     stages: tuple[tuple[str, tuple[str, ...]], ...] = (),
     registered: tuple[str, ...] = (),
     networks: tuple[NetworkFacts, ...] = (),
+    warnings: tuple[str, ...] = (),
 ) -> RunFacts:
     """The facts of a run on `dataset`, split by `plan`; the rest is passed through."""
     parts, counts = class_counts(dataset, plan)
@@ -133,6 +136,7 @@ def run_facts(
         registered=registered,
         networks=networks,
         counted=len(dataset.samples) if dataset.several else None,
+        warnings=warnings,
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frostline.report.numbers import UNBOUNDED, metric_name, score, signed_points
-from frostline.report.short import middle
+from frostline.report.short import middle, short_stages
 from frostline.terms.detail import Reliability
+from frostline.terms.quantities import plural
 from frostline.terms.verdict import Interval
 
 if TYPE_CHECKING:
@@ -137,21 +138,27 @@ def _svg(figure: Figure, alt: str) -> str:
 # --- 1. does it help -------------------------------------------------------------------------------------------------
 
 
-def help_picture(marks: Sequence[Mark], difference: Interval | None, delta: float, metric: str) -> Picture:
-    """Scores of the chosen recipe and of the best control above their difference, with what counts as no difference."""
+def help_picture(marks: Sequence[Mark], difference: Interval | None, delta: float, metric: str, where: str) -> Picture:
+    """Scores of the chosen recipe and of the best control above their difference, with what counts as no difference.
+
+    Args:
+        where: what the scores were measured on; the difference always is over the folds.
+    """
     said = [f"{mark.label} {score(mark.value.value, metric)}" for mark in marks]
-    gap = f"; difference {signed_points(difference.value, metric)}" if difference else ""
-    return picture(lambda width: _help(width, marks, difference, delta, metric), "help", f"{', '.join(said)}{gap}.")
+    gap = f"; difference over the folds {signed_points(difference.value, metric)}" if difference else ""
+    return picture(
+        lambda width: _help(width, marks, difference, delta, metric, where), "help", f"{', '.join(said)} ({where}){gap}."
+    )
 
 
-def _help(width: int, marks: Sequence[Mark], difference: Interval | None, delta: float, metric: str) -> Figure:
+def _help(width: int, marks: Sequence[Mark], difference: Interval | None, delta: float, metric: str, where: str) -> Figure:
     rows = 52 * len(marks)
-    height = rows + 46 + (130 if difference else 0)
+    height = rows + 46 + (150 if difference else 0)
     figure = blank(width, height)
     left = 14 / width
     top = figure.add_axes((left, 1 - (rows + 4) / height, 1 - 2 * left, rows / height))
     _dots(top, marks, metric, 52, labels_above=True)
-    top.set_xlabel(metric_name(metric), fontsize=12)
+    top.set_xlabel(f"{metric_name(metric)}, {where}", fontsize=12)
     if difference is not None:
         bottom = figure.add_axes((left, 42 / height, 1 - 2 * left, 56 / height))
         _difference(bottom, difference, delta, metric)
@@ -170,7 +177,7 @@ def _difference(axes: Axes, difference: Interval, delta: float, metric: str) -> 
     reach = max(abs(low), abs(high), 2.5 * scale * delta) * 1.15
     axes.set(xlim=(min(-2.5 * scale * delta, low * 1.15), reach), ylim=(-1, 1.4), yticks=[])
     unit = "" if metric in UNBOUNDED else " in points"
-    axes.set_xlabel(f"difference{unit}", fontsize=12)
+    axes.set_xlabel(f"difference{unit}, paired over the folds", fontsize=12)
 
 
 # --- 4. which recipe -------------------------------------------------------------------------------------------------
@@ -318,10 +325,8 @@ def _probe_panel(axes: Axes, panel: ProbePanel, metric: str, limits: tuple[float
         ends.append((panel.pixels.value, "raw pixels", STONE))
     for line in panel.lines:
         ends += _probe_line(axes, line)
-    named = [(x, name) for x, name in enumerate(panel.ticks) if name]
-    axes.set_xticks(
-        [x for x, _ in named], [middle(name, 16) for _, name in named], rotation=38, ha="right", rotation_mode="anchor"
-    )
+    named, short = [(x, name) for x, name in enumerate(panel.ticks) if name], short_stages(panel.ticks)
+    axes.set_xticks([x for x, _ in named], [short[name] for _, name in named], rotation=38, ha="right", rotation_mode="anchor")
     axes.set(ylim=limits, xlim=(-0.3, len(panel.ticks) - 0.7))
     axes.grid(axis="y", linewidth=0.7, alpha=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(6))
@@ -370,6 +375,47 @@ def reliability_picture(found: Reliability) -> Picture:
     """What was predicted against what came true, with intervals, and how many predictions each bin holds."""
     said = ", ".join(f"{score(one.confidence, '')} came true {score(one.observed.value, '')}" for one in found.bins)
     return picture(lambda width: _reliability(width, found), "reliability", f"Predicted probability and observed share: {said}.")
+
+
+def reliabilities_picture(found: Sequence[Reliability]) -> Picture:
+    """As `reliability_picture`, a small panel for each label, without the numbers of predictions."""
+    said = "; ".join(f"{one.of}: {plural(len(one.bins), 'bin')}, {_gap(one)}" for one in found)
+    return picture(lambda width: _panels(width, found), "reliabilities", f"Predicted probability and observed share. {said}.")
+
+
+def _gap(found: Reliability) -> str:
+    """How far what was said lies from what came true, over all predictions."""
+    total = sum(one.predictions for one in found.bins) or 1
+    said, came = (
+        sum(one.predictions * value for one, value in zip(found.bins, values, strict=True)) / total
+        for values in ([one.confidence for one in found.bins], [one.observed.value for one in found.bins])
+    )
+    return f"{score(said, '')} said on average and {score(came, '')} observed"
+
+
+def _farthest(found: Sequence[Reliability]) -> float:
+    """The end of all axes: what rare labels are called lies near 0, and would be a dot in the corner of the whole square."""
+    solid = [one for of in found for one in of.bins if one.predictions >= ENOUGH]
+    reach = max((max(one.confidence, one.observed.value) for one in solid), default=1.0)
+    return next((end for end in (0.2, 0.4, 0.6, 0.8) if 1.2 * reach <= end), 1.0)
+
+
+def _panels(width: int, found: Sequence[Reliability]) -> Figure:
+    columns, most = min(len(found), 2 if width < 500 else 4), _farthest(found)
+    rows = -(-len(found) // columns)
+    side = (width - 40 * columns) / columns
+    height = rows * (side + 62)
+    figure = blank(width, height)
+    for place, one in enumerate(found):
+        row, column = divmod(place, columns)
+        left, top = column * (side + 40) + 34, row * (side + 62) + 26
+        axes = figure.add_axes((left / width, 1 - (top + side) / height, side / width, side / height))
+        _against_diagonal(axes, one, "")
+        axes.set(ylabel="", xlim=(-0.02 * most, 1.02 * most), ylim=(-0.02 * most, 1.02 * most))
+        for ticks in (axes.set_xticks, axes.set_yticks):
+            ticks([0.0, most / 2, most], ["0", tick_text(most / 2, ""), tick_text(most, "")])
+        axes.set_title(middle(one.of, 20), loc="left", fontsize=12, color=INK)
+    return figure
 
 
 ENOUGH = 5  # predictions of a bin that the line goes through: with fewer it would jump between 0 and 1

@@ -7,7 +7,7 @@ import hashlib
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frostline.report.facts import RunFacts
 from frostline.store.files import write_text
@@ -15,6 +15,10 @@ from frostline.terms.evidence import Evidence
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Verdict
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_PARTS = re.compile(r"[^._]*[._]+|[^._]+")
 _MINUS = re.compile(r"(?<![\w.\-])-(?=[.\d])")
 
 
@@ -51,6 +55,7 @@ def filled(template: str, **values: Any) -> str:
         loader=PackageLoader("frostline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["typeset"] = typeset
+    environment.filters["breakable"] = breakable
     environment.filters["svg"] = Markup  # only for what figures.py drew: it escapes every text itself
     return environment.get_template(template).render(style=Markup(_asset("style.css")), **values)
 
@@ -58,6 +63,13 @@ def filled(template: str, **values: Any) -> str:
 def typeset(text: str) -> str:
     """`text` with true minus signs before numbers."""
     return _MINUS.sub("−", text)
+
+
+def breakable(name: str) -> Markup:
+    """A dotted name that may be broken behind its dots and underscores, and nowhere else if there is room."""
+    from markupsafe import Markup
+
+    return Markup("<wbr>").join(_PARTS.findall(name))
 
 
 def _asset(name: str) -> str:

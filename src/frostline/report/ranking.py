@@ -16,6 +16,16 @@ def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=_key))
 
 
+def foremost(rows: Sequence[Row], most: int) -> tuple[Row, ...]:
+    """At most `most` of them, ranked: the chosen one, the best of each family, then the best of the rest."""
+    order = ranked(rows)
+    best = {row.family: row for row in reversed(order)}
+    wanted = [row for row in order if row.status == "chosen"]
+    wanted += [row for row in order if row is best[row.family] and row.score is not None]
+    kept = list(dict.fromkeys([*map(id, wanted), *map(id, order)]))[:most]
+    return tuple(row for row in order if id(row) in kept)
+
+
 def _key(row: Row) -> tuple[int, float]:
     if row.score is not None and math.isfinite(row.score.value):
         return (0, -row.score.value)

@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from frostline.errors import RecipeError
 from frostline.terms.recipe import Action, HeadKind, Range, Recipe, Weights
 
 
-def short_recipe(line: str, width: int) -> str:
-    """The longest of the forms of `line` that fits in `width` characters; at last with `…` in its middle."""
-    forms = recipe_forms(line)
+def short_recipe(line: str, width: int, stages: Sequence[str] = ()) -> str:
+    """The longest of the forms of `line` that fits in `width` characters; at last with `…` in its middle.
+
+    Args:
+        stages: all that there are, so that their names can be shortened where the line does not fit as it is typed.
+    """
+    names = short_stages(stages)
+    forms = [line, *(_renamed(form, names) for form in recipe_forms(line)[1:])]
     return next((form for form in forms if len(form) <= width), middle(forms[-1], width))
+
+
+def short_recipes(lines: Sequence[str], width: int) -> list[str]:
+    """Every line in the same form, the longest that fits for all: forms side by side would look like different recipes.
+
+    Where lines do not fit as they are typed, stages go by their short names, as in the figures.
+    """
+    names = short_stages(sorted({name for line in lines for name in _stages_in(line)}))
+    forms = [[line, *(_renamed(form, names) for form in recipe_forms(line)[1:])] for line in lines]
+    last = max(map(len, forms), default=1) - 1
+    shown = [[of[min(form, len(of) - 1)] for of in forms] for form in range(last + 1)]
+    fitting = next((texts for texts in shown if all(len(text) <= width for text in texts)), shown[-1] if shown else [])
+    return [middle(text, width) for text in fitting]
+
+
+def _stages_in(line: str) -> frozenset[str]:
+    try:
+        return frozenset(Recipe.parse(line).named)
+    except RecipeError:
+        return frozenset()
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    words = re.split(r"([ :,|]+)", text)
+    return "".join(names.get(word, word) for word in words)
+
+
+def short_stages(names: Sequence[str], width: int = 16) -> dict[str, str]:
+    """Stage names without what all have in common at their ends: `features.4` for `features.4.squeeze_activation`.
+
+    One that would then be called like another keeps its own name, cut behind: what comes first tells stages apart.
+    """
+    heads = {name: ".".join(name.split(".")[:2]) for name in dict.fromkeys(names) if name}
+    often = Counter([*heads.values(), *(name for name in heads if name != heads[name])])
+    return {
+        name: head if len(name) > width and often[head] == 1 and head not in heads else _cut(name, width)
+        for name, head in heads.items()
+    }
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"
 
 
 def recipe_forms(line: str) -> list[str]:

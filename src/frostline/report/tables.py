@@ -15,6 +15,9 @@ from frostline.terms.settings import Settings
 from frostline.terms.verdict import Claim, Row, Score, Verdict, Word
 
 COLUMNS = ("", "recipe", "score", "interval", "folds", "time", "trained", "MACs", "status")
+STATUS_WORDS = {
+    "chosen": "use this", "tied": "not told apart", "done": "told apart", "not-run": "not run", "screened": "screened only",
+}  # fmt: skip
 SHOWN_ROWS = 12  # of the ranked table, before the reader asks for all; the style sheet hides the others
 
 
@@ -47,8 +50,8 @@ def several_backbones(verdict: Verdict) -> bool:
     return len({row.backbone for row in verdict.rows if row.backbone}) > 1
 
 
-def line_of(row: Row, stages: dict[str, tuple[str, ...]], several: bool) -> Line:
-    """The row of the table; `stages` are the stage names of each backbone."""
+def line_of(row: Row, stages: dict[str, tuple[str, ...]], several: bool, folds: int = 0) -> Line:
+    """The row of the table; `stages` are the stage names of each backbone, `folds` the most that any recipe was run on."""
     value = row.score
     recipe = f"{row.recipe}  [{row.backbone}]" if several and row.backbone else row.recipe
     shown = (
@@ -60,14 +63,19 @@ def line_of(row: Row, stages: dict[str, tuple[str, ...]], several: bool) -> Line
         Cell(recipe, recipe, "recipe"),
         Cell(shown, _key(value.value if value else None), "number"),
         Cell(score_range(value, row.metric) if value else "", _key(value.low if value else None), "number"),
-        Cell(str(row.folds or ""), _key(row.folds), "number"),
+        Cell(_folds(row.folds, folds), _key(row.folds), "number"),
         Cell(clock(row.seconds) if row.seconds else "", _key(row.seconds), "number"),
         Cell(big(row.trained_parameters) if row.trials else "", _key(row.trained_parameters), "number"),
         Cell(big(row.flops) if row.flops else "", _key(row.flops), "number"),
-        Cell(row.status.replace("-", " "), row.status, "status", extra),
+        Cell(STATUS_WORDS.get(row.status, row.status), row.status, "status", extra),
     )
     drawing = recipe_drawing(row.recipe, stages.get(row.backbone, ()))
     return Line(row.status, row.family, recipe_words(row.recipe, row.family), drawing, cells)
+
+
+def _folds(own: int, most: int) -> str:
+    """`15`, or `1 of 15`: an interval from fewer folds is wide, and tells little apart."""
+    return "" if not own else f"{own} of {most}" if own < most else str(own)
 
 
 def _key(value: float | None) -> str:

@@ -12,20 +12,25 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from frostline.report.answers import short_answers
 from frostline.report.details import label_cells
 from frostline.report.live import LiveView
 from frostline.report.more_images import equality_sentence
 from frostline.report.numbers import big, clock, half_width, metric_name, points, score
 from frostline.report.ranking import MARKS, is_control, mark, ranked
-from frostline.report.short import middle, short_backbones, short_recipe
+from frostline.report.short import middle, short_backbones, short_recipes
 from frostline.report.words import summary
 from frostline.terms.backbone import Backbone, Cut
 from frostline.terms.detail import Detail
+from frostline.terms.evidence import Evidence
 from frostline.terms.plan import Fit, Plan
 from frostline.terms.quantities import duration, plural, plural_of
 from frostline.terms.verdict import IMAGE, Interval, Row, Verdict
 
-__all__ = ["LiveView", "backbones_table", "label_table", "plan_table", "ranked_table", "stages_table", "verdict_panel"]
+__all__ = [
+    "LiveView", "answers_table", "backbones_table", "findings_table", "label_table", "plan_table", "ranked_table",
+    "stages_table", "verdict_panel",
+]  # fmt: skip
 
 WIDE = 110
 BAR = 18
@@ -60,6 +65,26 @@ def verdict_panel(verdict: Verdict) -> RenderableType:
     recipe = Text(verdict.chosen.recipe, style="bold bright_cyan")
     title = Text("interim verdict" if verdict.interim else "verdict", style="bold")
     return Panel(Group(*lines, Text(""), recipe), title=title, title_align="left", border_style="cyan", padding=(1, 2))
+
+
+def answers_table(verdict: Verdict, evidence: Evidence) -> RenderableType:
+    """The four questions with their answers in a line, as on the page."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(style="bright_cyan")
+    table.add_column(overflow="fold")
+    for number, (question, answer) in enumerate(short_answers(verdict, evidence), start=1):
+        table.add_row(Text(str(number)), Text.assemble((question, "bold"), " ", answer))
+    return table
+
+
+def findings_table(warnings: Sequence[str], most: int) -> RenderableType:
+    """What is wrong with the images, the worst first, at most so many."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(style="yellow")
+    table.add_column(overflow="fold")
+    for warning in warnings[:most]:
+        table.add_row(Text("!"), Text(warning, style="yellow"))
+    return table
 
 
 def ranked_table(rows: Sequence[Row] | Verdict) -> RenderableType:
@@ -99,17 +124,17 @@ def _table(rows: tuple[Row, ...], width: int, letters: dict[str, str]) -> Table:
     if wide:
         table.add_column("status", no_wrap=True)
     room = _recipe_room(rows, width, letters)
-    axis = _axis(rows)
-    for row in rows:
-        table.add_row(*_cells(row, room, axis, letters, wide), style=STYLES.get(row.status, ""))
+    axis, names = _axis(rows), short_recipes([row.recipe for row in rows], room)
+    for row, name in zip(rows, names, strict=True):
+        table.add_row(*_cells(row, name, axis, letters, wide), style=STYLES.get(row.status, ""))
     return table
 
 
-def _cells(row: Row, room: int, axis: tuple[float, float], letters: dict[str, str], wide: bool) -> list[Text]:
+def _cells(row: Row, name: str, axis: tuple[float, float], letters: dict[str, str], wide: bool) -> list[Text]:
     cells = [Text(mark(row))]
     if letters:
         cells.append(Text(letters.get(row.backbone, "")))
-    cells += [Text(short_recipe(row.recipe, room)), Text(row.family), Text(_score_cell(row))]
+    cells += [Text(name), Text(row.family), Text(_score_cell(row))]
     if wide:
         cells.append(Text(interval_bar(row.score, axis, BAR)))
     cells += [Text(str(row.folds or "")), Text(clock(row.seconds) if row.seconds else "")]

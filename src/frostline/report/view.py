@@ -9,7 +9,7 @@ from frostline.errors import RecipeError
 from frostline.report import answers
 from frostline.report.charts import ClaimMark, claims_picture, cost_picture, depth_picture
 from frostline.report.costs import FrontLine, cost_answer, costed, front_lines
-from frostline.report.details import DetailSection, detail_section
+from frostline.report.details import DetailSection, detail_section, which_number
 from frostline.report.drawing import legend, recipe_drawing
 from frostline.report.facts import RunFacts
 from frostline.report.figures import (
@@ -26,7 +26,7 @@ from frostline.report.methods import methods
 from frostline.report.more_images import curve_answer, curve_lines
 from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
 from frostline.report.ranking import is_control, ranked
-from frostline.report.short import short_backbones, short_recipe
+from frostline.report.short import short_backbones, short_recipes
 from frostline.report.stages import StageLine, stage_lines
 from frostline.report.tables import (
     COLUMNS,
@@ -42,13 +42,15 @@ from frostline.report.tables import (
     split_pairs,
     test_cells,
 )
-from frostline.report.words import recipe_words, row_name, summary
+from frostline.report.words import HOW_SHORT, OVER_FOLDS, recipe_words, row_name, summary
 from frostline.terms.curve import LearningCurve
 from frostline.terms.evidence import Evidence, Fate, Filters, Mistake
 from frostline.terms.quantities import duration
 from frostline.terms.recipe import Action, Recipe
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Interval, Row, Verdict
+
+BAR_LABEL = 58  # characters beside a bar of the ranking
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class Page:
     sentences: tuple[str, ...]
     chosen_words: str
     numbers: tuple[Number, ...]
+    which_number: str
     questions: tuple[Question, ...]
     more: More | None
     blocks: tuple[Block, ...]
@@ -159,14 +162,6 @@ class Page:
     detail: DetailSection | None = None
 
 
-QUESTIONS = (
-    "Does it help, though the images differ?",
-    "Which layers carry over?",
-    "What is random and what is not?",
-    "Which recipe?",
-)
-
-
 def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFacts) -> Page:
     """The page's values."""
     rows, stages = ranked(verdict.rows), dict(facts.stages)
@@ -180,6 +175,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         sentences=tuple(summary(verdict)),
         chosen_words=recipe_words(verdict.chosen.recipe, verdict.chosen.family),
         numbers=_numbers(verdict),
+        which_number=which_number(verdict),
         questions=_questions(verdict, evidence, rows),
         more=None if evidence.curve is None else _more(evidence.curve),
         blocks=_blocks(verdict, evidence, stages.get(verdict.chosen.backbone, ())),
@@ -190,7 +186,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         depth_words=tuple(answers.depth_answer(evidence)),
         some_trained=any(fate.trained for fate in evidence.fates if fate.name != "head"),
         columns=COLUMNS,
-        lines=tuple(line_of(row, stages, several_backbones(verdict)) for row in rows),
+        lines=tuple(line_of(row, stages, several_backbones(verdict), max(row.folds for row in rows)) for row in rows),
         shown_rows=SHOWN_ROWS,
         costs=_costs(rows, facts, verdict),
         claims=_claims(verdict),
@@ -210,9 +206,12 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
 
 def _numbers(verdict: Verdict) -> tuple[Number, ...]:
     value, metric = verdict.score.interval, verdict.metric
-    how = {"sealed-test": "sealed test", "cross-validation": "cross-validated", "hold-out-corrected": "hold-out, corrected"}
     found = [
-        Number(metric_name(metric), score(value.value, metric), f"{score_range(value, metric)}, {how.get(verdict.score.how, '')}")
+        Number(
+            metric_name(metric),
+            score(value.value, metric),
+            f"{score_range(value, metric)}, {HOW_SHORT.get(verdict.score.how, '')}",
+        )
     ]
     claim = next((item for item in verdict.claims if item.claim == "pretraining-helps" and item.comparison), None)
     if claim is not None and claim.comparison is not None:
@@ -259,18 +258,19 @@ def _questions(verdict: Verdict, evidence: Evidence, rows: tuple[Row, ...]) -> t
         (
             answers.layers_answer(verdict, evidence),
             _probe_picture(evidence),
-            "Mean over the folds with the interval from the folds.",
+            _probe_caption(evidence),
         ),
         (answers.random_answer(evidence), None, ""),
         (
             answers.recipe_answer(verdict),
             _ranked_picture(rows, verdict),
-            "Mean over the folds with its 95 % interval; orange: controls.",
+            f"Cross-validated, {OVER_FOLDS}, with 95 % intervals; filled blue: the chosen recipe; open: not told apart from it;"
+            " grey: told apart; orange: controls.",
         ),
     )
     return tuple(
         Question(number, title, said[0], tuple(said[1:]), drawn, caption if drawn else "")
-        for number, (title, (said, drawn, caption)) in enumerate(zip(QUESTIONS, parts, strict=True), start=1)
+        for number, (title, (said, drawn, caption)) in enumerate(zip(answers.QUESTIONS, parts, strict=True), start=1)
     )
 
 
@@ -293,18 +293,30 @@ def _help_picture(verdict: Verdict) -> Picture | None:
         Mark(f"{verdict.chosen.family} (chosen)", sides[0], "chosen"),
         Mark(f"{row_name(verdict.control)} (best control)", sides[1], "control"),
     ]
-    return help_picture(marks, difference, verdict.delta, verdict.metric)
+    sealed = "chosen" in verdict.test and "control" in verdict.test
+    return help_picture(marks, difference, verdict.delta, verdict.metric, "sealed test set" if sealed else "over the folds")
 
 
 def _help_caption(verdict: Verdict) -> str:
     sealed = "chosen" in verdict.test and "control" in verdict.test
     above = (
-        "Above: scores on the sealed test set."
+        "Above: both refitted models, each once on the sealed test set."
         if sealed
-        else "Above: scores over the folds, corrected for having chosen among configurations."
+        else f"Above: the chosen recipe and the best control, cross-validated, {OVER_FOLDS}."
     )
-    below = "Below: the claim's difference, best transfer recipe against best control, paired; left of 0 the control is ahead"
+    below = (
+        "Below: what the claim rests on, not the gap between the two above: best transfer recipe against best control, paired"
+        " on the same validation images, what choosing them adds included; left of 0 the control is ahead"
+    )
     return f"{above} {below}, grey is no practical difference."
+
+
+def _probe_caption(evidence: Evidence) -> str:
+    widths = {probe.score.low < probe.score.high for probe in evidence.probes}
+    folds = (
+        "mean over the folds, with the interval from the folds" if widths != {False} else "on one fold, which gives no interval"
+    )
+    return f"Cross-validated, {folds}; of each cut the best strength, not corrected for choosing it."
 
 
 def _probe_picture(evidence: Evidence) -> Picture | None:
@@ -325,21 +337,19 @@ def _panel(backbone: str, evidence: Evidence) -> ProbePanel:
 
 def _ranked_picture(rows: tuple[Row, ...], verdict: Verdict) -> Picture | None:
     names = short_backbones(tuple(dict.fromkeys(row.backbone for row in rows if row.backbone)))
+    where = {name: f" ({short})" if len(names) > 1 else "" for name, short in names.items()}
+    room = BAR_LABEL - max(map(len, where.values()), default=0)
+    labels = short_recipes([row.recipe for row in rows], room)
     marks = [
         Mark(
-            _bar_label(row, names),
+            label + where.get(row.backbone, ""),
             row.score,
             "control" if is_control(row) else row.status if row.status in ("chosen", "tied") else "done",
         )
-        for row in rows
+        for row, label in zip(rows, labels, strict=True)
         if row.score is not None
     ]
     return ranked_picture(marks, verdict.metric) if marks else None
-
-
-def _bar_label(row: Row, names: dict[str, str]) -> str:
-    where = f" ({names[row.backbone]})" if len(names) > 1 and row.backbone else ""
-    return short_recipe(row.recipe, 54 - len(where)) + where
 
 
 def _more(curve: LearningCurve) -> More:

@@ -47,6 +47,13 @@ HOW: dict[str, str] = {
     "cross-validation": "estimated by cross-validation on {images}",
 }
 
+HOW_SHORT: dict[str, str] = {
+    "sealed-test": "sealed test set",
+    "hold-out-corrected": "hold-out, corrected for the choice among recipes",
+    "cross-validation": "cross-validated, corrected for the choice among recipes",
+}
+OVER_FOLDS = "mean over the folds, corrected for the choice among settings only"
+
 ACTIONS: dict[Action, str] = {
     Action.FREEZE: "keep {0} frozen",
     Action.TUNE: "tune {0}",

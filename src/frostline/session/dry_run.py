@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from frostline import backbones, data
@@ -16,10 +17,12 @@ from frostline.session.profiles import Profile
 from frostline.session.request import Request
 from frostline.session.work import truth_of
 from frostline.stats.rule import LARGEST_DELTA
+from frostline.terms.finding import bare
 
 
 def prospect_and_profiles(request: Request) -> tuple[Prospect, list[Profile]]:
-    """
+    """What the data allow, and a profile of each backbone.
+
     Raises:
         InputError: as the search itself would.
     """
@@ -42,6 +45,13 @@ def prospect_and_profiles(request: Request) -> tuple[Prospect, list[Profile]]:
         reach=reaches(splits, truth, metric),
         unit=unit,
         equality_units=needed,
-        notes=(*dataset.notes, *splits.notes),
+        notes=_notes((*dataset.notes, *splits.notes)),
     )
     return prospect, profiles(request, sized, classes, scale.pool)
+
+
+def _notes(notes: Sequence[str]) -> tuple[str, ...]:
+    """Without rows of a splits.csv that no plan writes."""
+    said = [bare(note) for note in notes]
+    named = ["`frostline check DATA` names the files."] if said != list(notes) else []
+    return (*said, *named)

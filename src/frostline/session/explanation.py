@@ -66,7 +66,7 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
         return _without(evidence, f"fitting it again on one fold failed ({error})")
     if fitted is None:
         return _without(evidence, "no time was left to fit the recipe once more on one fold")
-    evidence = replace(evidence, filters=_filters(lane, fitted), measured_on=_where(work, fitted))
+    evidence = replace(evidence, filters=_filters(work, lane, fitted), measured_on=_where(work, fitted))
     steps = (
         (2 * len(fitted.validation[:MOST_ALIKE]), lambda: {"likeness": _likeness(fitted)}),
         (SETTLED if work.settings.include_images else 0, lambda: {"mistakes": _mistakes(work, fitted)}),
@@ -108,13 +108,24 @@ def _where(work: Work, fitted: _Fitted) -> str:
     )
 
 
-def _filters(lane: Lane, fitted: _Fitted) -> tuple[Filters, ...]:
+def _filters(work: Work, lane: Lane, fitted: _Fitted) -> tuple[Filters, ...]:
+    """Before and after training, and where a network was trained from scratch too: what that made of random ones."""
     pretrained = filters(lane.backbone.network(), "pretrained")
     random = filters(lane.backbone.network(Weights.RANDOM, fitted.seed), "random")
     trained = filters(fitted.network.trunk, "trained")
-    found = [one for one in (pretrained, trained, random) if one is not None]
+    found = [one for one in (pretrained, trained, random, _scratch(work, lane)) if one is not None]
     kept = {one.picture.uri: one for one in reversed(found)}  # what training left as it was is shown once
     return tuple(one for one in found if kept[one.picture.uri] is one)
+
+
+def _scratch(work: Work, lane: Lane) -> Filters | None:
+    """Of the longest training from scratch on the common fold."""
+    own = [
+        one
+        for one in work.ledger.results
+        if one.filters is not None and one.trial.backbone == lane.name and one.trial.split == work.common.name
+    ]
+    return max(own, key=lambda one: one.trial.budget.epochs).filters if own else None
 
 
 def _likeness(fitted: _Fitted) -> tuple[Likeness, ...]:

@@ -13,7 +13,7 @@ from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
 from frostline.session.outlook import tell_remaining
 from frostline.session.plateau import CONTROLS, MOST_EPOCHS, free, judge, overtaken, plateau
-from frostline.session.ranking import mean_scores, tell_ranking
+from frostline.session.ranking import mean_scores, tell_finished
 from frostline.session.screening import Screened, deep_trial, settings_of
 from frostline.session.work import Phase, Work
 from frostline.stats.decide import DecideSettings, choose_now
@@ -113,8 +113,8 @@ def costs_of(work: Work, line: Line) -> CostModel:
 
 def _allot(work: Work, entries: list[Screened]) -> Finals:
     """Decided once a run and written down."""
-    sizes = work.folder.section("sizes") or {}
-    if "finals" not in sizes:
+    allotted = work.folder.sizes("finals", Finals)
+    if allotted is None:
         best, scratch = (_load(work, entries, control) for control in (False, True))
         left = work.clock.left(CLOSING_S + test_s(work))
         allotted = finals(best, scratch, len(work.common.train), len(work.pool), left)
@@ -122,9 +122,8 @@ def _allot(work: Work, entries: list[Screened]) -> Finals:
             allotted = allotted.at_least_one()  # nothing else could be handed over
         if allotted.scratch_epochs == 0:  # too little time to decide for ever
             return allotted
-        sizes = {**sizes, "finals": {"epochs": allotted.epochs, "scratch_epochs": allotted.scratch_epochs}}
-        work.folder.write_section("sizes", sizes)
-    return Finals(**sizes["finals"])
+        work.folder.write_sizes("finals", allotted)
+    return allotted
 
 
 def _load(work: Work, entries: list[Screened], control: bool) -> Load:
@@ -250,7 +249,7 @@ class _Fold:
             self.dropped.append(one)
         self.done += 1
         self.phase.done(self.done)
-        tell_ranking(self.work)
+        tell_finished(self.work, one.line)
 
 
 def _waiting(work: Work, entries: list[Screened], split: Split, allotted: Finals) -> deque[tuple[Screened, int]]:

@@ -19,17 +19,19 @@ from frostline.compute.materialise import Taps, tapped_pass
 from frostline.compute.passes import FillShard, shards
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
-from frostline.session.ranking import tell_ranking
+from frostline.session.ranking import tell_finished
 from frostline.session.work import Lane, Phase, Work, with_pass
 from frostline.session.worths import worth_of_finals
 from frostline.strategy.families import Line
 from frostline.terms.activations import View
 from frostline.terms.data import Split
+from frostline.terms.progress import Sharing
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Action, Family, HeadKind, Recipe, Weights
 from frostline.terms.result import IntArray, Result
 from frostline.terms.trial import Budget, Trial
 
+PASSES = {Weights.PRETRAINED: "pre-trained", Weights.RANDOM: "random", Weights.MATCHED: "random, matched"}
 LEAST_SHARED_S = 20.0  # of a pass in one process
 PARTS_A_WORKER = 4  # so that all end at about the same time
 DEEP_SHARE = 0.6  # of a time limit: kept for recipes that train the trunk
@@ -43,7 +45,10 @@ def run_frozen(work: Work) -> None:
     lines = [line for line in work.lines() if not line.deep]
     first, *repeats = draws(work.plan.splits)
     work.splits = list(first)
-    work.say(f"{plural(len(lines), 'recipe')} on {plural(len(work.plan.splits), 'fold')} share the passes of the frozen trunk")
+    if lines:
+        work.say(
+            f"{plural(len(lines), 'recipe')} on {plural(len(work.plan.splits), 'fold')} share the passes of the frozen trunk"
+        )
     seconds = _first_draw(work, lines)
     for number, splits in enumerate(repeats):
         if not work.clock.allows(seconds, _kept_back_s(work)) and not _finished(work, lines, splits):
@@ -128,18 +133,20 @@ class _Heads:
     """Frozen-trunk lines on splits, a line after the other; each trial is a pair of both.
 
     Attributes:
-        left: trials of each line that are not finished. longest: seconds of one so far.
+        lines: by their keys. left: trials of each that are not finished. longest: seconds of one so far.
     """
 
     work: Work
     phase: Phase
     waiting: deque[tuple[Line, Split]]
     optional: bool
+    lines: dict[str, Line] = field(init=False)
     left: Counter[str] = field(default_factory=Counter)
     longest: float = 0.0
     done: int = 0
 
     def __post_init__(self) -> None:
+        self.lines = {_key(line.backbone, line.recipe): line for line, _ in self.waiting}
         self.left.update(_key(line.backbone, line.recipe) for line, _ in self.waiting)
 
     def ask(self) -> Task | None:
@@ -159,7 +166,7 @@ class _Heads:
         self.left[key] -= 1
         self.phase.done(self.done)
         if not self.left[key]:
-            tell_ranking(self.work)
+            tell_finished(self.work, self.lines[key])
 
 
 def _key(backbone: str, recipe: Recipe) -> str:
@@ -182,6 +189,18 @@ def _pass(work: Work, lane: Lane, weights: Weights) -> None:
     keep = boundaries(lane) if weights is Weights.PRETRAINED else []
     worth = worth_of_finals(work, lane) if keep else None
     lane.bench = run_pass(work, lane, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}", worth)
+    served = [line for line in lane.lines if not line.deep and line.recipe.weights is weights]
+    tell_sharing(work, lane.bench, weights, served, len(work.splits))
+
+
+def tell_sharing(work: Work, bench: Bench, weights: Weights, served: Sequence[Line], each: int) -> None:
+    """Say what a pass has left for the trials, `each` of a line, that do not run the trunk themselves."""
+    taps = bench.passes[weights]
+    every = [taps, *taps.further]
+    stored = sum(array.nbytes for one in every for arrays in (one.pooled, one.maps) for array in arrays.values())
+    what = f"{PASSES[weights]} {bench.backbone.name} at {bench.backbone.spec.height} px"
+    found = Sharing(what, len(taps.pooled), len(taps.rows), each * len(served), len(served), stored)
+    work.ledger.listener.update(found)
 
 
 def boundaries(lane: Lane) -> list[str]:
@@ -193,6 +212,14 @@ def boundaries(lane: Lane) -> list[str]:
         if line.deep and line.recipe.weights is Weights.PRETRAINED and line.recipe.named <= set(names):
             ends.add(_prefix(line, names))
     return [stages[end - 1].cut.name for end in sorted(ends, reverse=True) if end]
+
+
+def resumes(lane: Lane, line: Line) -> bool:
+    """A deep line whose trials start from the stored output of a frozen prefix."""
+    names = lane.backbone.stage_names
+    if not line.deep or line.recipe.weights is not Weights.PRETRAINED or not line.recipe.named <= set(names):
+        return False
+    return _prefix(line, names) > 0
 
 
 def _prefix(line: Line, names: tuple[str, ...]) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 from frostline.stats.metrics import score
 from frostline.store.results import ResultStore
 from frostline.terms.data import Targets
-from frostline.terms.progress import Event, Ranked, TrialFinished
+from frostline.terms.progress import Event, TrialFinished
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Trial
 
@@ -32,6 +32,7 @@ class Ledger:
 
     Attributes:
         found: results that were in the run folder when the search started, or were added since.
+        carried_out: ids of the trials that were not found there.
         asked: ids of the trials that this search asked for, in the order of asking.
         labels: (N,) of the data set, or (N, classes) answers.
     """
@@ -42,6 +43,7 @@ class Ledger:
     metric: str
     found: dict[str, Result] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    carried_out: set[str] = field(default_factory=set)
     _scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def recall(self, trial: Trial) -> Result | None:
@@ -62,6 +64,7 @@ class Ledger:
         if keep:
             self.keep(result)
         self.found[result.trial.id] = result
+        self.carried_out.add(result.trial.id)
         self._tell(result, result.seconds)
 
     def keep(self, result: Result) -> None:
@@ -99,6 +102,3 @@ class Ledger:
                 str(trial.recipe), trial.family, trial.backbone, value, seconds, configuration, trial.split, trial.budget.rung
             )
         )
-
-    def ranked(self, rows: tuple[tuple[str, str, float, int], ...]) -> None:
-        self.listener.update(Ranked(rows))

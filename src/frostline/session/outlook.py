@@ -19,6 +19,8 @@ from frostline.terms.plan import Reach
 from frostline.terms.progress import Remaining
 from frostline.terms.quantities import duration, plural
 
+UNSURE = 1.5  # times: how far a forecast from a few seconds' measurements is usually off, either way
+
 
 def foresee(work: Work) -> Forecast:
     """The forecast of the full panel; says it, and that a time limit is too short for any verdict where it is."""
@@ -29,17 +31,31 @@ def foresee(work: Work) -> Forecast:
     if work.clock.limit_s is not None:
         work.curve_s = kept_for_curve_s(work.clock.limit_s, found.curve)
         work.clock.kept_s = work.curve_s + kept_for_explanation_s(work.clock.limit_s)
-    seconds = {field.name: getattr(found, field.name) for field in fields(found)}
-    parts = ", ".join(f"{name} {duration(taken)}" for name, taken in seconds.items() if taken or name != "curve")
-    work.say(f"The full panel would take about {duration(found.total)} here: {parts}.")
+    _say_forecast(work, found)
     _say_reach(work)
     _warn(work, least_s(panels, scale))
     return found
 
 
+def _say_forecast(work: Work, found: Forecast) -> None:
+    """The estimate as a range; never more than the time that there is: what a limit leaves out is no matter of waiting."""
+    left = work.clock.left(-work.clock.kept_s)
+    if left is not None and found.total > left:
+        work.say(
+            f"The full panel does not fit into --time {duration(work.clock.limit_s or 0.0)}: what decides most is run first, and"
+            " what was left out is said at the end."
+        )
+        return
+    seconds = {field.name: getattr(found, field.name) for field in fields(found)}
+    parts = ", ".join(f"{name} {duration(taken)}" for name, taken in seconds.items() if taken or name != "curve")
+    low, high = found.total / UNSURE, found.total * UNSURE
+    high = high if left is None else min(high, left)
+    work.say(f"The full panel takes {duration(low)} to {duration(high)} here, most likely {duration(found.total)}: {parts}.")
+
+
 def tell_remaining(work: Work, seconds: float) -> None:
     """Send what is left: `seconds`, or what the time limit leaves where that is less; closing always takes its time."""
-    left = work.clock.left(-work.clock.kept_s)
+    left = work.clock.left(-work.clock.kept_s - work.over_s)
     work.ledger.listener.update(Remaining(seconds if left is None else min(seconds, max(left, CLOSING_S))))
 
 
@@ -87,9 +103,10 @@ def _validated(plan: SplitPlan, truth: Truth) -> Units:
 def _warn(work: Work, least: float) -> None:
     limit = work.clock.limit_s
     if limit is not None and least > limit - work.clock.elapsed():
+        work.over_s = least + work.clock.elapsed() - limit
         note = (
             f"--time {duration(limit)} is less than a verdict needs here, about {duration(least + work.clock.elapsed())}:"
             " both passes, the heads on one draw of the folds, and closing are run all the same."
         )
         work.notes.append(note)
-        work.say(note)
+        work.warn(note)

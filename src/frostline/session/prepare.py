@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -31,13 +32,14 @@ from frostline.store.checkpoints import CheckpointStore
 from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
 from frostline.store.shared import SharedStore
-from frostline.store.values import build, read_document
+from frostline.store.values import read_document
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.activations import VIEWS, View
 from frostline.terms.backbone import InputSpec, Layout
 from frostline.terms.data import Dataset, SplitPlan
+from frostline.terms.finding import serious
 from frostline.terms.kernels import Kernels
-from frostline.terms.progress import MetricChosen, PhaseEnded, PhaseStarted, Progressed, Shared
+from frostline.terms.progress import BackboneLoaded, MetricChosen, PhaseEnded, PhaseStarted, Progressed
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, family
 from frostline.terms.result import Result
@@ -46,6 +48,8 @@ from frostline.terms.trial import SEALED
 from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
+
+WARNED = 3  # findings about the images that a search says itself
 
 
 class AlreadyFinished(Exception):
@@ -56,14 +60,14 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     """Read, check and lay out everything; nothing is trained yet.
 
     Raises:
-        InputError: anything that the user gave cannot be used; a new run folder is then empty again.
+        InputError: anything that the user gave cannot be used; a new run folder is then gone again.
         AlreadyFinished: there is nothing left to do.
     """
     check(request)
     dataset = _timed(listener, clock, "read images", lambda: read(request, _telling("read images", listener, clock)))
     loaded = told_apart(_timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones]))
     for one in loaded:
-        listener.update(Shared(f"Backbone {one.name}: {len(one.stages)} stages, {', '.join(one.stage_names)}"))
+        listener.update(BackboneLoaded(one.name, one.stage_names))
     size = size_of(request, dataset, loaded)
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]
@@ -78,6 +82,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         if before is not None and not before.interim and not damaged:
             raise AlreadyFinished
         work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines, shared)
+        _tell_serious(work)
         register(work)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.notes += damaged
@@ -174,6 +179,16 @@ def _notes(work: Work, stored: Sequence[str], seen: Sequence[str], flip: str) ->
     ]
 
 
+def _tell_serious(work: Work) -> None:
+    """Warn of what is wrong with the images, the worst first; of the rest only how much there is."""
+    found = serious(work.notes)
+    for note in found[:WARNED]:
+        work.warn(note)
+    if found:
+        more = f"{plural(len(found) - WARNED, 'more finding')} like these: " if len(found) > WARNED else ""
+        work.say(f"{more}`frostline check {shlex.quote(str(work.settings.data))}` shows which images.")
+
+
 def _over_labels(dataset: Dataset, metric: str) -> list[str]:
     if not dataset.several:
         return []
@@ -214,7 +229,12 @@ def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
 
 
 def read(request: Request, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    return data.read(
+    """The data set; what cannot be decoded is refused now, before anything else is loaded.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    found = data.read(
         request.data,
         limit=request.limit,
         seed=request.seed,
@@ -229,6 +249,9 @@ def read(request: Request, progress: Callable[[int, int], None] | None = None) -
         test=request.test,
         progress=progress,
     )
+    if not request.allow_unreadable:
+        data.refuse_undecodable(found)
+    return found
 
 
 def _telling(phase: str, listener: Listener, clock: Clock) -> Callable[[int, int], None]:
@@ -348,7 +371,7 @@ def kernels_for(folder: RunFolder, backbone: LoadedBackbone, classes: int, setti
     Args:
         images: of a pass of the trunk, where it may be long enough for compiled code.
     """
-    known = [build(Kernels, entry) for entry in folder.section("kernels") or []]
+    known = folder.kernels()
     for kernels in known:
         if (kernels.backbone, kernels.size) == (backbone.name, backbone.spec.height):
             settle(kernels.device, kernels.threads)

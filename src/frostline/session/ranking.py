@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from statistics import mean
 
 from frostline.session.work import Work
+from frostline.strategy.families import Line
+from frostline.terms.progress import Ranked, RankedRow, RecipeFinished
 from frostline.terms.result import Outcome
 
 
@@ -26,7 +29,22 @@ def tell_ranking(work: Work) -> None:
     """Send the ranking so far to the listener."""
     families = {(line.backbone, str(line.recipe)): line.family.value for line in work.lines()}
     rows = [
-        (recipe, families.get((backbone, recipe), ""), sum(scores.values()) / len(scores), len(scores))
+        RankedRow(recipe, families.get((backbone, recipe), ""), backbone, sum(scores.values()) / len(scores), len(scores))
         for (backbone, recipe), scores in mean_scores(work).items()
     ]
-    work.ledger.ranked(tuple(sorted(rows, key=lambda row: -row[2])))
+    work.ledger.listener.update(Ranked(tuple(sorted(rows, key=lambda row: -row.score))))
+
+
+def tell_finished(work: Work, line: Line) -> None:
+    """Send what a line reached at full size, and the ranking with it."""
+    key = (line.backbone, str(line.recipe))
+    scores = mean_scores(work).get(key, {})
+    own = [
+        one
+        for one in work.ledger.results
+        if (one.trial.backbone, str(one.trial.recipe)) == key and one.trial.budget.rung == "full"
+    ]
+    reached = mean(scores.values()) if scores else None
+    seconds = sum(one.seconds for one in own if one.trial.id in work.ledger.carried_out)
+    work.ledger.listener.update(RecipeFinished(key[1], line.family.value, line.backbone, reached, max(1, len(scores)), seconds))
+    tell_ranking(work)

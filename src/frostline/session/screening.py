@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from frostline.compute.trials import subset
 from frostline.planning.allot import Load, Screening, screening, screening_size
 from frostline.planning.cost import CostModel
 from frostline.session.dispatch import Task, give_out
-from frostline.session.frozen import boundaries, run_pass
+from frostline.session.frozen import boundaries, resumes, run_pass, tell_sharing
 from frostline.session.lending import lent_to_screening
 from frostline.session.prepare import kernels_for, resized
 from frostline.session.work import Lane, Phase, Work
@@ -22,6 +22,7 @@ from frostline.session.worths import worth_at
 from frostline.strategy.families import Line
 from frostline.strategy.halving import ETA, RANDOM, TRANSFER, Setting, beyond_edge, hopeless, promote
 from frostline.terms.data import Split
+from frostline.terms.progress import RecipeFinished
 from frostline.terms.recipe import Action, Family, Weights
 from frostline.terms.result import Result
 from frostline.terms.trial import Budget, Trial
@@ -88,18 +89,14 @@ def deep_trial(work: Work, line: Line, split: Split, setting: Setting, budget: B
 
 def _allot(work: Work) -> Screening:
     """Decided once a run and written down, so that a continued run asks for the same trials."""
-    sizes = work.folder.section("sizes") or {}
-    if "screening" not in sizes:
+    allotted = work.folder.sizes("screening", Screening)
+    if allotted is None:
         loads = [
             Load(_screening_costs(work, lane), tuple(line.recipe for line in lane.lines if line.deep)) for lane in work.lanes
         ]
         allotted = screening(loads, 3, len(work.inner.train), len(work.inner.validation), work.clock.left())
-        sizes = {
-            **sizes,
-            "screening": {"images": allotted.images, "epochs": allotted.epochs, "second_rung": allotted.second_rung},
-        }
-        work.folder.write_section("sizes", sizes)
-    return Screening(**sizes["screening"])
+        work.folder.write_sizes("screening", allotted)
+    return allotted
 
 
 def _screening_costs(work: Work, lane: Lane) -> CostModel:
@@ -128,6 +125,8 @@ def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
     name = f"pretrained pass at {bench.backbone.spec.height} px, {lane.name}"
     worth = worth_at(lane, bench, len(TRANSFER) * (allotted.epochs + 1))
     lane.screen = run_pass(work, lane, bench, Weights.PRETRAINED, rows, boundaries(lane), name, worth)
+    served = [line for line in lane.lines if resumes(lane, line)]
+    tell_sharing(work, lane.screen, Weights.PRETRAINED, served, len(settings_of(served[0])) if served else 0)
 
 
 def _first_entries(work: Work, deep: list[tuple[Lane, Line]]) -> list[Entry]:
@@ -179,6 +178,7 @@ class _Rung:
 
     Attributes:
         given: trial id -> the entry that it is of. lineages: of their trials.
+        left: trials of each line that are not finished; seconds: of those that were carried out.
     """
 
     work: Work
@@ -191,6 +191,11 @@ class _Rung:
     scores: dict[Entry, float] = field(default_factory=dict)
     lineages: dict[Entry, str] = field(default_factory=dict)
     done: int = 0
+    left: Counter[Line] = field(init=False)
+    seconds: dict[Line, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self.left = Counter(line for line, _ in self.waiting)
 
     def ask(self) -> Task | None:
         if self.waiting and self.work.clock.elapsed() > self.until:
@@ -219,10 +224,22 @@ class _Rung:
         score = self.work.ledger.best(result)[0] if result else None
         if score is not None:
             self.scores[self.given[task.trial.id]] = score
+        if result is not None and task.trial.id in self.work.ledger.carried_out:
+            self.seconds[self.given[task.trial.id][0]].append(result.seconds)
         if not self.rung:
             self._forget()
         self.done += 1
+        self._tell_line(self.given[task.trial.id][0])
         self.phase.done(self.done)
+
+    def _tell_line(self, line: Line) -> None:
+        """Say what a line reached once all of its settings are through."""
+        self.left[line] -= 1
+        if not self.left[line]:
+            scores = [score for (other, _), score in self.scores.items() if other == line]
+            seconds = sum(self.seconds[line])
+            said = RecipeFinished(str(line.recipe), line.family.value, line.backbone, max(scores, default=None), 0, seconds)
+            self.work.ledger.listener.update(said)
 
     def _forget(self) -> None:
         """Remove the states of trials that cannot be promoted any more, one entry beyond the edge counted."""

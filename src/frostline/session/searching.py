@@ -9,6 +9,7 @@ from types import FrameType
 
 from frostline.compute.machine import settings_restored
 from frostline.errors import AllTrialsFailed
+from frostline.planning.forecast import CLOSING_S
 from frostline.session.clock import Clock, StopRequested
 from frostline.session.close import Finished, Keep, close, verdict_now, write_down
 from frostline.session.finals import run_finals
@@ -20,8 +21,10 @@ from frostline.session.ranking import tell_ranking
 from frostline.session.request import Request
 from frostline.session.screening import screen
 from frostline.session.work import Work
-from frostline.terms.progress import Shared
-from frostline.terms.quantities import plural
+from frostline.terms.progress import Remaining, Warned
+from frostline.terms.quantities import duration, plural
+
+LEAST_S = CLOSING_S + 10.0  # reading, loading and measuring, then closing
 
 
 class Interrupted(KeyboardInterrupt):
@@ -43,6 +46,8 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
         AlreadyFinished: the run folder holds the final verdict of this search.
     """
     clock = Clock(request.time_s)
+    if request.time_s is not None:
+        _tell_limit(request.time_s, listener)
     with stoppable(clock, listener), settings_restored():
         try:
             work = prepare(request, listener, clock, version)
@@ -71,6 +76,18 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             work.folder.close()
 
 
+def _tell_limit(time_s: float, listener: Listener) -> None:
+    """What is left at the start; a limit that no search can keep is said before anything is read."""
+    listener.update(Remaining(time_s))
+    if time_s < LEAST_S:
+        listener.update(
+            Warned(
+                f"--time {duration(time_s)} is less than any verdict needs, about {duration(LEAST_S)} even for few small images;"
+                " how long it takes on these is said as soon as they have been read."
+            )
+        )
+
+
 def _interim(work: Work) -> Finished | None:
     """Write down where things stand; the test set stays sealed."""
     try:
@@ -96,7 +113,7 @@ def _tell_refusals(work: Work) -> None:
         )
         work.cache_told = True
         work.notes.append(note)
-        work.say(note)
+        work.warn(note)
 
 
 @contextmanager
@@ -107,7 +124,7 @@ def stoppable(clock: Clock, listener: Listener) -> Iterator[None]:
         if clock.stopping:
             raise KeyboardInterrupt
         clock.stopping = True
-        listener.update(Shared("Stopping as soon as this step allows; nothing that is finished is lost. Again: at once."))
+        listener.update(Warned("Stopping as soon as this step allows; nothing that is finished is lost. Again: at once."))
 
     try:
         before = signal.signal(signal.SIGINT, request_stop)

@@ -7,6 +7,7 @@ from collections.abc import Set
 from frostline.data import row_of
 from frostline.errors import DataError
 from frostline.terms.data import Dataset, SplitPlan
+from frostline.terms.finding import Note, Weight
 from frostline.terms.quantities import plural
 
 
@@ -30,7 +31,8 @@ def seen_before(backbone: str, trained_on: Set[str], dataset: Dataset, plan: Spl
         )
     if not known:
         return ()
-    return (
+    said = (
         f"Backbone {backbone} was trained on {plural(len(known), 'image')} of these: cross-validated scores on them flatter it,"
-        " and what they say about pre-training does not hold for images that it has not seen.",
+        " and what they say about pre-training does not hold for images that it has not seen."
     )
+    return (Note(said, Weight.SPOILS),)

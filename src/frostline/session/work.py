@@ -26,7 +26,7 @@ from frostline.strategy.families import Line
 from frostline.terms.candidate import Candidate
 from frostline.terms.curve import LearningCurve
 from frostline.terms.data import Dataset, Split, SplitPlan
-from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Shared
+from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Shared, Warned
 from frostline.terms.recipe import Weights
 from frostline.terms.result import IntArray
 from frostline.terms.settings import Settings
@@ -86,6 +86,7 @@ class Work:
         splits: the folds in use: a short time leaves out repeats of the plan's.
         opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
         curve: how the error falls with the number of images, where that was asked for; curve_s: seconds that it may take.
+        over_s: seconds that the smallest verdict is expected to take beyond the time limit.
         notes: sentences for the report; not_run: what time or memory did not allow.
         registered: SHA-256 of the plan and when it was written, before the first result; empty where that cannot be said.
         decided: the last checkpoint has been passed.
@@ -110,6 +111,7 @@ class Work:
     opened_at: str | None = None
     curve: LearningCurve | None = None
     curve_s: float = 0.0
+    over_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
     registered: tuple[str, ...] = ()
@@ -183,6 +185,10 @@ class Work:
     def say(self, sentence: str) -> None:
         """Tell the listener what is shared."""
         self.ledger.listener.update(Shared(sentence))
+
+    def warn(self, sentence: str) -> None:
+        """Tell the listener what nobody should miss."""
+        self.ledger.listener.update(Warned(sentence))
 
     def check(self) -> None:
         """Stop here if the user asked to."""

@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix
 
 from frostline.stats import operating
 from frostline.stats.bootstrap import units_of
-from frostline.stats.grouped import by_group, subgroups
+from frostline.stats.grouped import FEWEST, by_group, subgroups
 from frostline.stats.measures import Quantity, Rows, always_shown, estimate, of_class, of_label, of_labels, of_rare, scored
 from frostline.stats.metrics import as_two_classes
 from frostline.stats.operating import CutRule
@@ -106,8 +106,6 @@ def describe(models: Mapping[str, Model], truth: Truth, settings: DetailSettings
     absent = [name for name, folds in shown.items() if not folds]
     where = "the sealed test set" if sealed else "the folds of the chosen recipe"
     notes = [f"The {name} ('{models[name].recipe}') left no predictions on {where}." for name in absent]
-    if several and truth.patients is not None:
-        notes.append("Nothing is measured by patient, whose images may have different labels.")
     chosen = seen[CHOSEN]
     columns = subgroups(chosen.repeats, truth, settings.columns, chosen.for_subgroups(), settings.replicates, settings.seed)
     return Detail(
@@ -154,8 +152,10 @@ def _label(model: Model, shown: Sequence[Fold], truth: Truth, label: int, settin
     sealed = model.sealed is not None
     seen = _Seen.of(dataclasses.replace(model, folds=training), asked, own, sealed, settings)
     has = own.labels[seen.images] == 1
-    measures, points = seen.measured(of_label(name, float(has.mean())))
-    return ClassDetail(name, int(has.sum()), measures, len(has), points)
+    shown_for = of_label(name, float(has.mean()))
+    measures, points = seen.measured(shown_for)
+    bins = reliability(seen.repeats, own, settings.replicates, settings.seed)
+    return ClassDetail(name, int(has.sum()), measures, len(has), points, bins, seen.patients(shown_for))
 
 
 def label_thresholds(folds: Sequence[Fold], truth: Truth) -> tuple[float, ...]:
@@ -291,15 +291,19 @@ class _Seen:
             for one, name in enumerate(self.truth.classes)
         )
 
-    def patients(self) -> PatientDetail | None:
+    def patients(self, shown: Sequence[Quantity] = ()) -> PatientDetail | None:
+        """By patient: `shown` of a label, where enough patients have it; or what is always shown of classes."""
         named = self.truth.patients
         if named is None or len(np.unique(named[self.images])) == len(self.images):
             return None
         grouped = by_group(self.repeats, self.truth)
         if not grouped.repeats:
             return PatientDetail(0, grouped.mixed, ())
-        measures, points = self._measured(always_shown(len(self.truth.classes)), grouped.repeats, grouped.truth)
-        groups = len(np.unique(np.concatenate([rows.images for rows in grouped.repeats])))
+        named_groups = np.unique(np.concatenate([rows.images for rows in grouped.repeats]))
+        groups = len(named_groups)
+        if shown and np.bincount(grouped.truth.labels[named_groups], minlength=2).min() < FEWEST:
+            return PatientDetail(groups, grouped.mixed, ())
+        measures, points = self._measured(shown or always_shown(len(self.truth.classes)), grouped.repeats, grouped.truth)
         return PatientDetail(groups, grouped.mixed, measures, points)
 
     def for_subgroups(self) -> tuple[Quantity, ...]:

@@ -240,8 +240,12 @@ def of_labels() -> tuple[Quantity, ...]:
 
 
 def of_label(name: str, part: float) -> tuple[Quantity, ...]:
-    """Of one label, as two classes: AUROC and average precision; `part` of the images have it."""
-    return dataclasses.replace(scored("auroc"), of=name), _auprc(1, name, part)
+    """Of one label, as two classes: AUROC, average precision, calibration error; `part` of the images have it."""
+    return (
+        dataclasses.replace(scored("auroc"), of=name),
+        _auprc(1, name, part),
+        Quantity("calibration-error", calibration_error, of=name),
+    )
 
 
 def always_shown(classes: int) -> tuple[Quantity, ...]:

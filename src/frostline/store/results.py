@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from frostline.store.files import replacing
 from frostline.store.values import build, plain
+from frostline.terms.evidence import Filters
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Trial
 
@@ -35,6 +36,7 @@ class _Document:
     converged: bool | None
     message: str
     forked: int = 0
+    filters: Filters | None = None
 
 
 class ResultStore:
@@ -83,6 +85,7 @@ def _arrays(result: Result) -> dict[str, Any]:
         result.converged,
         result.message,
         result.forked,
+        result.filters,
     )
     text = json.dumps(plain(document), allow_nan=False, sort_keys=True)
     return {
@@ -115,6 +118,7 @@ def _read(path: Path) -> Result:
         document.converged,
         document.message,
         document.forked,
+        document.filters,
     )
 
 

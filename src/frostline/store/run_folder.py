@@ -11,7 +11,7 @@ import shutil
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import yaml
 
@@ -20,7 +20,10 @@ from frostline.store.files import remove_temporary, write_text
 from frostline.store.results import ResultStore
 from frostline.store.values import MISSHAPEN, build, plain
 from frostline.terms.identity import digest
+from frostline.terms.kernels import Kernels
 from frostline.terms.settings import Settings
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 MAY_DIFFER = (
@@ -55,6 +58,7 @@ class RunFolder:
         self.path, self.settings, self.version = path, settings, version
         self._lock = lock
         self._new = new
+        self._made = False
 
     @classmethod
     def create(cls, path: Path, settings: Settings, version: str) -> RunFolder:
@@ -65,6 +69,7 @@ class RunFolder:
         DiskFull: there is no room for its first files.
         """
         _refuse_foreign(path)
+        there = path.exists()
         try:
             with room_in(_existing(path)):
                 path.mkdir(parents=True, exist_ok=True)
@@ -74,10 +79,12 @@ class RunFolder:
                 f"the run folder {path} cannot be written: {error.strerror}. Give another one with -o."
             ) from error
         try:
-            return cls._locked(path, settings, version, lock)
+            run = cls._locked(path, settings, version, lock)
         except BaseException:
             lock.release()
             raise
+        run._made = not there
+        return run
 
     @classmethod
     def _locked(cls, path: Path, settings: Settings, version: str, lock: _Lock) -> RunFolder:
@@ -108,6 +115,49 @@ class RunFolder:
     def section(self, name: str) -> Any:
         """What `write_section` stored under `name` (`kernels`, `sizes`), or None."""
         return self.sections().get(name)
+
+    def kernels(self) -> list[Kernels]:
+        """Those that were written down when the run started.
+
+        Raises:
+            RunFolderError: what stands there is nothing that frostline writes.
+        """
+        written = self.section("kernels") or []
+        found = [self._built(Kernels, entry, "kernels") for entry in self._expected(written, list, "kernels")]
+        odd = [what for one in found for what in one.oddities()]
+        if odd:
+            raise self._odd("kernels", ", ".join(odd)[:200])
+        return found
+
+    def sizes(self, name: str, kind: type[T]) -> T | None:
+        """What was written down as `name` among the sizes; None where nothing was.
+
+        Raises:
+            RunFolderError: it is nothing that frostline writes.
+        """
+        sizes = self._expected(self.section("sizes") or {}, dict, "sizes")
+        return self._built(kind, sizes[name], "sizes") if name in sizes else None
+
+    def write_sizes(self, name: str, value: Any) -> None:
+        """Store `value`, a dataclass, as `name` among the sizes."""
+        self.write_section("sizes", {**(self.section("sizes") or {}), name: plain(value)})
+
+    def _built(self, kind: type[T], entry: Any, section: str) -> T:
+        try:
+            return build(kind, entry)
+        except MISSHAPEN as error:
+            raise self._odd(section, str(error)) from error
+
+    def _expected(self, value: Any, kind: type[T], section: str) -> T:
+        if not isinstance(value, kind):
+            raise self._odd(section, f"a {type(value).__name__}, expected a {kind.__name__}")
+        return value
+
+    def _odd(self, section: str, what: str) -> RunFolderError:
+        return RunFolderError(
+            f"{self.path / 'config.yaml'} holds {section} that frostline does not write: {what}. If you did not change it, do not"
+            " trust this folder; start the search again with another one: -o RUN."
+        )
 
     def sections(self) -> dict[str, Any]:
         """Everything in config.yaml that is not the settings."""
@@ -178,12 +228,15 @@ class RunFolder:
         return self.cache_path / "checkpoints"
 
     def discard_if_new(self) -> None:
-        """Release the lock, and leave an empty folder if this run was only just begun: its search was refused."""
+        """Release the lock, and leave things as they were if this run was only just begun: its search was refused."""
         if self._new:
             (self.path / "config.yaml").unlink(missing_ok=True)
             for name in ("results", "cache", "splits.csv", "plan.json", ".lock"):
                 _remove(self.path / name)
         self.close()
+        if self._made:
+            with contextlib.suppress(OSError):  # somebody else has put something there meanwhile
+                self.path.rmdir()
 
     def close(self) -> None:
         """Release the lock."""

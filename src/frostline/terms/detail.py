@@ -71,23 +71,6 @@ class ModelDetail:
 
 
 @dataclass(frozen=True)
-class ClassDetail:
-    """One class as the chosen recipe sees it: recall, precision, and AUROC against the rest.
-
-    Where an image may have several labels, one of these: AUROC and average precision (`auprc`), and its own operating points.
-
-    Attributes:
-        images: that have it. known: images of which it is known whether they do, None for all.
-    """
-
-    name: str
-    images: int
-    measures: tuple[Measure, ...]
-    known: int | None = None
-    operating: tuple[OperatingPoint, ...] = ()
-
-
-@dataclass(frozen=True)
 class Bin:
     """Predictions of like confidence.
 
@@ -125,6 +108,28 @@ class PatientDetail:
     mixed: int
     measures: tuple[Measure, ...]
     operating: tuple[OperatingPoint, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassDetail:
+    """One class as the chosen recipe sees it: recall, precision, and AUROC against the rest.
+
+    Where an image may have several labels, one of these: AUROC, average precision (`auprc`) and calibration error, its own
+    operating points, its calibration, and its scores by patient.
+
+    Attributes:
+        images: that have it. known: images of which it is known whether they do, None for all.
+        reliability: of its probability; None where there are no several labels, or it was not scored.
+        patients: of the label; None where the user named no groups of several images.
+    """
+
+    name: str
+    images: int
+    measures: tuple[Measure, ...]
+    known: int | None = None
+    operating: tuple[OperatingPoint, ...] = ()
+    reliability: Reliability | None = None
+    patients: PatientDetail | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,8 @@ class Detail:
         models: the chosen recipe first.
         confusion: (true class, said class) -> images of the chosen recipe, averaged over repeats.
         patients: None where the user named no groups of several images.
-        several: an image may have several labels: `per_class` holds these, there is no confusion and no reliability.
+        several: an image may have several labels: `per_class` holds these, each with its calibration and its patients; there is
+            no confusion and no reliability of all together.
     """
 
     how: str

@@ -91,7 +91,8 @@ class Filters:
     """The filters of the first convolution, one small square each.
 
     Attributes:
-        weights: `pretrained`, `trained` (in the final model, where training changed them) or `random` (as a scratch run starts).
+        weights: `pretrained`, `trained` (in the final model, where training changed them), `random` (as a scratch run starts) or
+            `scratch` (as it ends).
         parameter: the tensor's name; `count` how many filters it has.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,8 +13,48 @@ class Weight(StrEnum):
     """How much a finding matters."""
 
     STOPS = "stops"  # a search would refuse these data
+    SPOILS = "spoils"  # a score is flattered, or means nothing
     LOOK = "look"  # scores may be flattered or spoilt: look at it
     NOTE = "note"  # good to know
+
+
+class Note(str):
+    """A sentence about the data that knows how much it matters; among notes a plain `str` is good to know and no more.
+
+    It is a `str` because notes are shown, compared and written down as sentences by all who do not ask for more.
+
+    Attributes:
+        bare: the sentence without the rows of splits.csv that it names, for those who have no such file.
+    """
+
+    weight: Weight
+    bare: str
+
+    def __new__(cls, sentence: str, weight: Weight = Weight.LOOK, bare: str = "") -> Note:
+        note = super().__new__(cls, sentence)
+        note.weight, note.bare = weight, bare or sentence
+        return note
+
+
+def weight_of(note: str) -> Weight:
+    return note.weight if isinstance(note, Note) else Weight.NOTE
+
+
+def bare(note: str) -> str:
+    """The sentence without rows of splits.csv."""
+    return note.bare if isinstance(note, Note) else note
+
+
+def behind(words: str, note: str) -> str:
+    """`note` with `words` in front, as heavy as it was."""
+    return Note(f"{words}{note}", note.weight, f"{words}{note.bare}") if isinstance(note, Note) else f"{words}{note}"
+
+
+def serious(notes: Iterable[str]) -> tuple[str, ...]:
+    """Those that must be looked at before a score is believed, the heaviest first, each once."""
+    order = tuple(Weight)
+    heavy = [note for note in dict.fromkeys(notes) if weight_of(note) is not Weight.NOTE]
+    return tuple(sorted(heavy, key=lambda note: order.index(weight_of(note))))
 
 
 @dataclass(frozen=True)
@@ -30,6 +71,10 @@ class Finding:
     weight: Weight
     sentence: str
     images: tuple[int, ...] = ()
+
+    @property
+    def note(self) -> Note:
+        return Note(self.sentence, self.weight)
 
 
 @dataclass(frozen=True)

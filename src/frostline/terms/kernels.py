@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+DTYPES = ("fp32", "bf16", "fp16")
+DEVICES = ("cpu", "cuda", "mps")
+MOST_THREADS, MOST_BATCH, MOST_SIZE = 4096, 65536, 16384
 
 
 @dataclass(frozen=True)
@@ -46,3 +51,12 @@ class Kernels:
     train_s: float
     notes: tuple[str, ...] = ()
     product_flops: float = 1.5e11
+
+    def oddities(self) -> list[str]:
+        """What no probe can have found; empty for all that one did."""
+        whole = {"size": MOST_SIZE, "threads": MOST_THREADS, "batch": MOST_BATCH}
+        found = [f"{name} {getattr(self, name)}" for name, most in whole.items() if not 1 <= getattr(self, name) <= most]
+        found += [f"device {self.device!r}"] if self.device not in DEVICES else []
+        found += [f"dtype {mode.dtype!r}" for mode in (self.forward, self.train) if mode.dtype not in DTYPES]
+        taken = {"forward_s": self.forward_s, "train_s": self.train_s}
+        return found + [f"{name} {value}" for name, value in taken.items() if not (math.isfinite(value) and value > 0)]

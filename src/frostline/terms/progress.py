@@ -59,10 +59,39 @@ class TrialFinished:
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """The ranking so far, best first: (recipe, family, mean score, folds) each."""
+class RecipeFinished:
+    """A recipe has all the results that it gets for now.
 
-    rows: tuple[tuple[str, str, float, int], ...]
+    Attributes:
+        score: mean over the folds of its best configuration, in the run's metric; None when it has none.
+        folds: how many; 0: it was screened only, on smaller or fewer images.
+        seconds: of all its trials; 0 when they were found in the run folder.
+    """
+
+    recipe: str
+    family: str
+    backbone: str
+    score: float | None
+    folds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RankedRow:
+    """A recipe with its mean score over so many folds."""
+
+    recipe: str
+    family: str
+    backbone: str
+    score: float
+    folds: int
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The ranking so far, best first."""
+
+    rows: tuple[RankedRow, ...]
 
 
 @dataclass(frozen=True)
@@ -73,10 +102,44 @@ class MetricChosen:
 
 
 @dataclass(frozen=True)
+class BackboneLoaded:
+    """A backbone with the stages that its recipes name."""
+
+    backbone: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Shared:
     """One sentence about work that several recipes share."""
 
     sentence: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """One sentence that nobody should miss: scores may be flattered, or the time is too short."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Activations that are there now, and who does not compute them again.
+
+    Attributes:
+        what: which, such as `pre-trained resnet18 at 224 px`.
+        cuts: after how many cuts they were kept; images: of how many images.
+        trials: how many trials are served by them; recipes: of how many recipes.
+        stored_bytes: that they take.
+    """
+
+    what: str
+    cuts: int
+    images: int
+    trials: int
+    recipes: int
+    stored_bytes: int
 
 
 @dataclass(frozen=True)
@@ -86,4 +149,17 @@ class Remaining:
     seconds: float
 
 
-Event: TypeAlias = PhaseStarted | Progressed | PhaseEnded | TrialFinished | Ranked | MetricChosen | Shared | Remaining
+Event: TypeAlias = (
+    PhaseStarted
+    | Progressed
+    | PhaseEnded
+    | TrialFinished
+    | RecipeFinished
+    | Ranked
+    | MetricChosen
+    | BackboneLoaded
+    | Shared
+    | Warned
+    | Sharing
+    | Remaining
+)

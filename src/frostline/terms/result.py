@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frostline.terms.evidence import Filters
 from frostline.terms.trial import Trial
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -36,6 +37,7 @@ class Result:
         seconds: monotonic time that this trial alone took.
         trained_parameters: numbers that training changed.
         converged: the validation score had reached its plateau; None where that has no meaning.
+        filters: of the first layer of a network that was trained from scratch at full size; None of all others.
         forked: epochs that did not run in it, because an earlier trial had run them.
     """
 
@@ -49,3 +51,4 @@ class Result:
     converged: bool | None = None
     message: str = ""
     forked: int = 0
+    filters: Filters | None = None
