@@ -44,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench, plan = _bench(asked, Path(folder))
         bench = replace(bench, kernels=replace(bench.kernels, threads=1))
-        tasks = list(_rung(bench, plan, asked.trials))
+        tasks = list(_rung(bench, plan, asked.trials)) if asked.trials else []
         print(f"{bench.backbone.name}, {asked.size} px, {len(bench.labels)} images; {len(tasks)} trials; one thread a worker")
         for kind in asked.backend:
             few, many = (_measured(kind, count, bench, tasks, asked.repeats, Path(folder)) for count in (1, asked.workers))
-            for name in ("pass", "panel"):
+            for name in ("pass", "panel") if tasks else ("pass",):
                 efficiency = few[name] / many[name] / asked.workers
                 print(
                     f"  {kind:8} {name:6} {few[name]:7.2f} s with 1, {many[name]:7.2f} s with {asked.workers}: {efficiency:.2f}"
@@ -65,7 +65,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=24, help="of the screening rung, about")
+    parser.add_argument("--trials", type=int, default=24, help="of the screening rung, about; 0 for no panel")
     parser.add_argument("--backend", nargs="+", choices=("process", "ray"), default=["process", "ray"])
     return parser.parse_args(arguments)
 

@@ -20,7 +20,9 @@ def cluster(*cpus: int, **head: Any) -> Iterator[Any]:
     assert frostline.backends.ray
 
     before = signal.getsignal(signal.SIGTERM)
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL, **head})
+    made = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": {"worker_niceness": 0}, **SMALL, **head}
+    )
     for count in cpus:
         made.add_node(num_cpus=count, **SMALL)
     try:

@@ -110,6 +110,7 @@ def _raise_if(holds: bool) -> None:
         raise Stop
 
 
+@pytest.mark.slow
 def test_an_item_on_a_node_that_is_removed_is_given_to_another(tmp_path: Path) -> None:
     from frostline.backends.ray import Ray
 
@@ -153,6 +154,7 @@ def _children(parent: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
+@pytest.mark.slow
 def test_a_cluster_may_be_asked_from_outside(tmp_path: Path) -> None:
     """By Ray's client, which has a port of its own."""
     from frostline.backends.ray import Ray, look

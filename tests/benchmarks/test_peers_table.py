@@ -91,6 +91,7 @@ def test_one_command_measures_a_search_and_a_peer_on_the_same_images(
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
     python.chmod(0o755)
+    monkeypatch.setattr(command, "SEARCH_EPOCHS", 1)
     monkeypatch.setattr(command, "_python", lambda peer: tmp_path / f".env-{peer}" / "bin" / "python")
     words = ["peers", str(data), "--test", str(test), "--weights", str(weights), "-o", str(tmp_path / "out"), "--size", "32"]
     monkeypatch.setattr(sys, "argv", [*words, "--time", "20s", "--epochs", "1", "--search-seconds", "2"])

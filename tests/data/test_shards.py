@@ -182,7 +182,7 @@ def member(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
         member("x.png", tarfile.CHRTYPE),
         member("x.png", tarfile.FIFOTYPE),
     ],
-    ids=str,
+    ids=lambda info: f"{info.name} of type {info.type.decode()}",
 )
 def test_tars_that_no_set_of_images_is_are_refused(folder: Path, info: tarfile.TarInfo) -> None:
     with tarfile.open(folder / "shard-0002.tar", "a") as tar:

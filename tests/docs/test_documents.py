@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,22 @@ def test_every_block_works(document: str, tmp_path: Path, monkeypatch: pytest.Mo
             exec(compile(block.body, f"<line {block.line}>", "exec"), namespace)
         else:
             _run(block, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_five_lines_of_a_monday_work_on_small_films(tmp_path: Path) -> None:
+    (block,) = [one for one in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if "XRAYS/films.csv" in one.body]
+    lines = ["file,diagnosis,patient_id"]
+    for number in range(60):
+        name, sick = f"{number:03}.png", number % 2
+        make_image(tmp_path / "XRAYS" / name, seed=number, class_number=sick)
+        lines.append(f"{name},{'pneumonia' if sick else 'normal'},p{number // 2 // 2 * 2 + sick}")
+    (tmp_path / "XRAYS" / "films.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    make_image(tmp_path / "NEW_FILMS" / "new.png", seed=99)
+    body = block.body.replace("-b NAME", "-b demo/efficientnet_lite0").replace("--time 30m", "--time 40s --size 64")
+    _run(replace(block, body=body), tmp_path)
+    written = (tmp_path / "predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert len(written) == 2 and "new.png" in written[1] and (tmp_path / "check.html").exists()
 
 
 def _run(block: Block, folder: Path) -> None:

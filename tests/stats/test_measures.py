@@ -126,6 +126,21 @@ def test_auprc_only_of_classes_under_a_tenth() -> None:
     assert found.interval.value == pytest.approx(oracle.average_precision_score(labels == 2, p[:, 2]))
 
 
+def test_a_rare_class_counts_in_patients_that_have_it_though_most_of_their_images_do_not() -> None:
+    """40 patients with three images each, of which one in every second patient shows the rare class."""
+    labels = np.zeros(120, dtype=int)
+    labels[::6] = 1
+    groups = np.repeat(np.arange(40), 3)
+    ranked = scores_to_probabilities(np.random.default_rng(0).normal(labels * 2.0, 1.0))
+    quantities = of_rare(np.repeat([0, 1], [95, 5]), ("a", "b"))
+    single, joined = (
+        estimate([rows_of(labels, ranked)], truth(labels, groups), quantities, replicates=300)[0].interval
+        for groups in (np.arange(120), groups)
+    )
+    assert single is not None and joined is not None and joined.value == single.value
+    assert joined.high - joined.low < 1.5 * (single.high - single.low) < 1
+
+
 def test_what_needs_a_ranking_is_averaged_over_folds_and_never_pooled() -> None:
     y = np.tile([0, 1], 40)
     fold = np.repeat([0, 1], 40)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -133,7 +132,7 @@ class FillShard:
         return FillShard, (self.work, self.pooled, self.maps)
 
     def __call__(self, shard: Shard, watch: Callable[[], None]) -> int:
-        with ExitStack() as stack:
+        with ExitStack() as stack:  # on a network's file system closing a file sends what was written, for another machine to see
             files = {cut: stack.enter_context(place.file.open("r+b")) for cut, place in self.maps.items()}
             flat = None if self.pooled is None else stack.enter_context(self.pooled.file.open("r+b"))
             for start, _, pooled, maps in outputs(self.work, list(self.maps), shard.start, shard.stop, self._tap):
@@ -142,9 +141,6 @@ class FillShard:
                     _write(flat, self.pooled, start, pooled)
                 for cut, values in maps.items():
                     _write(files[cut], self.maps[cut], start, values)
-            for file in [*files.values(), *([flat] if flat else [])]:
-                file.flush()
-                os.fsync(file.fileno())  # so that another machine sees it
         return shard.stop - shard.start
 
     @cached_property

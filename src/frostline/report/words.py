@@ -245,7 +245,7 @@ def summary(verdict: Verdict) -> list[str]:
     """The verdict: what must be said first, if anything; which recipe; whether pre-training helped; what is open."""
     first = [_sentence(_LEADING_ZERO.sub(".", verdict.first_words))] if verdict.first_words else []
     if verdict.interim:
-        sealed = "" if verdict.test_opened_at else " and the test set is still sealed"
+        sealed = "" if verdict.test_opened_at else ", and no test image has been looked at"
         first.append(f"Interim: the search is not finished{sealed}; this may change.")
     return [*first, use_sentence(verdict), pretraining_sentence(verdict), open_sentence(verdict)]
 

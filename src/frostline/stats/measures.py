@@ -84,6 +84,7 @@ class Quantity:
         low, high: the possible values.
         over: `folds` or `images`.
         among: the rows that it is about.
+        counted: the rows whose units the variance is counted in; None for those of `among`.
         pseudo: variance that two disagreeing units among these would have.
         needs: what is missing where it is not defined.
     """
@@ -94,6 +95,7 @@ class Quantity:
     high: float = 1.0
     over: str = "images"
     among: Mask = everything
+    counted: Mask | None = None
     pseudo: Callable[[Units], float] = lambda units: 2 / max(units.count, 1) ** 2
     of: str = ""
     needs: str = "no image to measure it on"
@@ -156,7 +158,8 @@ def _measure(
         return Measure(quantity.name, None, quantity.over, quantity.of, quantity.needs)
     replicates = _over_repeats(drawn, share)
     defined = np.isfinite(replicates)
-    images = np.unique(np.concatenate([rows.images[quantity.among(rows)] for rows in repeats]))
+    counted = quantity.counted or quantity.among
+    images = np.unique(np.concatenate([rows.images[counted(rows)] for rows in repeats]))
     extra = quantity.pseudo(units_of(images, truth)) + variance_of_mean(plain)
     deviations = replicates[defined] - replicates[defined].mean() if defined.any() else np.zeros(0)
     spread = value + deviations + np.sqrt(extra) * noise[defined]
@@ -278,7 +281,7 @@ def _auprc(one: int, name: str, part: float) -> Quantity:
         "auprc",
         lambda rows, weights: average_precision(rows.labels == one, rows.probabilities[:, one], weights),
         over="folds",
-        pseudo=lambda units: 2 / max(int((units.strata == one).sum()), 1) ** 2,
+        counted=lambda rows: rows.labels == one,
         of=name,
         needs=f"no image of {name}",
         note=f"guessing reaches {part:.3f}",
