@@ -51,9 +51,9 @@ def challenged(work: Work, entries: Sequence[Screened]) -> Iterator[tuple[Screen
     if ahead is None or scores[ahead] <= best:
         return
     for one in entries:
-        given = [name for name in ("lr", "norm", "epochs") if one.line.recipe.option(name) is not None]
-        if one.line.family is Family.WHOLE and one.setting != ahead.setting and not given and free(work, ahead):
-            yield one, replace(one, setting=ahead.setting), _best(work, ahead.line).trial.budget.epochs
+        given = [name for name in ("lr", "norm", "epochs", "start") if one.line.recipe.option(name) is not None]
+        if one.line.family is Family.WHOLE and not given and free(work, ahead):
+            yield one, replace(one, setting=replace(ahead.setting, start="random")), _best(work, ahead.line).trial.budget.epochs
 
 
 def leads(work: Work, one: Screened) -> bool:
@@ -85,4 +85,5 @@ def _of(trial: Trial, line: Line) -> bool:
 
 
 def _with_setting(trial: Trial, one: Screened) -> bool:
-    return _of(trial, one.line) and all(one.setting.options.get(name, value) == value for name, value in trial.options)
+    said = dict(trial.recipe.train)
+    return _of(trial, one.line) and one.setting.options | said == dict(trial.options) | said
