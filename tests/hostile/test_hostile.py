@@ -88,7 +88,7 @@ def test_linked_folders_cannot_loop_and_broken_links_are_named(tmp_path: Path) -
     (root / "well" / "deep").symlink_to(root / "well")
     assert len(read(root).samples) == 8
     (root / "well" / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.raises(DataError, match=r"well/gone\.png: No such file"):
+    with pytest.raises(DataError, match=r"well/gone\.png: the file is not there"):
         read(root)
 
 

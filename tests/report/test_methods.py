@@ -32,7 +32,7 @@ def drawn(unit: str) -> Verdict:
         (VERDICT, FACTS, "bootstrap over images", "SHA-256"),
         (VERDICT, FACTS, "The given test set (624 images)", "set aside by rule"),
         (VERDICT, FACTS, "AUROC .968 (95 % interval .955 to .979), measured once, after the decision", "cross-validation on"),
-        (VERDICT, FACTS, "11 recipes for torchvision/mobilenet_v2 at 96 x 96 pixels", "at this budget"),
+        (VERDICT, FACTS, "11 recipes for torchvision/mobilenet_v2 and raw pixels at 96 x 96 pixels", "at this budget"),
         (VERDICT, FACTS, "2 planned recipes did not run or failed (new-layers+unfreeze and random-matched).", "Nothing"),
         (VERDICT, FACTS, "raw pixels, training from scratch and frozen random features", "No control"),
         (VERDICT, FACTS, "tuned recipes started from the head fitted on frozen features", "no stage of a pre-trained"),

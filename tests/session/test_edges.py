@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 import frostline as fl
 from frostline import backbones, session
 from frostline.api import searching
-from frostline.errors import DataError, OptionError
+from frostline.errors import BackboneError, DataError, OptionError
 from frostline.session import searching as engine
 from frostline.strategy.halving import Setting
 from frostline.terms.progress import Event, Ranked, RecipeFinished, Remaining, Shared, Sharing, Warned
@@ -86,6 +86,17 @@ def test_what_is_no_image_is_refused_before_the_backbone_is_loaded(tmp_path: Pat
         with pytest.raises(DataError, match=r"letter\.jpg"):
             ask()
     assert loaded == [] and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["timm/resnet81", "timm/resnet18=nowhere.safetensors"])
+def test_a_backbone_that_is_not_there_is_told_before_any_image_is_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_folder(tmp_path / "data", {"cat": 8, "dog": 8})
+    monkeypatch.setattr("frostline.data.read", lambda *_, **__: pytest.fail("read first"))
+    for ask in (lambda: search(data, name, tmp_path / "run", SOFTMAX), lambda: fl.plan(data, name)):
+        with pytest.raises(BackboneError):
+            ask()
 
 
 class Heard:

@@ -94,6 +94,11 @@ def test_ants_and_bees_two_images_apart_prove_nothing() -> None:
     assert mcnemar(frozen, tuned)[2] == pytest.approx(0.5)
 
 
+def test_an_interval_of_folds_ends_where_the_metric_does() -> None:
+    found = mean_interval([0.9, 1.0, 0.95, 1.0], floor=0.0, ceiling=1.0)
+    assert found.high == 1.0 and found.low < found.value < 1.0 < mean_interval([0.9, 1.0, 0.95, 1.0]).high
+
+
 def test_mean_interval_is_nadeau_and_bengio() -> None:
     scores = [0.8, 0.85, 0.9, 0.82, 0.88]
     found = mean_interval(scores)

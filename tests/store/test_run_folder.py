@@ -13,6 +13,7 @@ import yaml
 
 from frostline.errors import RunFolderError
 from frostline.store.run_folder import RunFolder
+from frostline.terms.settings import name_of
 from tests.store.values import SETTINGS, result
 
 HOLD = """
@@ -185,3 +186,16 @@ def test_a_configuration_that_reads_well_and_says_something_else_is_refused(tmp_
         create(tmp_path)
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "checksum" not in line))
     assert RunFolder.open(tmp_path).section("sizes") == {"epochs": 11}  # written by hand, or by an older version
+
+
+def test_images_lie_in_the_data_folder_or_beside_their_table(tmp_path: Path) -> None:
+    table = tmp_path / "films" / "index.csv"
+    table.parent.mkdir()
+    table.write_text("path,label\n")
+    assert create(tmp_path / "one", data=str(table)).images_path == table.parent
+    assert create(tmp_path / "two", data=str(table.parent)).images_path == table.parent
+
+
+@pytest.mark.parametrize(("data", "name"), [("a/films", "films"), ("a/films/index.csv", "films"), ("a/films.csv", "films.csv")])
+def test_data_are_called_by_the_name_that_a_person_gave_them(data: str, name: str) -> None:
+    assert name_of(data) == name

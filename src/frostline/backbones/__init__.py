@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from frostline.backbones.fold import folded as folded
     from frostline.backbones.loaded import LoadedBackbone as LoadedBackbone
     from frostline.backbones.loading import load as load
+    from frostline.backbones.loading import recognise as recognise
     from frostline.backbones.network import StagedNetwork as StagedNetwork
     from frostline.backbones.network import StagePart as StagePart
     from frostline.backbones.pooling import pool as pool
@@ -26,8 +27,9 @@ _HOMES = {
     "folded": "fold",
     "load": "loading",
     "pool": "pooling",
+    "recognise": "loading",
 }
-__all__ = ["LoadedBackbone", "StagePart", "StagedNetwork", "StraightTaps", "available", "folded", "load", "pool"]
+__all__ = ["LoadedBackbone", "StagePart", "StagedNetwork", "StraightTaps", "available", "folded", "load", "pool", "recognise"]
 
 
 def __getattr__(name: str) -> Any:

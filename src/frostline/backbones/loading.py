@@ -17,8 +17,19 @@ from frostline.backbones.loaded import LoadedBackbone, assemble, not_taken_apart
 from frostline.backbones.names import Reference, parse_name
 from frostline.backbones.origin import Origin
 from frostline.backbones.row import in_row, is_traceable
-from frostline.backbones.weights import fit_state, read_config, read_weights
+from frostline.backbones.weights import fit_state, read_config, read_weights, refuse_missing
 from frostline.terms.backbone import InputSpec
+
+
+def recognise(name: str) -> None:
+    """Nothing, where the network is known and its weights file, if one is named, is there; building it comes later.
+
+    Raises:
+        BackboneError: as `load` would.
+    """
+    reference = resolve(parse_name(name))
+    if reference.weights is not None:
+        refuse_missing(reference.weights)
 
 
 def load(name: str, *, pretrained: bool = True, weights: str | Path | None = None, size: int | None = None) -> LoadedBackbone:

@@ -27,16 +27,25 @@ def read_weights(path: Path) -> State:
     Raises:
         BackboneError: no such file, another suffix, or not a file of tensors alone.
     """
-    if not path.is_file():
-        siblings = [sibling.name for sibling in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise BackboneError(
-            f"weights file {str(path)!r} does not exist.{nearest(path.name, siblings)} Give the path of a weights file."
-        )
+    refuse_missing(path)
     if path.suffix not in SUFFIXES:
         raise BackboneError(f"weights file {str(path)!r}: expected one of {', '.join(SUFFIXES)}; save it as .safetensors.")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     _refuse_swollen(path, state)
     return {name.removeprefix("module."): _single_precision(tensor) for name, tensor in state.items()}
+
+
+def refuse_missing(path: Path) -> None:
+    """Nothing, where the file is there.
+
+    Raises:
+        BackboneError: it is not; the message names the nearest one that is.
+    """
+    if not path.is_file():
+        siblings = [sibling.name for sibling in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise BackboneError(
+            f"weights file {str(path)!r} does not exist.{nearest(path.name, siblings)} Give the path of a weights file."
+        )
 
 
 def _refuse_swollen(path: Path, state: State) -> None:

@@ -56,7 +56,7 @@ from frostline.cli.options import (
 from frostline.cli.printing import Csv, JsonLines, echo, looking, note, print_run, progress, stdout_console
 from frostline.errors import FrostlineError, OptionError, nearest
 from frostline.terms.quantities import byte_count, seconds
-from frostline.terms.settings import BACKENDS, FLIPS
+from frostline.terms.settings import BACKENDS, FLIPS, name_of
 
 if TYPE_CHECKING:
     from frostline.api import Run
@@ -134,7 +134,7 @@ def search(
         limit=limit, backend=backend, workers=workers, address=address, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve, deep=deep, include_images=include_images,
     )  # fmt: skip
-    _search(data, out or Path(f"frostline-{Path(data).resolve().name}"), time, options)
+    _search(data, out or Path(f"frostline-{name_of(str(Path(data).resolve()))}"), time, options)
 
 
 def _checked(**given: Any) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def train(
         learning_curve=False, include_images=include_images, path_column=path_column, split_column=split_column,
         delimiter=delimiter,
     )  # fmt: skip
-    _search(data, out or Path(f"frostline-{Path(data).resolve().name}-one"), time, options)
+    _search(data, out or Path(f"frostline-{name_of(str(Path(data).resolve()))}-one"), time, options)
 
 
 @app.command()
@@ -275,7 +275,7 @@ def check(
 ) -> None:
     """What is wrong with the images: a table, findings, and a contact sheet. Nothing is changed."""
     _at_least("--limit", limit, 1)
-    sheet = out or Path(f"frostline-check-{Path(data).resolve().name}.html")
+    sheet = out or Path(f"frostline-check-{name_of(str(Path(data).resolve()))}.html")
     from frostline import api
     from frostline.report.checkup import checkup_table, findings_text
 

@@ -137,19 +137,20 @@ def _include_images(source: Path, model: Classifier, folder: Path) -> None:
     """Images that the model was fitted on: those that were sealed stay out of sight."""
     run = RunFolder.open(source)
     rows = [row for row in read_rows(run.splits_path) if "sealed" not in row.values()]
-    paths = [Path(run.settings.data) / row["path"] for row in rows]
+    paths = [run.images_path / row["path"] for row in rows]
     found = [(str(path), row["class"]) for path, row in zip(paths, rows, strict=True) if path.is_file()]
     if not found:
-        raise DataError(f"the training images of {source} are not where they were, in {run.settings.data}; put them back.")
+        raise DataError(f"the training images of {source} are not where they were, in {run.images_path}; put them back.")
     write_neighbours(model, [path for path, _ in found], [label for _, label in found], folder)
 
 
 def _copy_plain(model: Path, folder: Path) -> None:
     if not (model / TIMM_CONFIG).exists():
-        recipe = json.loads((model / DESCRIPTION).read_text())["recipe"]
+        description = json.loads((model / DESCRIPTION).read_text())
+        recipe, backbone = description["recipe"], description["backbone"]
         raise InputError(
-            f"timm cannot build '{recipe}' by itself: only whole networks of timm with a linear head have such a form. Use"
-            " --to onnx, --to torch, or --to code (which takes timm's network and cuts it)."
+            f"timm cannot build '{recipe}' on {backbone} by itself: only whole networks of timm's own, with a linear head, have"
+            " such a form. Use --to onnx, --to torch, or --to code (which takes timm's network and cuts it)."
         )
     for name in (WEIGHTS, TIMM_CONFIG):
         shutil.copy(model / name, folder / name)
@@ -165,7 +166,7 @@ def files_to_compare(source: Path, check: Sequence[str | Path]) -> list[str]:
         return list(find_inputs(check).paths)
     try:
         run = RunFolder.open(source)
-        root, paths = Path(run.settings.data), read_paths(run.splits_path)
+        root, paths = run.images_path, read_paths(run.splits_path)
     except InputError:
         root, paths = Path(), []
     found = [str(root / path) for path in paths if (root / path).is_file()]

@@ -60,7 +60,8 @@ def _splits(verdict: Verdict, facts: RunFacts) -> str:
 
 def _compared(verdict: Verdict, settings: Settings) -> str:
     ran = [row for row in verdict.rows if row.score is not None]
-    names = listed(list(dict.fromkeys(row.backbone for row in verdict.rows if row.backbone)))
+    backbones = list(dict.fromkeys(row.backbone for row in verdict.rows if row.backbone))
+    names = listed([*backbones, *(["raw pixels"] if any(not row.backbone for row in ran) else [])])
     screened = sum(row.status == "screened" for row in verdict.rows)
     also = (
         f"; {plural(screened, 'further one')} {'was' if screened == 1 else 'were'} dropped by successive halving"

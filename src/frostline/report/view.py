@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from frostline.errors import RecipeError
 from frostline.report import answers
@@ -47,7 +46,7 @@ from frostline.terms.curve import LearningCurve
 from frostline.terms.evidence import Evidence, Fate, Filters, Mistake
 from frostline.terms.quantities import duration
 from frostline.terms.recipe import Action, Recipe
-from frostline.terms.settings import Settings
+from frostline.terms.settings import Settings, name_of
 from frostline.terms.verdict import Interval, Row, Verdict
 
 BAR_LABEL = 58  # characters beside a bar of the ranking
@@ -166,7 +165,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
     """The page's values."""
     rows, stages = ranked(verdict.rows), dict(facts.stages)
     return Page(
-        name=PurePath(settings.data).name or settings.data,
+        name=name_of(settings.data),
         metric=metric_name(verdict.metric),
         unit="" if verdict.metric in UNBOUNDED else f" in points of {metric_name(verdict.metric)}",
         verdict=verdict,

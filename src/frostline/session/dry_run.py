@@ -12,7 +12,7 @@ from frostline.session.outline import seconds_to_decode
 from frostline.session.outlook import equality_units, reaches
 from frostline.session.panels import scale_of
 from frostline.session.planned import Prospect
-from frostline.session.prepare import at_size, read, size_of, told_apart
+from frostline.session.prepare import at_size, read, recognise, size_of, told_apart
 from frostline.session.profiles import Profile
 from frostline.session.request import Request
 from frostline.session.work import truth_of
@@ -26,6 +26,7 @@ def prospect_and_profiles(request: Request) -> tuple[Prospect, list[Profile]]:
     Raises:
         InputError: as the search itself would.
     """
+    recognise(request)
     dataset = read(request)
     loaded = told_apart([backbones.load(name) for name in request.backbones])
     size = size_of(request, dataset, loaded)

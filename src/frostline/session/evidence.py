@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from frostline.errors import RecipeError
 from frostline.session.ranking import mean_scores
 from frostline.session.work import Lane, Work
 from frostline.stats.intervals import mean_interval
+from frostline.stats.metrics import METRICS
 from frostline.terms.evidence import Evidence, Fate, Probe
 from frostline.terms.recipe import Family, Recipe, Weights
 from frostline.terms.verdict import Interval
@@ -33,7 +34,7 @@ def gather_evidence(work: Work, network: TransferNetwork | None, lane: Lane | No
 def _pixels(work: Work) -> Interval | None:
     lines = {str(line.recipe) for line in work.pixel_lines}
     scores = [list(of.values()) for (_, recipe), of in mean_scores(work).items() if recipe in lines]
-    return mean_interval(max(scores, key=np.mean), _folds(work)) if scores else None
+    return _interval(work, max(scores, key=np.mean)) if scores else None
 
 
 def _probes(work: Work, lane: Lane) -> list[Probe]:
@@ -44,9 +45,14 @@ def _probes(work: Work, lane: Lane) -> list[Probe]:
     depths = {cut.name: cut.flops / total for cut in lane.backbone.description.cuts}
     extra = _further(work, lane, known)
     return [
-        Probe(lane.name, weights.value, cut, stages.get(cut), depths[cut], mean_interval(scores, _folds(work)))
+        Probe(lane.name, weights.value, cut, stages.get(cut), depths[cut], _interval(work, scores))
         for (weights, cut), scores in sorted((known | extra).items(), key=lambda item: (item[0][0], depths[item[0][1]]))
     ]
+
+
+def _interval(work: Work, scores: Sequence[float]) -> Interval:
+    metric = METRICS[work.settings.metric]
+    return mean_interval(scores, _folds(work), metric.floor, metric.ceiling)
 
 
 def _folds(work: Work) -> int:

@@ -190,7 +190,7 @@ def _pass(work: Work, lane: Lane, weights: Weights) -> None:
     worth = worth_of_finals(work, lane) if keep else None
     lane.bench = run_pass(work, lane, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}", worth)
     served = [line for line in lane.lines if not line.deep and line.recipe.weights is weights]
-    tell_sharing(work, lane.bench, weights, served, len(work.splits))
+    tell_sharing(work, lane.bench, weights, served, len(work.plan.splits))
 
 
 def tell_sharing(work: Work, bench: Bench, weights: Weights, served: Sequence[Line], each: int) -> None:

@@ -64,6 +64,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         AlreadyFinished: there is nothing left to do.
     """
     check(request)
+    recognise(request)
     dataset = _timed(listener, clock, "read images", lambda: read(request, _telling("read images", listener, clock)))
     loaded = told_apart(_timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones]))
     for one in loaded:
@@ -212,6 +213,16 @@ def _refuse_other_splits(folder: RunFolder, plan: SplitPlan, known: Iterable[Res
                 " images), by another version of frostline or of what decodes images. Its results do not fit these: give another"
                 " folder with -o."
             )
+
+
+def recognise(request: Request) -> None:
+    """A name mistyped is told before minutes of reading.
+
+    Raises:
+        BackboneError: a network is not known, or its weights are not there.
+    """
+    for name in request.backbones:
+        backbones.recognise(name)
 
 
 def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:

@@ -178,10 +178,10 @@ def first_words(pool: Pool, choice: Choice) -> str:
         return ""
     best = max(rivals, key=lambda one: means[one])
     family, title = pool.candidates[best].family, METRICS[pool.metric].title
-    how = "better" if means[best] > means[choice.chosen] + choice.delta else "as well"
+    how = "at least as well" if means[best] > means[choice.chosen] + choice.delta else "as well"
     return (
-        f"{DO_AS_WELL[family]} {how}: {title} {means[best]:.3f} ({pool.candidates[best].recipe}) "
-        f"against {means[choice.chosen]:.3f} of the chosen recipe, on the same images."
+        f"{DO_AS_WELL[family]} {how}: measured {title} {means[best]:.3f} ({pool.candidates[best].recipe}) "
+        f"against {means[choice.chosen]:.3f} of the chosen recipe, on the same images, not corrected for the choice."
     )
 
 

@@ -11,12 +11,15 @@ from frostline.stats.classic import corrected_variance
 from frostline.terms.verdict import Interval
 
 
-def mean_interval(fold_scores: Sequence[float], folds: int | None = None) -> Interval:
+def mean_interval(
+    fold_scores: Sequence[float], folds: int | None = None, floor: float = -np.inf, ceiling: float = np.inf
+) -> Interval:
     """The mean over folds with a 95 % t-interval of Nadeau and Bengio's variance.
 
     Args:
         fold_scores: one a fold of each repeat; NaN are left out.
         folds: k, folds a repeat; all of `fold_scores` are one repeat when not given.
+        floor, ceiling: what no score can go beyond; the interval ends there.
 
     With a single fold nothing is known of the spread: low and high are the value itself. Sample unit: the fold; valid only
     as far as the heuristic correction for overlapping training parts is.
@@ -30,4 +33,4 @@ def mean_interval(fold_scores: Sequence[float], folds: int | None = None) -> Int
         return Interval(mean, mean, mean)
     k = max(2, folds or len(values))
     half = float(t.ppf(0.975, len(values) - 1) * np.sqrt(corrected_variance(values, 1 / (k - 1))))
-    return Interval(mean, mean - half, mean + half)
+    return Interval(mean, max(floor, mean - half), min(ceiling, mean + half))

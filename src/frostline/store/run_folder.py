@@ -180,6 +180,12 @@ class RunFolder:
         return ResultStore(self.path / "results")
 
     @property
+    def images_path(self) -> Path:
+        """The folder that the paths in `splits.csv` start from: the data, or where their table lies."""
+        data = Path(self.settings.data)
+        return data.parent if data.is_file() else data
+
+    @property
     def splits_path(self) -> Path:
         return self.path / "splits.csv"
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 FLIPS = ("auto", "on", "off")
 BACKENDS = ("auto", "serial", "process", "ray")
+
+
+def name_of(data: str) -> str:
+    """What a person calls these data: the folder's or the table's name; the folder's where the table is its `index`."""
+    path = PurePath(data)
+    return (path.parent.name if path.stem == "index" else path.name) or data
 
 
 @dataclass(frozen=True)
