@@ -138,6 +138,13 @@ def test_a_table_may_name_members(folder: Path) -> None:
         data.read(folder)
 
 
+def test_an_archive_beside_class_folders_is_no_data(tmp_path: Path) -> None:
+    shard(unpacked(tmp_path, tmp_path) / "downloaded.tar", list(labelled(100, 4)))
+    (tmp_path / "downloaded.tar.gz").write_bytes(b"")
+    found = data.read(tmp_path)
+    assert len(found.samples) == 40 and not any("tar" in sample.path for sample in found.samples)
+
+
 def test_long_names_and_old_forms_are_read(tmp_path: Path) -> None:
     long = "x" * 180
     for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):

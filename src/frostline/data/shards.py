@@ -22,14 +22,17 @@ _MOST_FIELDS = 64  # of a .json member
 
 def shards_in(folder: Path) -> list[tuple[Path, str | None]]:
     """(tar, its part): the tar itself, or those directly in a folder or in its `train`, `val` and `test`; a name such as
-    `train-0001.tar` says its part too.
+    `train-0001.tar` says its part too. None where other folders lie beside them: the archive that these came from is no data.
 
     Raises:
         DataError: there are compressed tars and no others: one cannot seek in them.
     """
     if folder.is_file():
         return [(folder, None)] if folder.suffix.lower() == SUFFIX else []
-    inside = [(folder, None), *((one, PARTS[one.name.lower()]) for one in subfolders(folder) if one.name.lower() in PARTS)]
+    beside = subfolders(folder)
+    if any(one.name.lower() not in PARTS or not _tars(one, (SUFFIX, *_COMPRESSED)) for one in beside):
+        return []
+    inside = [(folder, None), *((one, PARTS[one.name.lower()]) for one in beside)]
     found = [(file, part or _part_of(file)) for where, part in inside for file in _tars(where, (SUFFIX,))]
     if not found and (packed := [file.name for where, _ in inside for file in _tars(where, _COMPRESSED)]):
         raise DataError(

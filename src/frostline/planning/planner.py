@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Load, Screening, epochs_of, screening
 from frostline.planning.forecast import CLOSING_S, Panel, Scale, closing_s, curve_s, finalists_s, scratch_epochs, screening_s
 from frostline.planning.worth import MAP_BYTES, worth_of
+from frostline.terms.backbone import Backbone
 from frostline.terms.plan import Task
 from frostline.terms.recipe import Recipe, Weights
 
 POOLED_BYTES = 4  # a value of pooled features is stored as fp32, one of a feature map as fp16
+TAPPED = 12  # cuts at which features are looked at, more where there are more stages
 CURVES = 3  # frozen features, the chosen recipe, scratch
 PIXELS = "decoded pixels"
 
@@ -70,13 +72,21 @@ def _pass(panel: Panel, scale: Scale, name: str, heads: list[Recipe], deep: list
     """One pass of the trunk; alone, every frozen recipe would run it over the images of each of its folds."""
     once = panel.full.pass_s(scale.pool)
     alone = panel.full.pass_s(scale.train + scale.validation) * scale.folds * scale.repeats * len(heads)
-    pooled = scale.pool * POOLED_BYTES * sum(cut.channels for cut in panel.full.backbone.cuts)
+    pooled = scale.pool * POOLED_BYTES * _pooled_channels(panel.full.backbone)
     kept = pooled if pooled <= room else 0
     maps = stored_maps(panel, deep, scale.pool, room - kept)
     left_out = [] if kept else ["pooled features"]
     left_out += [cut for cut in worth_of(panel.full, deep, 1.0) if cut not in maps]
     stored = kept + sum(maps.values())
     return Task(name, (PIXELS,), len(heads) + len(deep), once, max(alone, once), stored, tuple(left_out))
+
+
+def _pooled_channels(backbone: Backbone) -> int:
+    """Of the cuts whose pooled values a pass stores: every stage's, and others evenly spread, `TAPPED` in all."""
+    ends = {stage.cut.name for stage in backbone.stages}
+    others = [cut.channels for cut in backbone.cuts if cut.name not in ends]
+    count = min(len(others), max(0, TAPPED - len(ends)))
+    return sum(stage.cut.channels for stage in backbone.stages) + round(count * sum(others) / max(1, len(others)))
 
 
 def stored_maps(panel: Panel, deep: Sequence[Recipe], images: int, room: int) -> dict[str, int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 
 from frostline.compute.bench import Bench
 from frostline.planning.cost import CostModel
@@ -26,12 +30,15 @@ def lent_to_screening(work: Work, images: int) -> Iterator[None]:
     lanes = [lane for lane in work.lanes if _lends(work, lane, images)]
     before = work.activations.evicted
     for lane in lanes:
+        work.activations.lent.update(_cost_of_making_again(work, lane))
         lane.bench = _without_maps(lane.bench)
     try:
         yield
     finally:
+        work.activations.lent.clear()
         for lane in lanes:
             lane.screen = None
+        gc.collect()  # a mapping that is part of a cycle would keep its place on the disk
     for lane in lanes:
         _take_back(work, lane, work.activations.evicted > before)
 
@@ -41,6 +48,15 @@ def _lends(work: Work, lane: Lane, images: int) -> bool:
     if taps is None or not taps.maps or lane.screen is None or work.backend.workers > 1:
         return False
     return not work.activations.would_fit(images * lane.views * _image_bytes(lane, lane.screen))
+
+
+def _cost_of_making_again(work: Work, lane: Lane) -> dict[str, float]:
+    """Entry -> seconds a byte that are lost with it: one more pass for all of them, however much they would save."""
+    taps = lane.bench.passes[Weights.PRETRAINED]
+    arrays = [array for view in (taps, *taps.further) for array in view.maps.values()]
+    costs = CostModel(lane.bench.backbone.description, lane.bench.kernels)
+    lost = costs.pass_s(len(work.pool)) * lane.views / max(1, sum(array.nbytes for array in arrays))
+    return {Path(str(array.filename)).stem: lost for array in arrays if isinstance(array, np.memmap)}
 
 
 def _image_bytes(lane: Lane, bench: Bench) -> int:

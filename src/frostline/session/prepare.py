@@ -75,7 +75,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s, request.address)
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
-    shared = shared_store(request.store, listener)
+    shared = shared_store(request.store, listener, request.time_s)
     folder = RunFolder.create(request.out, settings, version)
     try:
         before, damaged = _verdict_before(folder)

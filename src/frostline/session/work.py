@@ -16,6 +16,7 @@ from frostline.compute.build import fitting
 from frostline.compute.frozen import shown_views
 from frostline.compute.materialise import Taps
 from frostline.data import PixelStore, scored_labels, units_of
+from frostline.planning.planner import TAPPED
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger
 from frostline.stats.decide import Truth
@@ -31,8 +32,6 @@ from frostline.terms.recipe import Weights
 from frostline.terms.result import IntArray
 from frostline.terms.settings import Settings
 from frostline.terms.trial import Budget, Trial
-
-MOST_PROBED = 12  # cuts of a backbone
 
 
 @dataclass
@@ -59,7 +58,7 @@ class Lane:
         """Cuts between the stages, evenly spread, at which probes show how the features grow."""
         ends = {stage.cut.name for stage in self.backbone.stages}
         cuts = [cut.name for cut in self.backbone.cuts if cut.name not in ends]
-        room = min(len(cuts), max(0, MOST_PROBED - len(ends)))
+        room = min(len(cuts), max(0, TAPPED - len(ends)))
         return list(dict.fromkeys(cuts[round(place)] for place in np.linspace(0, len(cuts) - 1, room))) if cuts else []
 
     @property

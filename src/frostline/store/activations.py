@@ -50,6 +50,7 @@ class ActivationStore:
     Attributes:
         refusals: a sentence for each entry that found no room.
         evicted: how many entries made room for others.
+        lent: entry -> its worth for now, where that is less than was written down.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ActivationStore:
         self.shared = shared
         self.refusals: list[str] = []
         self.evicted = 0
+        self.lent: dict[str, float] = {}
         self._verified: dict[str, tuple[int, int]] = {}
         self._mapped: dict[str, weakref.ref[Any]] = {}
         remove_abandoned(folder)
@@ -175,7 +177,8 @@ class ActivationStore:
         for path in self.folder.glob("*.npy"):
             mapping = self._mapped.get(path.stem)
             if mapping is None or mapping() is None:
-                found.append(Stored(path.stem, _size(path), _worth(path.with_suffix(".json")), path.stat().st_mtime))
+                worth = self.lent.get(path.stem, _worth(path.with_suffix(".json")))
+                found.append(Stored(path.stem, _size(path), worth, path.stat().st_mtime))
         return found
 
     def _check_room(self, needed: int) -> None:
