@@ -157,7 +157,7 @@ def test_class_folders_go_before_any_archive_and_a_note_says_so(tmp_path: Path, 
     unpacked(tmp_path, tmp_path / "train" if parts else tmp_path)
     shard(tmp_path / archive, list(labelled(100, 4)))
     found = data.read(tmp_path)
-    assert len(found.samples) == 40 and any(f"{Path(archive).name} were left out" in note for note in found.notes)
+    assert len(found.samples) == 40 and any(f"left out: {Path(archive).name}" in note for note in found.notes)
     assert surveyed(tmp_path) is None and data.count_images(tmp_path) == 40
 
 
@@ -254,7 +254,7 @@ def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
 
 
 def base256(number: int) -> bytes:
-    return (number % 256**12).to_bytes(12, "big")
+    return bytes([0x80 if number > 0 else 0xFF]) + (number % 256**11).to_bytes(11, "big")
 
 
 def header(name: str, size: bytes) -> bytes:
