@@ -15,7 +15,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "frostline needs Python 3.11 or newer: make install PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dicom,onnx,serve,lightning,mlflow,ray,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dicom,onnx,serve,s3,lightning,mlflow,ray,dev]'
 	touch $@
 
 demo: install

@@ -17,6 +17,7 @@ from frostline import backbones, session
 from frostline.api import searching
 from frostline.errors import DataError, OptionError
 from frostline.session import searching as engine
+from frostline.strategy.halving import Setting
 from frostline.terms.progress import Event, Ranked, RecipeFinished, Remaining, Shared, Sharing, Warned
 from frostline.terms.schedule import common_epochs
 from tests.pictures import make_folder
@@ -228,25 +229,45 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     assert not list((run.path / "cache/checkpoints").iterdir())  # no trial follows any more
 
 
-def test_what_transfers_trains_longer_too_where_scratch_has_overtaken_it(
-    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_whole_network_trains_as_scratch_did_where_scratch_has_overtaken_all_that_transfers(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    """A last stage that hardly learns anew is no match for scratch: it gets the epochs to find out."""
+    """With a rate that moves nothing it is no match for scratch; if it cannot be trained as scratch was it goes on as it is."""
+    from frostline.compute import trials
+
+    really, like_scratch = trials.train, []
+
+    def train(network, source, rows, labels, schedule, *more):
+        like_scratch.extend([schedule] if (schedule.lr, schedule.epochs) == (0.003, 4) else [])
+        if fails and len(like_scratch) == 2:  # the first was scratch itself
+            like_scratch.append(schedule)
+            raise RuntimeError("no such kernel")
+        return really(network, source, rows, labels, schedule, *more)
+
+    monkeypatch.setattr(trials, "train", train)
+    monkeypatch.setattr(trials, "start_head", lambda *_: None)  # a fitted head would do well here
+    monkeypatch.setattr("frostline.session.screening.TRANSFER", (Setting(1e-9),))
+    monkeypatch.setattr("frostline.session.screening.RANDOM", (Setting(0.003),))
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
     monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 4)
     monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
-    stages = fl.load_backbone(backbone_name, size=SIZE).stages
-    kept, last = f"{stages[0].name} .. {stages[-2].name}", stages[-1].name
-    replaced = f"{kept}: freeze | {last}: reinit | head: linear | train: lr=1e-09"
-    scratch = "weights: random | all: tune | head: linear | train: lr=0.003"
-    run = search(textures, backbone_name, tmp_path / "run", replaced, scratch, limit=120)
-    results = [one for one in run._folder.results.load_all().values() if one.trial.budget.rung == "full"]
-    epochs = {family: defaultdict(set) for family in ("deeper-replaced", "scratch")}
-    for one in results:
-        epochs[one.trial.family][one.trial.split].add(one.trial.budget.epochs)
-    assert epochs["scratch"]["r0f0"] == {4}
-    assert epochs["deeper-replaced"]["r0f0"] == {1, 2}  # twice as long gains nothing
-    assert all(of == {1} for name, of in epochs["deeper-replaced"].items() if name != "r0f0")
+    run = search(
+        textures,
+        backbone_name,
+        tmp_path / "run",
+        "all: tune | head: linear",
+        "weights: random | all: tune | head: linear",
+        limit=120,
+    )
+    tried: dict[str, dict[str, set[tuple[str, int]]]] = {"whole": defaultdict(set), "scratch": defaultdict(set)}
+    for one in run._folder.results.load_all().values():
+        if one.trial.budget.rung == "full":
+            tried[one.trial.family][one.trial.split].add((dict(one.trial.options)["lr"], one.trial.budget.epochs))
+    assert tried["scratch"]["r0f0"] == {("0.003", 4)}
+    assert tried["whole"]["r0f0"] == {("1e-09", 1), ("0.003", 4)}
+    others = {split: of for split, of in tried["whole"].items() if split != "r0f0"}
+    assert others and all(of == ({("1e-09", 1)} if fails else {("0.003", 4)}) for of in others.values())
 
 
 def test_a_stop_while_decoding_ends_at_once(

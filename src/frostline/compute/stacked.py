@@ -85,7 +85,8 @@ def _inputs(sample: Sample) -> tuple[Tensor, Tensor, FloatArray]:
     """What the first layer sees, (V, n, r); the map to it from centred features, (channels, r); their mean, (channels,)."""
     mean, scale = sample.moments()
     if sample.channels > MOST_COMPONENTS:
-        seen, axes = rotate(sample, mean, scale, MOST_COMPONENTS)
+        own = replace(sample, axes=None)  # components are left out: which ones is for the training images to say
+        seen, axes = rotate(own, mean, scale, MOST_COMPONENTS)
         unit = max(float(np.sqrt(mean_squares(seen).mean())), 1e-6)
         seen /= unit
         first = axes / scale[:, None] / unit

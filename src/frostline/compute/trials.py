@@ -189,7 +189,8 @@ def _fit(
     told = replace(recipe, train=tuple(options.items()))
     network = build(told, bench.backbone, bench.classes, seed)
     place(network, bench.kernels.train, bench.kernels.device)
-    start_head(bench, told, network, options, rows, seed)
+    if options.get("start") != "random":
+        start_head(bench, told, network, options, rows, seed)
     assert recipe.head is not None
     backbone = fitting(recipe, bench.backbone)
     source = source_for(bench, recipe, network, backbone)

@@ -173,6 +173,7 @@ def _training(recipe: Recipe, description: dict[str, Any], run: RunFolder) -> di
         "RATES": how.rates,
         "DISCRIMINATIVE_FACTOR": DISCRIMINATIVE_FACTOR,
         "NORM": options.get("norm", "batch"),
+        "START": options.get("start", "fitted"),
         "BALANCED": run.settings.metric == "balanced-accuracy",
         "CLIP": train.CLIP,
         "SETTLED_ON": train.SETTLED_ON,

@@ -12,7 +12,7 @@ from frostline.planning.cost import CostModel
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.dispatch import Task, give_out
 from frostline.session.outlook import tell_remaining
-from frostline.session.plateau import CONTROLS, MOST_EPOCHS, free, judge, overtaken, plateau
+from frostline.session.plateau import CONTROLS, MOST_EPOCHS, challenged, free, judge, leads, plateau
 from frostline.session.ranking import mean_scores, tell_finished
 from frostline.session.screening import Screened, deep_trial, settings_of
 from frostline.session.work import Phase, Work
@@ -48,7 +48,7 @@ def run_finals(work: Work, screened: list[Screened]) -> None:
                 work, [work.lane(name).bench for name in {one.line.backbone for one in tuned}], fold.ask, fold.tell, fold.finish
             )
             done = fold.done
-            going_on = _race(work, [one for one in tuned if one not in fold.dropped])
+            going_on = _race(work, [fold.instead.get(one, one) for one in tuned if one not in fold.dropped])
             tuned = sorted(going_on, key=lambda one: refit_s(work, one.line, _epochs(one.line, epochs)))
             if _settled(work, tuned, split):
                 phase.note = f"the ranking has settled after {plural(place + 1, 'fold')}"
@@ -155,15 +155,16 @@ def refit_s(work: Work, line: Line, epochs: int) -> float:
 
 @dataclass
 class _Fold:
-    """The finalists on one split. They do not depend on each other, but some may be trained again and longer: scratch until its
-    plateau, and then what transfers too, where scratch has overtaken it.
+    """The finalists on one split. They do not depend on each other, but scratch may be trained again and longer, and then the
+    whole network as scratch was.
 
     Attributes:
         waiting: finalists with the epochs that they are trained for.
         given: trial id -> the finalist that is under way.
-        before: what a recipe scored with half the epochs. followed: those that are trained until their plateau.
+        before: what scratch scored with half the epochs. followed: who is trained until a plateau.
         dropped: did not finish, or were not begun: they do not go on to the next split.
         finalists: all of this split.
+        rivals: a finalist with a control's setting -> the same with its own. instead: a finalist -> its rival, if that goes on.
         done: finalists that are dealt with, those on earlier splits included.
     """
 
@@ -178,6 +179,8 @@ class _Fold:
     followed: set[Screened] = field(default_factory=set)
     dropped: list[Screened] = field(default_factory=list)
     finalists: tuple[Screened, ...] = ()
+    rivals: dict[Screened, Screened] = field(default_factory=dict)
+    instead: dict[Screened, Screened] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.finalists = tuple(one for one, _ in self.waiting)
@@ -234,21 +237,22 @@ class _Fold:
         return one in self.followed and result.outcome is Outcome.DONE and not result.converged and 2 * epochs <= MOST_EPOCHS
 
     def _catch_up(self) -> None:
-        """Have what transfers trained longer, by the rule of scratch, where scratch is ahead with more epochs: else a harm would
-        be claimed that is none."""
-        if not any(one.line.family is Family.SCRATCH for one in self.followed):
+        """Where a trained control is ahead of all that transfers: have the whole network trained exactly as that control was, so
+        that nothing but the source of the weights differs; else a harm would be claimed that is none."""
+        if self.split is not self.work.common or self.rivals:
             return
-        for one, score in overtaken(self.work, self.finalists).items():
-            if one not in self.followed and one not in self.dropped and free(self.work, one):
-                self.followed.add(one)
-                self.before[one] = score
-                self.waiting.append((one, 2 * _epochs(one.line, self.allotted)))
+        for one, rival, epochs in challenged(self.work, [one for one in self.finalists if one not in self.dropped]):
+            self.rivals[rival] = one
+            self.waiting.append((rival, epochs))
 
     def _end(self, one: Screened, dropped: bool) -> None:
-        if dropped:
-            self.dropped.append(one)
-        self.done += 1
-        self.phase.done(self.done)
+        if one in self.rivals:
+            if not dropped and leads(self.work, one):
+                self.instead[self.rivals[one]] = one
+        else:
+            self.dropped += [one] if dropped else []
+            self.done += 1
+            self.phase.done(self.done)
         tell_finished(self.work, one.line)
 
 

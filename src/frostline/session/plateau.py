@@ -1,8 +1,8 @@
-"""How long is long enough: training until twice the epochs gain nothing, for scratch and for what scratch has overtaken."""
+"""How long is long enough: scratch trains until twice the epochs gain nothing; what it overtakes then trains as it did."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -10,8 +10,10 @@ from frostline.session.ranking import mean_scores
 from frostline.session.screening import Screened
 from frostline.session.work import Work
 from frostline.stats.rule import LARGEST_DELTA
+from frostline.strategy.families import Line
 from frostline.terms.recipe import Family
-from frostline.terms.result import Result
+from frostline.terms.result import Outcome, Result
+from frostline.terms.trial import Trial
 
 MOST_EPOCHS = 80
 CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
@@ -27,9 +29,7 @@ def plateau(work: Work, one: Screened, least: int) -> int:
     tried = {
         result.trial.budget.epochs: result.converged
         for result in work.ledger.results
-        if result.trial.budget.rung == "full"
-        and result.trial.split == work.common.name
-        and (result.trial.backbone, result.trial.recipe) == (one.line.backbone, one.line.recipe)
+        if _finished_on_common(work, result) and _with_setting(result.trial, one)
     }
     reached = [epochs // 2 for epochs, converged in tried.items() if converged]
     return max(least, min(reached, default=max(tried, default=least)))
@@ -41,16 +41,49 @@ def judge(work: Work, before: float | None, result: Result) -> Result:
     return replace(result, converged=not gained)
 
 
-def overtaken(work: Work, entries: Sequence[Screened]) -> dict[Screened, float]:
-    """The best of `entries` that transfers, and the one that tunes all, with their scores on the common fold; nobody unless a
-    control that trains is ahead there of all that transfers."""
-    scores = {key: of[work.common.name] for key, of in mean_scores(work).items() if work.common.name in of}
-    controls = {(line.backbone, str(line.recipe)) for line in work.lines() if line.family in CONTROLS}
-    others = {(line.backbone, str(line.recipe)) for line in work.lines() if not line.family.control}
-    ahead = max((scores[key] for key in controls & scores.keys()), default=-inf)
-    if max((scores[key] for key in others & scores.keys()), default=inf) >= ahead:
-        return {}
-    keys = {one: (one.line.backbone, str(one.line.recipe)) for one in entries}
-    own = {one: scores[key] for one, key in keys.items() if key in others & scores.keys()}
-    best = max(own, key=lambda one: own[one], default=None)
-    return {one: score for one, score in own.items() if one is best or one.line.family is Family.WHOLE}
+def challenged(work: Work, entries: Sequence[Screened]) -> Iterator[tuple[Screened, Screened, int]]:
+    """Finalists that tune the whole network, each as it is, and with the setting and the epochs of the control that trains and is
+    ahead on the common fold of all that transfers; nobody where none is, or where time, epochs or settings were given."""
+    scores = {one: _on_common(work, one.line) for one in entries}
+    controls = [one for one in entries if one.line.family in CONTROLS and scores[one] > -inf]
+    best = max((_on_common(work, line) for line in work.lines() if not line.family.control), default=inf)
+    ahead = max(controls, key=lambda one: scores[one], default=None)
+    if ahead is None or scores[ahead] <= best:
+        return
+    for one in entries:
+        given = [name for name in ("lr", "norm", "epochs", "start") if one.line.recipe.option(name) is not None]
+        if one.line.family is Family.WHOLE and not given and free(work, ahead):
+            yield one, replace(one, setting=replace(ahead.setting, start="random")), _best(work, ahead.line).trial.budget.epochs
+
+
+def leads(work: Work, one: Screened) -> bool:
+    """No other setting of its line scores better on the common fold."""
+    return _with_setting(_best(work, one.line).trial, one)
+
+
+def _best(work: Work, line: Line) -> Result:
+    """Of the full-size trials of a line on the common fold the one that scores best."""
+    own = [one for one in work.ledger.results if _finished_on_common(work, one) and _of(one.trial, line)]
+    return max(own, key=lambda one: _or_least(work.ledger.best(one)[0]))
+
+
+def _or_least(score: float | None) -> float:
+    return -inf if score is None else score
+
+
+def _on_common(work: Work, line: Line) -> float:
+    """-inf where the line has no score there."""
+    return mean_scores(work).get((line.backbone, str(line.recipe)), {}).get(work.common.name, -inf)
+
+
+def _finished_on_common(work: Work, result: Result) -> bool:
+    return result.outcome is Outcome.DONE and result.trial.budget.rung == "full" and result.trial.split == work.common.name
+
+
+def _of(trial: Trial, line: Line) -> bool:
+    return (trial.backbone, str(trial.recipe)) == (line.backbone, str(line.recipe))
+
+
+def _with_setting(trial: Trial, one: Screened) -> bool:
+    said = dict(trial.recipe.train)
+    return _of(trial, one.line) and one.setting.options | said == dict(trial.options) | said

@@ -12,15 +12,21 @@ ETA = 3
 @dataclass(frozen=True)
 class Setting:
     """A learning rate, and what normalisation does in trained stages: `frozen` keeps the transferred statistics, `batch` does
-    not. Steps from a fitted head are small while the statistics stay; with those of the batch it takes larger ones."""
+    not. Steps from a fitted head are small while the statistics stay; with those of the batch it takes larger ones.
+
+    Attributes:
+        start: of the head: `fitted` on frozen features, where there are such, or `random` as that of scratch.
+    """
 
     rate: float
     norm: str = "batch"
+    start: str = "fitted"
 
     @property
     def options(self) -> dict[str, str]:
         """As a recipe's `train:` would say it."""
-        return {"lr": f"{self.rate:g}", "norm": self.norm}
+        start = {} if self.start == "fitted" else {"start": self.start}
+        return {"lr": f"{self.rate:g}", "norm": self.norm, **start}
 
 
 TRANSFER = (Setting(1e-4, "frozen"), Setting(3e-4, "frozen"), Setting(1e-3))

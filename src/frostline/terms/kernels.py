@@ -58,5 +58,5 @@ class Kernels:
         found = [f"{name} {getattr(self, name)}" for name, most in whole.items() if not 1 <= getattr(self, name) <= most]
         found += [f"device {self.device!r}"] if self.device not in DEVICES else []
         found += [f"dtype {mode.dtype!r}" for mode in (self.forward, self.train) if mode.dtype not in DTYPES]
-        taken = {"forward_s": self.forward_s, "train_s": self.train_s}
+        taken = {"forward_s": self.forward_s, "train_s": self.train_s, "product_flops": self.product_flops}
         return found + [f"{name} {value}" for name, value in taken.items() if not (math.isfinite(value) and value > 0)]

@@ -75,6 +75,7 @@ TRAIN_OPTIONS: dict[str, str] = {
     "epochs": r"[1-9]\d*",
     "wd": r"\d+(\.\d*)?(e-?\d+)?",
     "norm": r"frozen|batch",
+    "start": r"fitted|random",
     "rates": r"flat|discriminative",
     "views": r"[1-9]\d*",
     "batch": r"[1-9]\d*",

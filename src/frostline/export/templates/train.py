@@ -132,7 +132,7 @@ def fit(pixels, labels):
     counts = torch.bincount(targets, minlength=len(CLASSES)).float()
     weight = len(labels) / ((counts > 0).sum() * counts.clamp(min=1)) if BALANCED else torch.ones(len(CLASSES))
     frozen = not any(parameter.requires_grad for parameter in model.trunk.parameters())
-    if HEAD != "conv" and (frozen or not REINITIALISED):
+    if HEAD != "conv" and (frozen or (START == "fitted" and not REINITIALISED)):
         features = torch.cat([features_in(model, pixels, view) for view in range(HEAD_VIEWS)])
         (fit_mlp if HEAD == "mlp" else fit_linear)(model.head, features, targets.repeat(HEAD_VIEWS), weight, frozen)
     if not frozen or HEAD == "conv":
