@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from frostline.planning.forecast import CLOSING_S
-from frostline.session import Silent
+from frostline.session import Request, Silent
 from frostline.session.clock import Clock, StopRequested
+from frostline.session.prepare import prepare
 from frostline.session.sharing import shared_store
 from frostline.store.shared import SharedStore
 from tests.store.values import key
@@ -49,3 +50,11 @@ def test_time_for_the_end_is_not_waited_away(tmp_path: Path) -> None:
     begun = time.monotonic()
     assert store.size(key()) == 0 and store.lost
     assert time.monotonic() - begun < 20
+
+
+def test_a_password_is_not_written_down(textures: Path, backbone_name: str, tmp_path: Path) -> None:
+    store, lines = "memory://me:secret@host/x", ("all: freeze | head: linear",)
+    request = Request(textures, tmp_path / "run", (backbone_name,), lines, size=32, limit=80, store=store)
+    prepare(request, Silent(), Clock(), "test").folder.close()
+    files = [file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()]
+    assert any(b"memory://host/x" in inside for inside in files) and not any(b"secret" in inside for inside in files)
