@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from PIL import Image
 from frostline import data
 from frostline.data.preflight import check
 from frostline.data.source import content, exists, size_of
+from frostline.data.survey import surveyed
 from frostline.data.tar import index_of
 from frostline.errors import DataError
 
@@ -145,6 +148,33 @@ def test_an_archive_beside_class_folders_is_no_data(tmp_path: Path) -> None:
     assert len(found.samples) == 40 and not any("tar" in sample.path for sample in found.samples)
 
 
+@pytest.mark.parametrize("archive", ["images.tar", "images.tar.gz", "train/images.tar"])
+@pytest.mark.parametrize("parts", [False, True])
+def test_class_folders_go_before_any_archive_and_a_note_says_so(tmp_path: Path, archive: str, parts: bool) -> None:
+    """Also where other folders than theirs have tars, and none of the images."""
+    if "/" in archive and not parts:
+        pytest.skip("there is no train")
+    unpacked(tmp_path, tmp_path / "train" if parts else tmp_path)
+    shard(tmp_path / archive, list(labelled(100, 4)))
+    found = data.read(tmp_path)
+    assert len(found.samples) == 40 and any(f"left out: {Path(archive).name}" in note for note in found.notes)
+    assert surveyed(tmp_path) is None and data.count_images(tmp_path) == 40
+
+
+def test_folders_without_images_beside_shards_do_not_matter(folder: Path) -> None:
+    (folder / "logs").mkdir()
+    (folder / "logs" / "made.txt").write_text("yesterday")
+    assert len(data.read(folder).samples) == 40
+
+
+def test_an_archive_beside_an_image_folder_is_no_data(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label", *(f"{n}.png,{'ab'[n % 2]}" for n in range(20))]))
+    shard(tmp_path / "images.tar", list(labelled(100, 4)))
+    assert len(data.read(tmp_path).samples) == 20
+
+
 def test_long_names_and_old_forms_are_read(tmp_path: Path) -> None:
     long = "x" * 180
     for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
@@ -221,6 +251,35 @@ def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
         out.truncate(3 * 2**30)  # a hole
     with pytest.raises(DataError, match="asks for"):
         index_of(file)
+
+
+def base256(number: int) -> bytes:
+    return bytes([0x80 if number > 0 else 0xFF]) + (number % 256**11).to_bytes(11, "big")
+
+
+def header(name: str, size: bytes) -> bytes:
+    """Of a regular member, with the field of its size as given."""
+    block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
+    block[124:136], block[148:156] = size, b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(("name", "bytes_"), [(".x", -512), (".x", -1024), ("b.jpg", -1), ("b.jpg", -512), (".x", 2**70)])
+def test_a_size_that_leads_back_or_beyond_the_end_is_refused(tmp_path: Path, name: str, bytes_: int) -> None:
+    """The parser would read one header over and over: in a process of its own, so that it could be ended."""
+    (tmp_path / "a.tar").write_bytes(header("a.jpg", b"00000000000\0") + header(name, base256(bytes_)) + bytes(4096))
+    program = f"from pathlib import Path; from frostline.data.tar import index_of; index_of(Path({str(tmp_path / 'a.tar')!r}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "DataError: the shard" in done.stderr.splitlines()[-1]
+
+
+def test_headers_inside_headers_are_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2
+    (tmp_path / "a.tar").write_bytes((info.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")) * 600 + bytes(1024))
+    with pytest.raises(DataError, match=r"a\.tar is not used"):
+        index_of(tmp_path / "a.tar")
 
 
 def test_a_sparse_member_is_refused(tmp_path: Path) -> None:

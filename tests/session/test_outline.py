@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 import frostline as fl
 from frostline import data
@@ -18,6 +19,7 @@ from frostline.data.glance import Glance
 from frostline.data.survey import PARTS, Survey
 from frostline.session.outline import divided
 from frostline.session.panels import scale_of
+from frostline.session.profiles import profiles_of
 from frostline.session.request import Request
 from frostline.terms.data import Dataset, Sample
 
@@ -100,6 +102,20 @@ def test_another_file_of_weights_is_taken_apart_anew(backbone_name: str, tmp_pat
     os.utime(own, (0, 0))
     again = fl.plan(tmp_path, f"{name}={own}", recipe=RECIPES)
     assert not any("by an earlier plan" in note for note in again.notes)
+
+
+def test_backbones_of_one_name_are_told_apart_by_every_plan(
+    backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    name, _, file = backbone_name.partition("=")
+    other = tmp_path / "other.safetensors"
+    save_file({key: tensor + 1 if tensor.is_floating_point() else tensor for key, tensor in load_file(file).items()}, other)
+    pair = (backbone_name, f"{name}={other}")
+    profiles = [profiles_of(Request(tmp_path, tmp_path, asked, RECIPES), lambda _: 32)[0] for asked in (pair, pair, pair[:1])]
+    first, again, alone = [[(one.backbone.name, one.kernels.backbone) for one in found] for found in profiles]
+    assert first == again and len(set(first)) == 2 and all("@" in one and one == kernels for one, kernels in first)
+    assert alone == [(name, name)]
 
 
 @pytest.mark.slow

@@ -7,7 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -16,7 +20,10 @@ from joblib import cpu_count
 import frostline as fl
 from frostline.backends import Node, Process
 from frostline.compute.machine import threads
+from frostline.compute.passes import BATCH, FillShard, Shard
 from frostline.errors import AllTrialsFailed, OptionError
+from frostline.session.frozen import _share_out
+from frostline.session.work import Work
 from frostline.session.workers import THREADS, Machine, Staff, choose_staff, hire, problems, shares
 from tests.equivalence.test_backends import workers
 
@@ -119,6 +126,44 @@ def test_a_choice_that_cannot_be_is_refused(backend: str, asked: int | None, wor
     with pytest.raises(OptionError) as caught:
         fl.search(tmp_path, "timm/test_resnet", out=tmp_path / "run", backend=backend, workers=asked)
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("given", [{"address": "127.0.0.1:1"}, {"backend": "ray"}])
+def test_a_cluster_that_does_not_answer_is_refused_before_anything_is_read(
+    given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images are not even there, and nothing says so."""
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(OptionError, match=r"no Ray cluster at address '127\.0\.0\.1:1'"):
+        fl.search(tmp_path / "nowhere", "timm/test_resnet", out=tmp_path / "run", **given)
+
+
+@dataclass(frozen=True)
+class FillOrDie:
+    """As `FillShard`, but the first shard kills every process but one."""
+
+    survivor: int
+    file: Path
+
+    def __call__(self, shard: Shard, watch: object) -> int:
+        if shard.start == 0 and os.getpid() != self.survivor:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with self.file.open("r+b") as file:
+            file.seek(shard.start)
+            file.write(b"x" * (shard.stop - shard.start))
+        return shard.stop - shard.start
+
+
+def test_a_slice_of_a_pass_that_kills_its_workers_is_run_here(tmp_path: Path) -> None:
+    file, images, told = tmp_path / "rows", 10 * BATCH + 1, []
+    file.write_bytes(bytes(images))
+    with closing(Process([{}, {}])) as backend:
+        work = SimpleNamespace(backend=backend, check=lambda: None)
+        _share_out(
+            cast(Work, work), lambda done, of: told.append((done, of)), cast(FillShard, FillOrDie(os.getpid(), file)), images
+        )
+    assert file.read_bytes() == b"x" * images and told[-1] == (images, images)
 
 
 def found_there(item: int, watch: object) -> tuple[int, int, bool]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -165,6 +166,18 @@ def test_what_is_in_use_stays(tmp_path: Path) -> None:
     gc.collect()
     add(store, "d", 2.5)
     assert [cut for cut in "abcd" if key(cut) in store] == ["c", "d"]
+
+
+def test_of_equals_the_one_that_was_used_last_stays(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path, budget_bytes=250_000)
+    for cut in "ab":
+        add(store, cut, 1.0)
+    for file in tmp_path.iterdir():
+        os.utime(file, (0, 0) if file.stem == key("a").id else (9, 9))
+    assert store.get(key("a")) is not None
+    gc.collect()
+    add(store, "c", 2.0)
+    assert [cut for cut in "abc" if key(cut) in store] == ["a", "c"]
 
 
 def test_without_a_worth_nothing_is_evicted(tmp_path: Path) -> None:

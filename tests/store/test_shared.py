@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from frostline.errors import OptionError
 from frostline.store.activations import ActivationStore
-from frostline.store.shared import SharedStore
+from frostline.store.shared import SharedStore, without_user
 from tests.store.values import key
 
 ROWS = np.arange(50 * 3 * 4, dtype=np.float16).reshape(50, 3, 4)
@@ -154,14 +155,20 @@ def test_two_processes_on_one_store_do_not_disturb_each_other(url: str, tmp_path
 def test_a_killed_writer_leaves_nothing_that_is_taken_for_whole(url: str, tmp_path: Path) -> None:
     if url.startswith("memory"):
         pytest.skip("memory is of one process")
-    for seconds in (2.0, 2.5, 3.0):
-        run = subprocess.Popen([sys.executable, "-c", TWO_RUNS, str(tmp_path / f"{seconds}"), url, "0", "0", "4000"])
-        time.sleep(seconds)
+    shared, starts = SharedStore(url), (0, 4000, 8000)
+    for number, start in enumerate(starts):
+        run = subprocess.Popen([sys.executable, "-c", TWO_RUNS, str(tmp_path / f"{start}"), url, "0", str(start), "4000"])
+        until = time.monotonic() + 120
+        while not shared.size(key(f"cut{start}")) and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.3 * number)
         run.kill()
         run.wait()
-    later = ActivationStore(tmp_path / "later", shared=SharedStore(url))
-    found = [later.get(key(f"cut{place}")) for place in range(100)]
-    assert all(array is None or len(np.unique(array)) == 1 for array in found)
+    later = ActivationStore(tmp_path / "later", shared=shared)
+    for start in starts:
+        found = [later.get(key(f"cut{place}")) for place in range(start, start + 100)]
+        assert found[0] is not None
+        assert all(array is None or len(np.unique(array)) == 1 for array in found)
 
 
 class Clock:
@@ -218,6 +225,78 @@ def test_a_store_that_stays_away_is_told_once_and_loses_nothing(tmp_path: Path) 
         assert found is not None and np.array_equal(found, ROWS)
     assert clock.seconds == waited == pytest.approx(shared.patience_s, abs=1)
     assert len(said) == 2 and "did not answer for 120 s" in shared.lost == said[1]
+
+
+def test_what_the_wait_raises_ends_it(tmp_path: Path) -> None:
+    """As the user's wish to stop does."""
+    shared = broken_for(1e9, Clock(), tmp_path / "shared")
+
+    def stop(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    shared.sleep = stop
+    with pytest.raises(KeyboardInterrupt):
+        ActivationStore(tmp_path / "two", shared=shared).get(key())
+    assert not shared.lost
+
+
+def test_no_longer_is_waited_than_there_is_time(tmp_path: Path) -> None:
+    clock = Clock()
+    shared = broken_for(1e9, clock, tmp_path / "shared")
+    shared.most = lambda: 7 - clock.seconds
+    assert ActivationStore(tmp_path / "two", shared=shared).get(key()) is None
+    assert clock.seconds == pytest.approx(7) and "did not answer for 7 s" in shared.lost
+
+
+def test_a_cache_that_is_deleted_is_no_fault_of_the_store(tmp_path: Path) -> None:
+    clock = Clock()
+    shared = SharedStore(str(tmp_path / "shared"), sleep=clock.sleep, now=clock.now)
+    shared.publish(key(), tmp_path / "gone.npy")
+    assert not shared.lost and not clock.seconds and not list((tmp_path / "shared").rglob("*.json"))
+
+
+def test_a_file_that_goes_while_it_is_copied_is_no_fault_of_the_store(tmp_path: Path) -> None:
+    clock = Clock()
+    shared = SharedStore(str(tmp_path / "shared"), sleep=clock.sleep, now=clock.now)
+    file, whole = tmp_path / "array.npy", shared._put
+
+    def put(content: bytes | Path, path: str) -> None:
+        file.unlink(missing_ok=True)
+        whole(content, path)
+
+    file.write_bytes(b"values")
+    shared._put = put  # type: ignore[method-assign]
+    shared.publish(key(), file)
+    assert not shared.lost and not clock.seconds
+
+
+def test_a_full_disk_here_is_no_fault_of_the_store(tmp_path: Path) -> None:
+    fill(ActivationStore(tmp_path / "one", shared=SharedStore(str(tmp_path / "shared"))))
+    clock = Clock()
+    shared = SharedStore(str(tmp_path / "shared"), sleep=clock.sleep, now=clock.now)
+    whole = shared._fs
+
+    class Full:
+        def __getattr__(self, name: str) -> object:
+            return getattr(whole, name)
+
+        def get_file(self, *given: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    shared._fs = Full()
+    store = ActivationStore(tmp_path / "two", shared=shared)
+    assert store.get(key()) is None and "No space" in store.refusals[0]
+    assert not shared.lost and not clock.seconds
+
+
+def test_a_user_and_a_password_are_neither_said_nor_written() -> None:
+    for text in ("ftp://me:pass@word@host/x", "simplecache::ftp://me:pass@word@host/x", "at ftp://me:pass@word@host/x: no"):
+        assert without_user(text) == text.replace("me:pass@word@", "")
+    assert without_user("s3://bucket/a@b") == "s3://bucket/a@b" and without_user("a@b") == "a@b"
+    assert SharedStore("memory://me:secret@host/x").url == "memory://host/x"
+    with pytest.raises(OptionError) as caught:
+        SharedStore("nowhere://me:secret@host/x")
+    assert "nowhere://host/x" in str(caught.value) and "secret" not in str(caught.value)
 
 
 @pytest.mark.slow

@@ -177,6 +177,20 @@ class Ray:
         return answer
 
 
+def reach(address: str) -> None:
+    """Nothing, where somebody answers at the address; a program that is connected already needs no answer.
+
+    Raises:
+        OptionError: nobody does. Of `auto` Ray has to be asked, which is to join its cluster and leave it.
+    """
+    if ray.is_initialized():
+        return
+    if address == "auto":
+        look(address)
+    else:
+        _check_there(address)
+
+
 def look(address: str) -> tuple[Node, ...]:
     """The machines of the cluster at `address`; afterwards this process is as it was.
 

@@ -18,7 +18,7 @@ from frostline.data.lookalikes import Progress, find_lookalikes, lookalike_notes
 from frostline.data.oddities import oddities
 from frostline.data.patients import grouped_by_patient
 from frostline.data.saved import is_saved, unpack
-from frostline.data.shards import read_shards, shards_in
+from frostline.data.shards import passed_over, read_shards, shards_in
 from frostline.data.table import read_table
 from frostline.errors import DataError
 from frostline.terms.data import Dataset
@@ -126,13 +126,14 @@ def _entries(path: Path, asked: Asked) -> Found:
         return _of_table(read_shards(root, shards), root, asked)
     found = _image_folder(root, asked)
     if found is not None:
-        return found
+        return (*found[:2], [*found[2], *passed_over(root)])
     if asked.options:
         raise DataError(
             f"{path} has no {TABLE}, so there is no column {next(iter(asked.options.values()))!r} to use; classes come from the"
             f" folders' names. Leave {listed(asked.options)} out, or add an {TABLE} with the columns path and label."
         )
-    return (root, *read_folder(root))
+    entries, notes = read_folder(root)
+    return root, entries, [*notes, *passed_over(root)]
 
 
 def _of_table(table: Table, root: Path, asked: Asked) -> Found:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from frostline.data.cells import SUFFIXES as TABLE_SUFFIXES
 from frostline.data.cells import Table, text_of
 from frostline.data.dicom import SUFFIXES as DICOM_SUFFIXES
-from frostline.data.entries import IMAGE_SUFFIXES, PARTS, is_clutter, listed, subfolders
+from frostline.data.entries import IMAGE_SUFFIXES, PARTS, find_images, images_directly_in, is_clutter, listed, subfolders
 from frostline.data.tar import Index, index_of, member_bytes
 from frostline.errors import DataError
 
@@ -22,24 +23,44 @@ _MOST_FIELDS = 64  # of a .json member
 
 def shards_in(folder: Path) -> list[tuple[Path, str | None]]:
     """(tar, its part): the tar itself, or those directly in a folder or in its `train`, `val` and `test`; a name such as
-    `train-0001.tar` says its part too. None where other folders lie beside them: the archive that these came from is no data.
+    `train-0001.tar` says its part too. None where images lie in folders beside them: the archive that these came from is no data.
 
     Raises:
-        DataError: there are compressed tars and no others: one cannot seek in them.
+        DataError: there are compressed tars and nothing else: one cannot seek in them.
     """
     if folder.is_file():
         return [(folder, None)] if folder.suffix.lower() == SUFFIX else []
-    beside = subfolders(folder)
-    if any(one.name.lower() not in PARTS or not _tars(one, (SUFFIX, *_COMPRESSED)) for one in beside):
+    inside = _inside(folder)
+    every = [file for where, _ in inside for file in _tars(where, (SUFFIX, *_COMPRESSED))]
+    if not every or _has_images(folder):
         return []
-    inside = [(folder, None), *((one, PARTS[one.name.lower()]) for one in beside)]
     found = [(file, part or _part_of(file)) for where, part in inside for file in _tars(where, (SUFFIX,))]
-    if not found and (packed := [file.name for where, _ in inside for file in _tars(where, _COMPRESSED)]):
+    if not found and not find_images(folder, folder).images:
         raise DataError(
-            f"{folder} holds compressed tars ({listed(packed, 3)}), in which no image can be looked up; expected plain ones."
-            " Images are compressed already: decompress the tars once (gunzip, zstd -d)."
+            f"{folder} holds compressed tars ({listed((file.name for file in every), 3)}), in which no image can be looked up;"
+            " expected plain ones. Images are compressed already: decompress the tars once (gunzip, zstd -d)."
         )
     return found if all(part is None for _, part in found) else [(file, part or "train") for file, part in found]
+
+
+def passed_over(folder: Path) -> list[str]:
+    """A sentence about the tars beside images that were read as files; none where there are no such tars."""
+    tars = [file.name for where, _ in _inside(folder) for file in _tars(where, (SUFFIX, *_COMPRESSED))]
+    return [f"Tars beside the folders of images were left out: {listed(tars, 3)}."] if tars else []
+
+
+def _inside(folder: Path) -> list[tuple[Path, str | None]]:
+    """(folder that shards may lie in, its part)."""
+    parts = [one for one in subfolders(folder) if one.name.lower() in PARTS]
+    return [(folder, None), *((one, PARTS[one.name.lower()]) for one in parts)]
+
+
+def _has_images(folder: Path) -> bool:
+    """Whether class folders in it or in its parts hold images, or itself those that a table of an image folder is about."""
+    for one in subfolders(folder):
+        if _has_images(one) if one.name.lower() in PARTS else find_images(one, folder).images:
+            return True
+    return any((folder / f"metadata{suffix}").is_file() for suffix in TABLE_SUFFIXES) and bool(images_directly_in(folder))
 
 
 def _tars(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -17,6 +17,7 @@ from frostline.data.entries import Entry, find_images, listed
 from frostline.data.folder import existing_folder
 from frostline.data.glance import Glance, glance
 from frostline.data.labels import Labels, labels_of
+from frostline.data.saved import is_saved
 from frostline.data.shards import read_shards, shards_in
 from frostline.data.table import PART_WORDS
 from frostline.data.tar import index_of
@@ -82,7 +83,7 @@ def _table_at(path: Path) -> tuple[Wide | None, Path]:
     file = path if is_table(path) else table_in(path)
     if file is not None:
         return read_wide(file), file.parent
-    shards = shards_in(path) if path.exists() else []
+    shards = shards_in(path) if path.exists() and not is_saved(path) else []
     root = path.parent if path.is_file() else path
     if sum(len(index_of(shard)) for shard, _ in shards) <= LARGE:
         return None, root

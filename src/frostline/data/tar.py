@@ -92,16 +92,29 @@ def _read_index(shard: Path) -> Index:
         with tarfile.open(fileobj=cast(IO[bytes], _Bounded(file)), mode="r:") as tar:
             for member in tar:
                 vars(tar)["members"] = []  # it would keep every header
+                _check_place(shard, member, tar.offset, whole)
                 name = _name(shard, member)
                 if name is None:
                     continue
                 if name in found or len(found) >= MOST_MEMBERS:
                     raise DataError(_refused(shard, f"it names {name!r} twice" if name in found else "it has too many members"))
-                if member.offset_data + member.size > whole:
-                    raise DataError(_refused(shard, f"it ends before {name!r} does"))
                 found[name] = (member.offset_data, member.size)
             _check_end(shard, file, tar)
     return found
+
+
+def _check_place(shard: Path, member: tarfile.TarInfo, following: int, whole: int) -> None:
+    """
+    Args:
+        following: where the parser will look for the next header. whole: bytes of the tar.
+
+    Raises:
+        DataError: the member's bytes are not in the tar, or the parser would never come to its end.
+    """
+    if member.size < 0 or following <= member.offset:
+        raise DataError(_refused(shard, f"its member {member.name!r} has {member.size:,} bytes, and leads back"))
+    if member.isreg() and member.offset_data + member.size > whole:
+        raise DataError(_refused(shard, f"it ends before {member.name!r} does"))
 
 
 def _check_end(shard: Path, file: IO[bytes], tar: tarfile.TarFile) -> None:
@@ -133,7 +146,7 @@ def _told(shard: Path) -> Iterator[None]:
     """What the parser stumbles over becomes a DataError."""
     try:
         yield
-    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+    except (tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(_refused(shard, f"it cannot be read as a plain tar ({reason})")) from error
 

@@ -48,9 +48,10 @@ def check(request: Request) -> None:
 def _staff_problems(request: Request) -> list[str]:
     if request.backend == "auto" and request.workers is None and request.address is None:
         return []
-    from frostline.session.workers import problems  # torch is loaded for what was asked alone
+    from frostline.session.workers import problems, unreachable  # torch is loaded for what was asked alone
 
-    return problems(request.backend, request.workers, request.backbones, request.address)
+    found = problems(request.backend, request.workers, request.backbones, request.address)
+    return found or unreachable(request.backend, request.address)
 
 
 def _device_problems(device: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from frostline.compute.bench import Bench
+from frostline.compute.passes import Pass
 from frostline.planning.cost import CostModel
 from frostline.planning.forecast import CLOSING_S
 from frostline.planning.worth import MAP_BYTES
@@ -18,6 +19,9 @@ from frostline.session.frozen import boundaries, run_pass
 from frostline.session.work import Lane, Work, with_pass
 from frostline.session.worths import worth_of_finals
 from frostline.terms.recipe import Weights
+from frostline.terms.result import FloatArray
+
+Maps = Mapping[str, FloatArray]  # cut -> (n, *shape)
 
 
 @contextmanager
@@ -28,7 +32,6 @@ def lent_to_screening(work: Work, images: int) -> Iterator[None]:
     process: others keep what they were sent.
     """
     lanes = [lane for lane in work.lanes if _lends(work, lane, images)]
-    before = work.activations.evicted
     for lane in lanes:
         work.activations.lent.update(_cost_of_making_again(work, lane))
         lane.bench = _without_maps(lane.bench)
@@ -40,7 +43,7 @@ def lent_to_screening(work: Work, images: int) -> Iterator[None]:
             lane.screen = None
         gc.collect()  # a mapping that is part of a cycle would keep its place on the disk
     for lane in lanes:
-        _take_back(work, lane, work.activations.evicted > before)
+        _take_back(work, lane)
 
 
 def _lends(work: Work, lane: Lane, images: int) -> bool:
@@ -68,17 +71,33 @@ def _image_bytes(lane: Lane, bench: Bench) -> int:
 
 
 def _without_maps(bench: Bench) -> Bench:
+    return _with_maps(bench, [{} for _ in bench.views])
+
+
+def _with_maps(bench: Bench, maps: Sequence[Maps]) -> Bench:
+    """Args: maps: of each view."""
     taps = bench.passes[Weights.PRETRAINED]
-    further = tuple(replace(view, maps={}) for view in taps.further)
-    return with_pass(bench, Weights.PRETRAINED, replace(taps, maps={}, further=further))
+    further = tuple(replace(view, maps=own) for view, own in zip(taps.further, maps[1:], strict=False))
+    return with_pass(bench, Weights.PRETRAINED, replace(taps, maps=maps[0], further=further))
 
 
-def _take_back(work: Work, lane: Lane, evicted: bool) -> None:
+def _take_back(work: Work, lane: Lane) -> None:
     """The maps of the pass at full size again; where there is no time for another pass, those that are still there."""
+    wanted = boundaries(lane)
+    there = _still_there(work, lane, wanted)
+    lane.bench = _with_maps(lane.bench, there)
     costs = CostModel(lane.bench.backbone.description, lane.bench.kernels)
-    if evicted and not work.clock.allows(costs.pass_s(len(work.pool)) * lane.views, CLOSING_S):
-        return
-    name = f"feature maps again, {lane.name}"
-    lane.bench = run_pass(
-        work, lane, lane.bench, Weights.PRETRAINED, work.pool, boundaries(lane), name, worth_of_finals(work, lane)
-    )
+    if len(there[0]) < len(wanted) and work.clock.allows(costs.pass_s(len(work.pool)) * lane.views, CLOSING_S):
+        name, worth = f"feature maps again, {lane.name}", worth_of_finals(work, lane)
+        lane.bench = run_pass(work, lane, lane.bench, Weights.PRETRAINED, work.pool, wanted, name, worth)
+
+
+def _still_there(work: Work, lane: Lane, cuts: Sequence[str]) -> list[Maps]:
+    """Of each view the stored maps at those of `cuts` that are there in every one."""
+    bench, found = lane.bench, []
+    for view in bench.views[: lane.views]:
+        source, mode = bench.pixels((view,)), bench.kernels.forward
+        run = Pass(bench.backbone, Weights.PRETRAINED, work.settings.seed, source, work.pool, work.dataset.fingerprint, mode, ())
+        arrays = ((cut, work.activations.get(run.key(cut, pooled=False))) for cut in cuts)
+        found.append({cut: array for cut, array in arrays if array is not None})
+    return [{cut: maps[cut] for cut in cuts if all(cut in one for one in found)} for maps in found]

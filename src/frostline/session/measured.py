@@ -8,7 +8,7 @@ from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import choose_device, settings_restored
-from frostline.session.prepare import at_size, lines_of, told_apart
+from frostline.session.prepare import at_size, lines_of
 from frostline.session.profiles import Profile, SizeFor
 from frostline.session.request import Request
 from frostline.terms.backbone import InputSpec
@@ -19,7 +19,7 @@ PLANNING_SHARE = 0.25
 
 def measured(request: Request, size_for: SizeFor) -> tuple[list[InputSpec], list[Profile]]:
     """What each backbone expects of images, and its profile; timed in a second, not as closely as a search does it."""
-    loaded = told_apart([backbones.load(name) for name in request.backbones])
+    loaded = [backbones.load(name) for name in request.backbones]
     specs = [one.spec for one in loaded]
     size = size_for(specs)
     sized = [at_size(one, size, request) for one in loaded]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +14,11 @@ from frostline.compute.bench import Bench
 from frostline.compute.build import check_fits, fitting
 from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import choose_device, gpus, settle, threads
-from frostline.errors import FrostlineError, OptionError, RecipeError, RunFolderError
+from frostline.errors import FrostlineError, RecipeError, RunFolderError
 from frostline.session.checking import check, metric_of
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
+from frostline.session.naming import names_apart
 from frostline.session.panels import cache_room
 from frostline.session.registration import register
 from frostline.session.request import Request
@@ -31,7 +31,7 @@ from frostline.store.activations import ActivationStore
 from frostline.store.checkpoints import CheckpointStore
 from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
-from frostline.store.shared import SharedStore
+from frostline.store.shared import SharedStore, without_user
 from frostline.store.values import read_document
 from frostline.strategy.families import Line, panel, pixel_lines
 from frostline.terms.activations import VIEWS, View
@@ -76,7 +76,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s, request.address)
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
-    shared = shared_store(request.store, listener, request.time_s)
+    shared = shared_store(request.store, listener, clock)
     folder = RunFolder.create(request.out, settings, version)
     try:
         before, damaged = _verdict_before(folder)
@@ -231,12 +231,8 @@ def told_apart(loaded: Sequence[LoadedBackbone]) -> list[LoadedBackbone]:
     Raises:
         OptionError: the very same weights twice.
     """
-    count = Counter(backbone.name for backbone in loaded)
-    named = [one.renamed(f"{one.name}@{one.digest[:6]}") if count[one.name] > 1 else one for one in loaded]
-    if len({one.name for one in named}) < len(named):
-        again = next(one.name for one in named if sum(other.name == one.name for other in named) > 1)
-        raise OptionError(f"the weights of {again} were given twice; name each backbone once.")
-    return named
+    names = names_apart([(one.name, one.digest) for one in loaded])
+    return [one if one.name == name else one.renamed(name) for one, name in zip(loaded, names, strict=True)]
 
 
 def read(request: Request, progress: Callable[[int, int], None] | None = None) -> Dataset:
@@ -337,7 +333,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         test=None if request.test is None else str(request.test),
         time_s=request.time_s,
         cache_bytes=request.cache_bytes,
-        store=request.store,
+        store=None if request.store is None else without_user(request.store),
         backend=staff.backend,
         workers=staff.workers,
         address=staff.address,

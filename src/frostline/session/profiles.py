@@ -11,12 +11,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from frostline.errors import FrostlineError
+from frostline.session.naming import names_apart
 from frostline.session.request import Request
 from frostline.store.values import read_value, write_value
 from frostline.terms.backbone import Backbone, InputSpec
@@ -47,17 +48,31 @@ class _Expected:
 
 
 def profiles_of(request: Request, size_for: SizeFor) -> tuple[list[Profile], list[str]]:
-    """Of each backbone, and sentences about those that were measured earlier; what is not known is measured now."""
+    """Of each backbone, and sentences about those that were measured earlier; what is not known is measured now.
+
+    Kept under their own names: how they are told apart depends on what else was named with them.
+
+    Raises:
+        OptionError: the very same weights twice.
+    """
     found = _known(request, size_for)
     if found is not None:
-        return found
+        return _told_apart(found[0]), found[1]
     from frostline.session.measured import measured  # torch is loaded when it is needed
 
     specs, profiles = measured(request, size_for)
     for name, spec, profile in zip(request.backbones, specs, profiles, strict=True):
         _keep(_file(request, name, None), _Expected(spec))
         _keep(_file(request, name, profile.kernels.size), profile)
-    return profiles, []
+    return _told_apart(profiles), []
+
+
+def _told_apart(profiles: Sequence[Profile]) -> list[Profile]:
+    names = names_apart([(one.backbone.name, one.backbone.digest) for one in profiles])
+    return [
+        replace(one, backbone=replace(one.backbone, name=name), kernels=replace(one.kernels, backbone=name))
+        for one, name in zip(profiles, names, strict=True)
+    ]
 
 
 def _known(request: Request, size_for: SizeFor) -> tuple[list[Profile], list[str]] | None:

@@ -80,6 +80,25 @@ def problems(backend: str, workers: int | None, backbones: Sequence[str], addres
     return found
 
 
+def unreachable(backend: str, address: str | None) -> list[str]:
+    """A sentence where a cluster was asked for and nobody answers at its address: after some seconds, and nothing is started.
+
+    Raises:
+        InputError: the extra of Ray is not installed.
+    """
+    if not _by_ray(backend, address) or (place := _place(address)) == LOCAL:
+        return []
+    try:
+        _ray().reach(place)
+    except OptionError as error:
+        return [str(error)]
+    return []
+
+
+def _place(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
 def _by_ray(backend: str, address: str | None) -> bool:
     return backend == "ray" or (backend == "auto" and address is not None)
 
@@ -103,7 +122,7 @@ def choose_staff(
         OptionError: there is no cluster at `address`, or it has no room for so many workers.
     """
     if _by_ray(backend, address):
-        return _on_cluster(address or os.environ.get("RAY_ADDRESS") or LOCAL, workers, machine)
+        return _on_cluster(_place(address), workers, machine)
     usual = 1 if backend == "auto" and (time_s or LEAST_TIME_S) < LEAST_TIME_S else _usual(machine)
     if backend == "auto":
         backend = "process" if (workers or usual) > 1 and not _unsendable(backbones) else "serial"

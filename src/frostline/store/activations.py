@@ -85,6 +85,8 @@ class ActivationStore:
         if found is None and self.shared is not None and self._fetched(self.shared, key, worth):
             found = self._here(key)
         if found is not None:
+            with contextlib.suppress(OSError):  # the label's time, not the array's: that one tells whether it was changed
+                os.utime(self._label_path(key))
             self._mapped[key.id] = weakref.ref(found._mmap)  # type: ignore[attr-defined]
         return found
 
@@ -177,8 +179,9 @@ class ActivationStore:
         for path in self.folder.glob("*.npy"):
             mapping = self._mapped.get(path.stem)
             if mapping is None or mapping() is None:
-                worth = self.lent.get(path.stem, _worth(path.with_suffix(".json")))
-                found.append(Stored(path.stem, _size(path), worth, path.stat().st_mtime))
+                label = path.with_suffix(".json")
+                worth = self.lent.get(path.stem, _worth(label))
+                found.append(Stored(path.stem, _size(path), worth, label.stat().st_mtime if label.exists() else 0.0))
         return found
 
     def _check_room(self, needed: int) -> None:

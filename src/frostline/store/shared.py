@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from frostline.errors import OptionError
+from frostline.errors import NO_ROOM, OptionError
 from frostline.store.files import publish, sha256, temporary_beside
 from frostline.store.values import build, plain
 from frostline.terms.activations import ActivationKey
@@ -42,14 +44,23 @@ class Away(Exception):
     """The store did not answer for as long as it is waited for."""
 
 
+class _Here(Exception):
+    """What failed is this machine's, and nothing that the store could mend."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 @dataclass
 class SharedStore:
     """A place that is asked before anything is computed, and told afterwards. Nothing depends on it.
 
     Attributes:
-        url: as given. lost: why it is not asked any more, once it was away for too long; empty while it answers.
+        url: as given, but for a user's name and password: it is written down and said.
+        lost: why it is not asked any more, once it was away for too long; empty while it answers.
         told: called with a sentence when it is waited for.
-        sleep, now: seconds, on some clock.
+        sleep, now: seconds, on some clock; what `sleep` raises ends the waiting. most: seconds that may be waited from now on.
     """
 
     url: str
@@ -57,6 +68,7 @@ class SharedStore:
     told: Callable[[str], None] = lambda sentence: None
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.monotonic
+    most: Callable[[], float] = lambda: math.inf
     lost: str = ""
     fetched_bytes: int = 0
     published_bytes: int = 0
@@ -65,6 +77,7 @@ class SharedStore:
 
     def __post_init__(self) -> None:
         self._fs, self._root = _opened(self.url)
+        self.url = without_user(self.url)
 
     def check(self) -> None:
         """
@@ -80,8 +93,16 @@ class SharedStore:
             ) from error
 
     def fetch(self, key: ActivationKey, to: Path) -> bool:
-        """Whether the entry was there and is now, intact, in the file `to`."""
-        return bool(self._asked(lambda: self._fetch(key, to)))
+        """Whether the entry was there and is now, intact, in the file `to`.
+
+        Raises:
+            OSError: of the file `to`.
+        """
+        label = self._asked(lambda: self._copied(key, to))
+        if label is None or to.stat().st_size != label.file_bytes or sha256(to) != label.sha256:
+            return False
+        self.fetched_bytes += label.file_bytes
+        return True
 
     def size(self, key: ActivationKey) -> int:
         """Bytes of the entry's file; 0 where there is none."""
@@ -89,8 +110,12 @@ class SharedStore:
         return label.file_bytes if label else 0
 
     def publish(self, key: ActivationKey, file: Path) -> None:
-        """Copy a finished entry to the store, unless it is there."""
-        self._asked(lambda: self._publish(key, file))
+        """Copy a finished entry to the store, unless it is there; nothing where the file is gone: a cache may be deleted."""
+        if self._asked(lambda: self._label(key)) is not None or self.lost:
+            return
+        with contextlib.suppress(OSError):  # of the file alone: what the store raises is dealt with by waiting
+            label = SharedLabel(key, file.stat().st_size, sha256(file))
+            self._asked(lambda: self._put_both(label, file))
 
     # One attempt -----------------------------------------------------------------------------------------------------
 
@@ -101,25 +126,28 @@ class SharedStore:
             return None
         return label if label.key == key else None
 
-    def _fetch(self, key: ActivationKey, to: Path) -> bool:
+    def _copied(self, key: ActivationKey, to: Path) -> SharedLabel | None:
         label = self._label(key)
         if label is None:
-            return False
+            return None
         try:
             self._fs.get_file(self._array_path(key, label.sha256), str(to))
         except FileNotFoundError:  # somebody clears the store
-            return False
-        if to.stat().st_size != label.file_bytes or sha256(to) != label.sha256:
-            return False
-        self.fetched_bytes += label.file_bytes
-        return True
+            return None
+        except OSError as error:
+            if error.errno in NO_ROOM:  # reading takes none over there
+                raise _Here(error) from error
+            raise
+        return label
 
-    def _publish(self, key: ActivationKey, file: Path) -> None:
-        if self._label(key) is not None:
-            return
-        label = SharedLabel(key, file.stat().st_size, sha256(file))
-        self._put(file, self._array_path(key, label.sha256))
-        self._put(json.dumps(plain(label)).encode(), self._label_path(key))
+    def _put_both(self, label: SharedLabel, file: Path) -> None:
+        try:
+            self._put(file, self._array_path(label.key, label.sha256))
+        except OSError as error:
+            if not file.exists():
+                raise _Here(error) from error
+            raise
+        self._put(json.dumps(plain(label)).encode(), self._label_path(label.key))
         self.published_bytes += label.file_bytes
 
     def _array_path(self, key: ActivationKey, content: str) -> str:
@@ -142,12 +170,13 @@ class SharedStore:
         """What `action` gives; None once the store is lost."""
         if self.lost:
             return None
+        begun = self.now()
         try:
             return self._patiently(action)
         except Away as error:
             self.lost = (
-                f"The store {self.url} did not answer for {self.patience_s:.0f} s ({error}): the search went on without it, and"
-                " nothing that was finished is lost."
+                f"The store {self.url} did not answer for {self.now() - begun:.0f} s ({error}): the search went on without it,"
+                " and nothing that was finished is lost."
             )
             self.told(self.lost)
             return None
@@ -156,14 +185,16 @@ class SharedStore:
         """`action`, tried again with growing waits.
 
         Raises:
-            Away: it still fails when the patience is over.
+            Away: it still fails when the patience is over. OSError: something here failed.
         """
         begun, wait = self.now(), _FIRST_WAIT_S
         while True:
             try:
                 return action()
+            except _Here as found:
+                raise found.error from None
             except Exception as error:  # what a connection raises differs from one file system to the next
-                left = self.patience_s - (self.now() - begun)
+                left = min(self.patience_s - (self.now() - begun), self.most())
                 if left <= 0 or isinstance(error, PermissionError):
                     raise Away(_reason(error)) from error
                 if wait == _FIRST_WAIT_S:
@@ -190,9 +221,14 @@ def _opened(url: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         more = f" Install what it needs: {_INSTALL[protocol]}" if protocol in _INSTALL else ""
         raise OptionError(
-            f"--store {url} cannot be used ({_reason(error)}); expected a folder or a URL such as s3://BUCKET/PATH.{more}"
+            f"--store {without_user(url)} cannot be used ({_reason(error)}); expected a folder or a URL such as s3://BUCKET/PATH.{more}"
         ) from error
     return fs, str(root).rstrip("/")
+
+
+def without_user(text: str) -> str:
+    """`text` with URLs in it that name neither a user nor a password."""
+    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 def _is_local(fs: Any) -> bool:
@@ -212,5 +248,5 @@ def _put_local(content: bytes | Path, path: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    said = " ".join(str(error).split())[:200].rstrip(".")
+    said = without_user(" ".join(str(error).split()))[:200].rstrip(".")
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

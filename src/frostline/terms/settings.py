@@ -35,7 +35,7 @@ class Settings:
         specificity: that the second operating point keeps on its training side.
         subgroups: columns of the table by which scores are also shown.
         learning_curve: some recipes are also trained on parts of the images.
-        store: where activations are shared with other runs, as given.
+        store: where activations are shared with other runs, without a user's name and password.
         backend: `serial`, `process` or `ray`; workers: trials at a time. address: of the Ray cluster.
         trial_cpus, trial_gpus: what each trial has of a machine of the cluster, a share of a GPU perhaps; None without one.
         include_images: the page may show pictures of the user's own images.
