@@ -36,7 +36,7 @@ def test_bounds() -> None:
 
 
 def test_equality_within_a_point_takes_thousands_of_images() -> None:
-    assert 7_000 <= images_for_equality(0.01) <= 10_000
+    assert 7_000 <= images_for_equality(0.01) <= 11_000
     assert images_for_equality(0.02) == pytest.approx(images_for_equality(0.01) / 4, abs=1)
     assert images_for_equality(0.01, disagreement=0.05) == pytest.approx(images_for_equality(0.01) / 2, abs=1)
     assert images_for_equality(0.01, class_counts=[10, 10]) == images_for_equality(0.01)
@@ -54,4 +54,4 @@ def test_power_of_no_practical_difference_at_the_printed_number_of_images(
     monkeypatch.setattr(rule, "LARGEST_DELTA", 0.03)
     images = images_for_equality(0.03, disagreement=0.096)
     found = many(Case(images + images % 2, transfer, controls), 300)
-    assert 0.75 <= share(found, Word.NO_DIFFERENCE) <= 0.9
+    assert 0.76 <= share(found, Word.NO_DIFFERENCE) <= 0.92
