@@ -62,6 +62,6 @@ def test_the_notebook_shows_the_run_and_its_verdict(folder: Path) -> None:
     text = "".join(str(out.get("text", "")) for cell in notebook.cells for out in cell.get("outputs", []))
     shown, verdict, table = [page for page in pages if page]
     assert "Use this recipe" in shown and "<table" in shown and "head: linear" in shown  # the run: sentences and its table
-    assert "pretraining-helps" in verdict and "balanced-accuracy" in verdict  # the verdict: score and claims
+    assert "pretraining-helps" in verdict and "auroc" in verdict and "95 % interval" in verdict  # the verdict: score and claims
     assert "<table" in table and "&lt;module" not in "".join(pages)
     assert "no changed label" in text
