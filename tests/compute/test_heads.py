@@ -131,3 +131,18 @@ def test_two_classes_as_one_column_give_the_probabilities_of_scikit_learn(channe
     strength = 2 / (l2 * len(seen))  # it penalises |d|^2 / 2 of two classes, which is |W|^2
     theirs = LogisticRegression(C=strength, max_iter=10_000, tol=1e-8).fit(standard[seen], labels[seen])
     assert np.abs(mine - theirs.predict_proba(standard)).max() < 5e-3
+
+
+def test_images_that_are_not_trained_on_say_nothing_about_the_components_of_small_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stacked, "MOST_COMPONENTS", 8)
+    features, labels = blobs(n=150, channels=30)
+    seen, other = np.arange(100), features.copy()
+    other[100:] = np.random.default_rng(5).normal(size=(50, 30)) * 100
+    one, two = (Features((values,), np.arange(150)).sample(seen) for values in (features, other))
+    assert one.axes is not None and two.axes is not None and not np.allclose(one.axes.directions, two.axes.directions)
+    fitted = [
+        fit_stacked(sample, labels[seen], 3, [8], [1e-2], 5, seed=0).probabilities(Sample.of(features)) for sample in (one, two)
+    ]
+    assert np.array_equal(*fitted)

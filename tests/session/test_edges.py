@@ -247,7 +247,7 @@ def test_the_whole_network_trains_as_scratch_did_where_scratch_has_overtaken_all
     """With a rate that moves nothing it is no match for scratch; if it cannot be trained as scratch was it goes on as it is."""
     from frostline.compute import trials
 
-    really, like_scratch = trials.train, []
+    really, like_scratch, fitted = trials.train, [], []
 
     def train(network, source, rows, labels, schedule, *more):
         like_scratch.extend([schedule] if (schedule.lr, schedule.epochs) == (0.003, 4) else [])
@@ -257,7 +257,7 @@ def test_the_whole_network_trains_as_scratch_did_where_scratch_has_overtaken_all
         return really(network, source, rows, labels, schedule, *more)
 
     monkeypatch.setattr(trials, "train", train)
-    monkeypatch.setattr(trials, "start_head", lambda *_: None)  # a fitted head would do well here
+    monkeypatch.setattr(trials, "start_head", lambda _, recipe, *more: fitted.append(recipe))  # a fitted head would do well here
     monkeypatch.setattr("frostline.session.screening.TRANSFER", (Setting(1e-9),))
     monkeypatch.setattr("frostline.session.screening.RANDOM", (Setting(0.003),))
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
@@ -275,6 +275,9 @@ def test_the_whole_network_trains_as_scratch_did_where_scratch_has_overtaken_all
     for one in run._folder.results.load_all().values():
         if one.trial.budget.rung == "full":
             tried[one.trial.family][one.trial.split].add((dict(one.trial.options)["lr"], one.trial.budget.epochs))
+    assert fitted and all(recipe.option("start") is None for recipe in fitted), (
+        "its head is fitted before it trains as scratch did"
+    )
     assert tried["scratch"]["r0f0"] == {("0.003", 4)}
     assert tried["whole"]["r0f0"] == {("1e-09", 1), ("0.003", 4)}
     others = {split: of for split, of in tried["whole"].items() if split != "r0f0"}

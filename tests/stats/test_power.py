@@ -54,4 +54,4 @@ def test_power_of_no_practical_difference_at_the_printed_number_of_images(
     monkeypatch.setattr(rule, "LARGEST_DELTA", 0.03)
     images = images_for_equality(0.03, disagreement=0.096)
     found = many(Case(images + images % 2, transfer, controls), 300)
-    assert 0.76 <= share(found, Word.NO_DIFFERENCE) <= 0.92
+    assert 0.76 <= share(found, Word.NO_DIFFERENCE) <= 0.9

@@ -44,11 +44,11 @@ def judge(work: Work, before: float | None, result: Result) -> Result:
 def challenged(work: Work, entries: Sequence[Screened]) -> Iterator[tuple[Screened, Screened, int]]:
     """Finalists that tune the whole network, each as it is, and with the setting and the epochs of the control that trains and is
     ahead on the common fold of all that transfers; nobody where none is, or where time, epochs or settings were given."""
-    scores = {one: _on_common(work, one.line) for one in entries}
-    controls = [one for one in entries if one.line.family in CONTROLS and scores[one] > -inf]
-    best = max((_on_common(work, line) for line in work.lines() if not line.family.control), default=inf)
-    ahead = max(controls, key=lambda one: scores[one], default=None)
-    if ahead is None or scores[ahead] <= best:
+    scores = {key: of[work.common.name] for key, of in mean_scores(work).items() if work.common.name in of}
+    controls = [one for one in entries if one.line.family in CONTROLS and _key(one.line) in scores]
+    ahead = max(controls, key=lambda one: scores[_key(one.line)], default=None)
+    transferred = [scores[_key(line)] for line in work.lines() if not line.family.control and _key(line) in scores]
+    if ahead is None or not transferred or scores[_key(ahead.line)] <= max(transferred):
         return
     for one in entries:
         given = [name for name in ("lr", "norm", "epochs", "start") if one.line.recipe.option(name) is not None]
@@ -71,17 +71,16 @@ def _or_least(score: float | None) -> float:
     return -inf if score is None else score
 
 
-def _on_common(work: Work, line: Line) -> float:
-    """-inf where the line has no score there."""
-    return mean_scores(work).get((line.backbone, str(line.recipe)), {}).get(work.common.name, -inf)
-
-
 def _finished_on_common(work: Work, result: Result) -> bool:
     return result.outcome is Outcome.DONE and result.trial.budget.rung == "full" and result.trial.split == work.common.name
 
 
+def _key(line: Line) -> tuple[str, str]:
+    return line.backbone, str(line.recipe)
+
+
 def _of(trial: Trial, line: Line) -> bool:
-    return (trial.backbone, str(trial.recipe)) == (line.backbone, str(line.recipe))
+    return (trial.backbone, str(trial.recipe)) == _key(line)
 
 
 def _with_setting(trial: Trial, one: Screened) -> bool:
