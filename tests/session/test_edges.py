@@ -141,6 +141,16 @@ def test_a_forecast_never_goes_beyond_the_time_there_is(textures: Path, backbone
     assert heard.of(Remaining)[0].seconds == 1.0
 
 
+def test_a_finalist_that_no_time_was_left_for_is_not_said_to_have_finished(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frostline.session.finals.MARGIN", 1e9)
+    heard = Heard()
+    run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, WHOLE, time=90.0, limit=60, listener=heard)
+    assert any(WHOLE in sentence and "no time" in sentence for sentence in run.verdict.not_run)
+    assert all(event.score is not None for event in heard.of(RecipeFinished))
+
+
 def test_a_plan_names_no_rows_of_a_file_that_it_does_not_write(backbone_name: str, tmp_path: Path) -> None:
     data = make_folder(tmp_path / "data", {"cat": 12, "dog": 12})
     shutil.copy(data / "cat" / "000.png", data / "dog" / "copy.png")

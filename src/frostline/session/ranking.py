@@ -36,7 +36,7 @@ def tell_ranking(work: Work) -> None:
 
 
 def tell_finished(work: Work, line: Line) -> None:
-    """Send what a line reached at full size, and the ranking with it."""
+    """Send what a line reached at full size, if it was run at all, and the ranking with it."""
     key = (line.backbone, str(line.recipe))
     scores = mean_scores(work).get(key, {})
     own = [
@@ -44,7 +44,9 @@ def tell_finished(work: Work, line: Line) -> None:
         for one in work.ledger.results
         if (one.trial.backbone, str(one.trial.recipe)) == key and one.trial.budget.rung == "full"
     ]
-    reached = mean(scores.values()) if scores else None
-    seconds = sum(one.seconds for one in own if one.trial.id in work.ledger.carried_out)
-    work.ledger.listener.update(RecipeFinished(key[1], line.family.value, line.backbone, reached, max(1, len(scores)), seconds))
+    if own:
+        reached = mean(scores.values()) if scores else None
+        seconds = sum(one.seconds for one in own if one.trial.id in work.ledger.carried_out)
+        told = RecipeFinished(key[1], line.family.value, line.backbone, reached, max(1, len(scores)), seconds)
+        work.ledger.listener.update(told)
     tell_ranking(work)
