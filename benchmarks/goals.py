@@ -32,7 +32,7 @@ class Goal:
     def __str__(self) -> str:
         sign = "" if self.wanted is None else f"  (goal: {'at least' if self.least else 'at most'} {self.wanted:g})"
         verdict = {True: "met", False: "MISSED", None: ""}[self.met]
-        lines = [f"{self.name:4} {self.ratio:8.3g} x  {self.says}{sign}  {verdict}"]
+        lines = [f"{self.name:6} {self.ratio:8.3g} x  {self.says}{sign}  {verdict}"]
         return "\n".join([*lines, *(f"{'':16}{words}: {value}" for words, value in self.parts)])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -61,17 +60,16 @@ class Record:
         return list(ResultStore(self.folder / "results").load_all().values())
 
 
-def search(data: Path, backbone: str, out: Path, options: Sequence[str] = (), avx2: bool = False) -> Record:
+def search(data: Path, backbone: str, out: Path, options: Sequence[str] = ()) -> Record:
     """Run `frostline search DATA -b BACKBONE -o OUT ...` in a process of its own; its output is shown.
 
     Raises:
         subprocess.CalledProcessError: it did not end well.
     """
     command = [sys.executable, "-m", "frostline", "search", str(data), "-b", backbone, "-o", str(out), *options]
-    environment = os.environ | ({"ATEN_CPU_CAPABILITY": "avx2"} if avx2 else {})
     print("$", *(f"'{word}'" if " " in word else word for word in ["frostline", *command[3:]]), flush=True)
     begun = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
+    subprocess.run(command, check=True, stdout=sys.stderr)
     return read(out, time.perf_counter() - begun)
 
 

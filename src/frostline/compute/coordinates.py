@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 
 from frostline.compute.features import PIECE, Sample, principal_axes
 from frostline.terms.result import FloatArray
@@ -56,31 +58,42 @@ def coordinates(sample: Sample, mean: FloatArray, scale: FloatArray) -> Coordina
     return Coordinates(standard, None, sample.axes.directions, np.maximum(sample.axes.spectrum, 1e-12))
 
 
-def rotate(sample: Sample, mean: FloatArray, scale: FloatArray, most: int | None = None) -> tuple[FloatArray, FloatArray]:
+def rotate(sample: Sample, mean: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(V n, r) standardised features along principal axes, and the axes, (channels, r), the least varying first.
 
     Args:
-        mean, scale: (channels,) as `Sample.moments` gives them; most: keep so many axes, those along which most varies.
+        mean, scale: (channels,) as `Sample.moments` gives them.
     """
-    if sample.axes is None and sample.channels > len(sample):
-        return _few(sample, mean, scale, most)
-    axes = (sample.axes or principal_axes(sample)).directions
-    axes = axes if most is None else np.ascontiguousarray(axes[:, -most:])
+    axes = own_axes(sample, mean, scale) if sample.axes is None else sample.axes.directions
+    return turned(sample, mean, scale, axes), axes
+
+
+def turned(sample: Sample, mean: FloatArray, scale: FloatArray, axes: FloatArray) -> FloatArray:
+    """(V n, r) standardised features along `axes`, (channels, r)."""
     rotated = sample.buffer(axes.shape[1])
     for part, values in sample.pieces():
         rotated[part] = ((values - mean) / scale) @ axes
-    return rotated, axes
+    return rotated
 
 
-def _few(sample: Sample, mean: FloatArray, scale: FloatArray, most: int | None) -> tuple[FloatArray, FloatArray]:
-    """With fewer samples than channels the axes come from the smaller Gram matrix, (V n, V n)."""
+def leading(sample: Sample, mean: FloatArray, scale: FloatArray, most: int) -> FloatArray:
+    """(channels, r) the at most `most` axes along which the sample itself varies most; worked out once for the same images."""
+    key = (hashlib.sha256(np.ascontiguousarray(sample.rows, np.int64).tobytes()).hexdigest(), len(sample.views), most)
+    if key not in sample.leading:
+        sample.leading[key] = np.ascontiguousarray(own_axes(sample, mean, scale)[:, -most:])
+    return sample.leading[key]
+
+
+def own_axes(sample: Sample, mean: FloatArray, scale: FloatArray) -> FloatArray:
+    """(channels, r) axes along which the sample itself varies, the least varying first."""
+    if sample.channels <= len(sample):
+        return principal_axes(sample).directions
+    # With fewer samples than channels they come from the smaller Gram matrix, (V n, V n).
     standard = np.concatenate([(values - mean) / scale for _, values in sample.pieces()])
-    spectrum, left = np.linalg.eigh(standard @ standard.T / len(standard))
+    spectrum, left = eigh(standard @ standard.T / len(standard), driver="evd")
     keep = spectrum > max(float(spectrum[-1]), 1e-12) * 1e-6
-    keep[: len(keep) - (most or len(keep))] = False
     keep[-1] = True
-    axes = standard.T @ left[:, keep] / np.sqrt(np.maximum(spectrum[keep], 1e-12) * len(standard))
-    return standard @ axes, axes
+    return np.asarray(standard.T @ left[:, keep] / np.sqrt(np.maximum(spectrum[keep], 1e-12) * len(standard)))
 
 
 def mean_squares(values: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import RLock
 
 import numpy as np
+from scipy.linalg import eigh
 
 from frostline.store.activations import RESERVE_BYTES
 from frostline.terms.result import FloatArray, IntArray
@@ -41,12 +42,14 @@ class Sample:
         views: arrays of (N, channels), possibly mapped; rows: (n,) of each.
         folder: where large work arrays are mapped; None keeps them in memory.
         axes: directions along which similar images vary, or None.
+        leading: axes of samples of the same features, by their rows: found by one head, used by the next.
     """
 
     views: tuple[FloatArray, ...]
     rows: IntArray
     folder: Path | None = None
     axes: Axes | None = None
+    leading: dict[tuple[str, int, int], FloatArray] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def of(features: FloatArray) -> Sample:
@@ -120,6 +123,7 @@ class Features:
     position: IntArray
     folder: Path | None = None
     _axes: list[Axes] = field(default_factory=list)
+    _leading: dict[tuple[str, int, int], FloatArray] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
     def sample(self, indices: IntArray, views: int = 1) -> Sample:
@@ -128,7 +132,7 @@ class Features:
         The axes come from all images of the pass. They are only coordinates: what is fitted in them does not depend on them.
         """
         shown = self.views[: max(1, min(views, len(self.views)))]
-        own = Sample(shown, self.position[indices], self.folder)
+        own = Sample(shown, self.position[indices], self.folder, leading=self._leading)
         shared = own.channels <= SHARED_CHANNELS * len(own.rows)  # with fewer images their own few directions are quicker
         return replace(own, axes=self.axes) if shared else own
 
@@ -148,5 +152,5 @@ def principal_axes(sample: Sample) -> Axes:
     for _, values in sample.pieces():
         standard = (values - mean) / scale
         moment += standard.T @ standard
-    spectrum, directions = np.linalg.eigh(moment / max(1, len(sample)))
+    spectrum, directions = eigh(moment / max(1, len(sample)), driver="evd")
     return Axes(np.asarray(directions, np.float32), np.asarray(spectrum, np.float32))

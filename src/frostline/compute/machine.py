@@ -91,6 +91,17 @@ def settle(device: str, threads: int) -> None:
 
 
 @contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Threads that are started meanwhile compute with one thread each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
 def settings_restored() -> Iterator[None]:
     """Torch's settings are afterwards as they were: a search may run inside somebody's program."""
     threads = torch.get_num_threads()

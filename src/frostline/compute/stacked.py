@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from frostline.compute.coordinates import mean_squares, rotate
+from frostline.compute.coordinates import leading, mean_squares, turned
 from frostline.compute.features import Sample
 from frostline.compute.losses import loss_on, probabilities_of, targets_of
 from frostline.compute.new_layers import DROPOUT, PooledHead
@@ -43,7 +43,7 @@ class StackedHeads:
         found = []
         for _, values in replace(sample, views=sample.views[:1]).pieces():
             hidden = torch.from_numpy(values).expand(len(self.weights[0]), -1, -1)
-            found.append(probabilities_of(_forward(hidden, self.weights, self.biases, 0.0), self.several).numpy())
+            found.append(probabilities_of(_forward(hidden, self.weights, self.biases), self.several).numpy())
         return np.concatenate(found, axis=1)
 
     @torch.no_grad()
@@ -85,8 +85,8 @@ def _inputs(sample: Sample) -> tuple[Tensor, Tensor, FloatArray]:
     """What the first layer sees, (V, n, r); the map to it from centred features, (channels, r); their mean, (channels,)."""
     mean, scale = sample.moments()
     if sample.channels > MOST_COMPONENTS:
-        own = replace(sample, axes=None)  # components are left out: which ones is for the training images to say
-        seen, axes = rotate(own, mean, scale, MOST_COMPONENTS)
+        axes = leading(sample, mean, scale, MOST_COMPONENTS)  # of these training images: which are left out is theirs to say
+        seen = turned(sample, mean, scale, axes)
         unit = max(float(np.sqrt(mean_squares(seen).mean())), 1e-6)
         seen /= unit
         first = axes / scale[:, None] / unit
@@ -98,21 +98,43 @@ def _inputs(sample: Sample) -> tuple[Tensor, Tensor, FloatArray]:
     return shaped, torch.from_numpy(np.ascontiguousarray(first, np.float32)), mean
 
 
-Layers = list[list[tuple[nn.Parameter, nn.Parameter]]]  # [layer][network] -> (inputs, outputs), (1, outputs)
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """The same layer of R networks: one tensor for the products, and a view of it for each network, which has a rate of its own.
 
+    Attributes:
+        weight: (R, inputs, outputs); bias: (R, 1, outputs). of: [network] -> views of its weight and bias.
+    """
 
-def _initial(widths: Sequence[int], count: int, seed: int) -> Layers:
-    generator = torch.Generator().manual_seed(seed)
-    layers: Layers = []
-    for inputs, outputs in itertools.pairwise(widths):
+    weight: nn.Parameter
+    bias: nn.Parameter
+    of: tuple[tuple[nn.Parameter, nn.Parameter], ...]
+
+    @classmethod
+    def initial(cls, inputs: int, outputs: int, count: int, generator: torch.Generator) -> _Layer:
+        """The same random weights in all networks; biases are zero."""
         bound = 1 / math.sqrt(inputs)
         weight = (torch.rand(inputs, outputs, generator=generator) * 2 - 1) * bound
-        layers.append([(nn.Parameter(weight.clone()), nn.Parameter(torch.zeros(1, outputs))) for _ in range(count)])
-    return layers
+        weights, biases = nn.Parameter(weight.repeat(count, 1, 1)), nn.Parameter(torch.zeros(count, 1, outputs))
+        views = tuple((nn.Parameter(weights.data[index]), nn.Parameter(biases.data[index])) for index in range(count))
+        return cls(weights, biases, views)
+
+    def hand_over_gradients(self) -> None:
+        """From the whole tensors to each network's own."""
+        for whole, which in ((self.weight, 0), (self.bias, 1)):
+            assert whole.grad is not None
+            for views, gradient in zip(self.of, whole.grad, strict=True):
+                views[which].grad = gradient
+            whole.grad = None
+
+
+def _initial(widths: Sequence[int], count: int, seed: int) -> list[_Layer]:
+    generator = torch.Generator().manual_seed(seed)
+    return [_Layer.initial(inputs, outputs, count, generator) for inputs, outputs in itertools.pairwise(widths)]
 
 
 def _optimise(
-    layers: Layers,
+    layers: Sequence[_Layer],
     inputs: Tensor,
     targets: Tensor,
     rates: Sequence[float],
@@ -121,46 +143,51 @@ def _optimise(
     class_weights: FloatArray | None,
     dtype: str,
 ) -> None:
-    groups = [{"params": [p for layer in layers for p in layer[index]], "lr": rate} for index, rate in enumerate(rates)]
+    groups = [{"params": [p for layer in layers for p in layer.of[index]], "lr": rate} for index, rate in enumerate(rates)]
     optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     steps = epochs * math.ceil(inputs.shape[1] / BATCH)
     plan = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / max(1, steps))))
-    generator = torch.Generator().manual_seed(seed)
+    order, dropping = (torch.Generator().manual_seed(seed) for _ in range(2))  # not the global one: threads share that
     criterion = loss_on(targets, class_weights)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for epoch in range(epochs):
-            shown = inputs[epoch % len(inputs)]
-            for rows in torch.randperm(len(shown), generator=generator).split(BATCH):
-                weights, biases = _stack(layers)
-                with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
-                    logits = _forward(shown[rows].expand(len(rates), -1, -1), weights, biases, DROPOUT).float()
-                repeated = targets[rows].repeat(len(rates), *[1] * (targets.dim() - 1))
-                loss = criterion(logits.reshape(-1, logits.shape[2]), repeated)
-                optimizer.zero_grad(set_to_none=True)
-                (loss * len(rates)).backward()
-                optimizer.step()
-                plan.step()
+    for epoch in range(epochs):
+        shown = inputs[epoch % len(inputs)]
+        for rows in torch.randperm(len(shown), generator=order).split(BATCH):
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
+                logits = _forward(shown[rows].expand(len(rates), -1, -1), *_tensors(layers), dropping).float()
+            repeated = targets[rows].repeat(len(rates), *[1] * (targets.dim() - 1))
+            loss = criterion(logits.reshape(-1, logits.shape[2]), repeated)
+            (loss * len(rates)).backward()
+            for layer in layers:
+                layer.hand_over_gradients()
+            optimizer.step()
+            plan.step()
 
 
-def _stack(layers: Layers) -> tuple[list[Tensor], list[Tensor]]:
-    weights = [torch.stack([network[0] for network in layer]) for layer in layers]
-    return weights, [torch.stack([network[1] for network in layer]) for layer in layers]
+def _tensors(layers: Sequence[_Layer]) -> tuple[list[Tensor], list[Tensor]]:
+    return [layer.weight for layer in layers], [layer.bias for layer in layers]
 
 
-def _forward(hidden: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], dropout: float) -> Tensor:
-    """(R, n, inputs) -> (R, n, outputs)."""
+def _forward(
+    hidden: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], dropping: torch.Generator | None = None
+) -> Tensor:
+    """(R, n, inputs) -> (R, n, outputs); with dropout, the same in all networks, where there is a generator for it."""
     for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         hidden = torch.baddbmm(bias, hidden, weight)
         if index < len(weights) - 1:
-            hidden = nn.functional.dropout(torch.relu(hidden), dropout, training=dropout > 0)
+            hidden = torch.relu(hidden)
+            hidden = hidden if dropping is None else hidden * _kept(hidden, dropping)
     return hidden
 
 
+def _kept(hidden: Tensor, generator: torch.Generator) -> Tensor:
+    """(n, outputs) 0 for what dropout leaves out, else what keeps the mean as it is."""
+    return (torch.rand(hidden.shape[1:], generator=generator) >= DROPOUT).to(hidden.dtype).div_(1 - DROPOUT)
+
+
 @torch.no_grad()
-def _fold(layers: Layers, first: Tensor, mean: Tensor) -> StackedHeads:
+def _fold(layers: Sequence[_Layer], first: Tensor, mean: Tensor) -> StackedHeads:
     """The map of the features, (channels, r), moved into the first layer."""
-    weights, biases = _stack(layers)
+    weights, biases = ([tensor.detach() for tensor in tensors] for tensors in _tensors(layers))
     weights[0] = first @ weights[0]
     biases[0] = biases[0] - (mean @ weights[0])[:, None]
     return StackedHeads(tuple(weights), tuple(biases))

@@ -14,7 +14,7 @@ from frostline.compute.bench import Bench
 from frostline.compute.frozen import MLP_RATES
 from frostline.compute.heads import TREES
 from frostline.compute.logistic import STRENGTHS, one_thread
-from frostline.compute.machine import threads
+from frostline.compute.machine import one_torch_thread, threads
 from frostline.compute.materialise import Taps, tapped_pass
 from frostline.compute.passes import FillShard, shards
 from frostline.planning.forecast import CLOSING_S
@@ -120,8 +120,8 @@ def _fit(work: Work, lines: list[Line], what: str, splits: list[Split], optional
     benches = [work.lane(name).bench for name in {line.backbone for line in lines}]
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
         heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional)
-        if all(_solved(line) for line in lines) and work.backend.workers == 1:
-            with one_thread():
+        if work.backend.workers == 1:
+            with one_thread(), one_torch_thread():
                 give_out(work, benches, heads.ask, heads.tell, backend=Threads(threads()))
         else:
             give_out(work, benches, heads.ask, heads.tell)
