@@ -239,3 +239,16 @@ def test_limit_keeps_groups_whole(tmp_path: Path) -> None:
 def test_limit_too_small(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="at least 4"):
         read(folders(tmp_path, {"a": 3, "b": 3}), limit=3)
+
+
+def test_the_positive_class_of_two_comes_second(tmp_path: Path) -> None:
+    folders(tmp_path, {"abnormal": 2, "normal": 3})
+    data = read(tmp_path, positive="abnormal")
+    assert data.classes == ("normal", "abnormal")
+    assert {(Path(sample.path).parent.name, sample.label) for sample in data.samples} == {("abnormal", 1), ("normal", 0)}
+    assert read(tmp_path, positive="normal").fingerprint == read(tmp_path).fingerprint != data.fingerprint
+    assert "'norma' is not one of abnormal, normal" in refusal(tmp_path, positive="norma")
+
+
+def test_a_positive_class_is_one_of_two(tmp_path: Path) -> None:
+    assert "3 classes; leave it out" in refusal(folders(tmp_path, {"a": 2, "b": 2, "c": 2}), positive="b")

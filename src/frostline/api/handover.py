@@ -103,6 +103,7 @@ def _command(settings: Settings) -> str:
         "--path-column": settings.path_column,
         "--split-column": settings.split_column,
         "--delimiter": settings.delimiter,
+        "--positive": settings.positive,
     }
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
     words += [word for column in settings.subgroups for word in ("--subgroup", column)]

@@ -42,6 +42,7 @@ def search(
     path_column: str | None = None,
     split_column: str | None = None,
     delimiter: str | None = None,
+    positive: str | None = None,
     root: str | Path | None = None,
     test: str | Path | None = None,
     limit: int | None = None,
@@ -67,6 +68,7 @@ def search(
         label: column of the data's table with the classes; several are one a label (1, 0; nothing for not known).
         group, path_column, split_column: its columns with what no split may break, with the paths and with train, val and test.
         delimiter: between several labels of one cell.
+        positive: of two classes the one looked for: sensitivity, thresholds and AUPRC are its; by default the second by name.
         specificity: for two classes: that the second operating point keeps on training data.
         subgroup: columns of the data's table by which scores are also shown.
         store: a folder or URL (s3://BUCKET/PATH with the extra [s3]) where activations are shared with other runs and machines.
@@ -85,8 +87,8 @@ def search(
     request = request_of(
         data, out, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
-        path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
-        limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, root=as_path(root),
+        test=as_path(test), limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroups=several(subgroup), learning_curve=learning_curve, include_images=include_images, deep=deep,
         store=None if store is None else str(store),
     )  # fmt: skip
@@ -152,6 +154,7 @@ def plan(
     path_column: str | None = None,
     split_column: str | None = None,
     delimiter: str | None = None,
+    positive: str | None = None,
     root: str | Path | None = None,
     test: str | Path | None = None,
     limit: int | None = None,
@@ -174,8 +177,8 @@ def plan(
     request = request_of(
         data, None, backbone, recipe, time, cache_size, metric=metric, delta=delta, seed=seed, size=size, device=device,
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
-        path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
-        limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, root=as_path(root),
+        test=as_path(test), limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
         include_images=include_images, deep=deep, store=None if store is None else str(store),
     )  # fmt: skip
     return session.plan(request)

@@ -40,6 +40,7 @@ from frostline.cli.options import (
     OwnBackbone,
     PathColumn,
     PoolVal,
+    Positive,
     Recipes,
     RunPath,
     Seed,
@@ -112,6 +113,7 @@ def search(
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
+    positive: Positive = None,
     group: Group = None,
     path_column: PathColumn = None,
     split_column: SplitColumn = None,
@@ -130,7 +132,7 @@ def search(
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
-        path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, test=test,
         limit=limit, backend=backend, workers=workers, address=address, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve, deep=deep, include_images=include_images,
     )  # fmt: skip
@@ -191,6 +193,7 @@ def train(
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
+    positive: Positive = None,
     group: Group = None,
     path_column: PathColumn = None,
     split_column: SplitColumn = None,
@@ -212,7 +215,7 @@ def train(
         group=group, test=test, limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroup=tuple(subgroup or ()),
         learning_curve=False, include_images=include_images, path_column=path_column, split_column=split_column,
-        delimiter=delimiter,
+        delimiter=delimiter, positive=positive,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{name_of(str(Path(data).resolve()))}-one"), time, options)
 
@@ -235,6 +238,7 @@ def plan(
     allow_unreadable: AllowUnreadable = False,
     label: Label = None,
     delimiter: Delimiter = None,
+    positive: Positive = None,
     group: Group = None,
     path_column: PathColumn = None,
     split_column: SplitColumn = None,
@@ -250,7 +254,7 @@ def plan(
     options = _checked(
         backbone=backbone, recipe=recipe, metric=metric, delta=delta, seed=seed, size=size, device=device, flip=flip,
         pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
-        path_column=path_column, split_column=split_column, delimiter=delimiter, test=test,
+        path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
         deep=deep, include_images=include_images,
     )  # fmt: skip

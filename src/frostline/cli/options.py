@@ -45,6 +45,10 @@ Label = Annotated[
     typer.Option(metavar="COLUMN", help="The table's column with the classes; A,B,C: a column a label, 1, 0 or empty."),
 ]
 Delimiter = Annotated[str | None, typer.Option(metavar="TEXT", help="Between several labels of one cell. Default: a bar.")]
+Positive = Annotated[
+    str | None,
+    typer.Option(metavar="CLASS", help="Of two classes the one looked for: sensitivity is its. Default: the second by name."),
+]
 PathColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with the image paths.")]
 SplitColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column with train, val and test.")]
 Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="The table's column that no split may break (patient).")]

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
 
 from frostline.compute.features import PIECE, Sample, principal_axes
 from frostline.terms.result import FloatArray
@@ -90,7 +89,7 @@ def own_axes(sample: Sample, mean: FloatArray, scale: FloatArray) -> FloatArray:
         return principal_axes(sample).directions
     # With fewer samples than channels they come from the smaller Gram matrix, (V n, V n).
     standard = np.concatenate([(values - mean) / scale for _, values in sample.pieces()])
-    spectrum, left = eigh(standard @ standard.T / len(standard), driver="evd")
+    spectrum, left = np.linalg.eigh(standard @ standard.T / len(standard))
     keep = spectrum > max(float(spectrum[-1]), 1e-12) * 1e-6
     keep[-1] = True
     return np.asarray(standard.T @ left[:, keep] / np.sqrt(np.maximum(spectrum[keep], 1e-12) * len(standard)))

@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import RLock
 
 import numpy as np
-from scipy.linalg import eigh
 
 from frostline.store.activations import RESERVE_BYTES
 from frostline.terms.result import FloatArray, IntArray
@@ -152,5 +151,5 @@ def principal_axes(sample: Sample) -> Axes:
     for _, values in sample.pieces():
         standard = (values - mean) / scale
         moment += standard.T @ standard
-    spectrum, directions = eigh(moment / max(1, len(sample)), driver="evd")
+    spectrum, directions = np.linalg.eigh(moment / max(1, len(sample)))
     return Axes(np.asarray(directions, np.float32), np.asarray(spectrum, np.float32))

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frostline.data.assemble import subset
+    from frostline.data.assemble import in_order, subset
     from frostline.data.decoding import Geometry, decode, short_side
     from frostline.data.draws import draws_at
     from frostline.data.fitting import check_channels, input_notes
@@ -49,6 +49,7 @@ _HOMES = {
     "size_for": "sizes",
     "surveyed": "survey",
     "short_side": "decoding",
+    "in_order": "assemble",
     "subset": "assemble",
     "suggest_flip": "images",
     "units_of": "units",
@@ -65,6 +66,7 @@ __all__ = [
     "decode",
     "default_size",
     "draws_at",
+    "in_order",
     "inner_split",
     "input_notes",
     "load",

@@ -51,6 +51,24 @@ def check_classes(entries: Iterable[Entry], root: Path) -> tuple[str, ...]:
     return tuple(sorted(counts))
 
 
+def in_order(classes: tuple[str, ...], positive: str | None, several: bool) -> tuple[str, ...]:
+    """The classes with the positive one second; as they are where none is named.
+
+    Raises:
+        DataError: no such class, or not two classes.
+    """
+    if positive is None:
+        return classes
+    if several or len(classes) != 2:
+        kind = "labels, each a question of its own" if several else "classes"
+        raise DataError(f"a positive class is named ({positive!r}), but these data have {len(classes)} {kind}; leave it out.")
+    if positive not in classes:
+        raise DataError(
+            f"the positive class {positive!r} is not one of {listed(classes)}.{nearest(positive, classes)} Name one of these."
+        )
+    return (*(name for name in classes if name != positive), positive)
+
+
 def _check_labels(entries: list[Entry], counts: Counter[str], root: Path) -> tuple[str, ...]:
     """The labels' names; a few images of one are few, but no reason to refuse all others."""
     training = [entry for entry in entries if entry.trains]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frostline.data.assemble import check_classes, describe, make_dataset, make_samples
+from frostline.data.assemble import check_classes, describe, in_order, make_dataset, make_samples
 from frostline.data.cells import SUFFIXES, Table, is_table, of_frame, read_cells, table_in
 from frostline.data.columns import Asked, has_files, has_labels
 from frostline.data.entries import PARTS, WITHOUT_NAMES, Entry, listed, subfolders
@@ -45,6 +45,7 @@ def read(
     path_column: str | None = None,
     split_column: str | None = None,
     delimiter: str | None = None,
+    positive: str | None = None,
     frame: pd.DataFrame | None = None,
     test: str | Path | None = None,
     progress: Progress | None = None,
@@ -64,6 +65,7 @@ def read(
         subgroups: columns of the table by which scores will also be shown; they change neither fingerprint nor splits.
         path_column, split_column: instead of those with the usual names.
         delimiter: between several labels of one cell, instead of a bar (or in a column `labels` a semicolon or a comma).
+        positive: of two classes the one that is looked for; the second by name where it is not said.
         frame: a table that is at hand; its paths are relative to `path`.
         test: an external test set, as a folder a class or a table; its paths are then relative to the data's root too.
         progress: called as progress(done, total) from this thread, while the images are compared with each other.
@@ -84,7 +86,7 @@ def read(
         kept = stratified(entries, limit, seed)
         notes.append(limit_note(entries, kept, limit, seed))
         entries = kept
-    classes = check_classes(entries, root)
+    classes = in_order(check_classes(entries, root), positive, any(not entry.label for entry in entries))
     samples, unreadable = make_samples(entries, classes, root)
     if unreadable:
         notes.append(_unreadable(unreadable, root, allow_unreadable))

@@ -37,6 +37,7 @@ def outlined(request: Request, found: Survey) -> tuple[Prospect, list[Profile]]:
     Raises:
         InputError: as the search itself would, as far as a table tells.
     """
+    data.in_order(found.classes, request.positive, found.several)
     profiles, told = profiles_of(request, partial(_size, request, found.seen.sides))
     spec = profiles[0].backbone.spec
     split = divided(request, found)

@@ -252,6 +252,7 @@ def read(request: Request, progress: Callable[[int, int], None] | None = None) -
         path_column=request.path_column,
         split_column=request.split_column,
         delimiter=request.delimiter,
+        positive=request.positive,
         frame=request.frame,
         test=request.test,
         progress=progress,
@@ -347,6 +348,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         path_column=request.path_column,
         split_column=request.split_column,
         delimiter=request.delimiter,
+        positive=request.positive,
     )
 
 

@@ -28,6 +28,7 @@ class Request:
         time_s: seconds for everything together, None for the full panel.
         label, group, path_column, split_column: columns of the table; subgroups: those by which scores are also shown.
         delimiter: between several labels of one cell.
+        positive: of two classes the one that is looked for, None for the second by name.
         specificity: that the second operating point keeps on its training side.
         cache_bytes: for activations on disk; None for what is free, bounded.
         store: a folder or URL where activations are shared with other runs and machines.
@@ -68,4 +69,5 @@ class Request:
     path_column: str | None = None
     split_column: str | None = None
     delimiter: str | None = None
+    positive: str | None = None
     frame: pd.DataFrame | None = None

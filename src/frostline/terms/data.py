@@ -53,7 +53,7 @@ class Dataset:
     Attributes:
         root: the folder that sample paths are relative to.
         samples: ordered by path: the order of the folder listing never matters.
-        classes: names, sorted; where an image may have several of them they are its labels.
+        classes: names, sorted, of two a named positive one last; where an image may have several of them they are its labels.
         fingerprint: of paths, file digests, labels, groups, parts and class names.
         lookalikes: pairs of samples with different bytes and nearly the same picture, the most alike first.
         notes: what a user should know (duplicates, groups found, files left out).

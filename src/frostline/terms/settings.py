@@ -32,6 +32,7 @@ class Settings:
         flip: `auto`, `on` or `off`: whether mirrored views are allowed.
         limit: at most so many images (stratified), None for all.
         label, group, path_column, split_column: columns of the table that were named; `delimiter`: between labels of one cell.
+        positive: of two classes the one that is looked for, where it was named.
         specificity: that the second operating point keeps on its training side.
         subgroups: columns of the table by which scores are also shown.
         learning_curve: some recipes are also trained on parts of the images.
@@ -74,3 +75,4 @@ class Settings:
     path_column: str | None = None
     split_column: str | None = None
     delimiter: str | None = None
+    positive: str | None = None
