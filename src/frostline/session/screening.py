@@ -47,10 +47,16 @@ class Screened:
 
 
 def screen(work: Work) -> list[Screened]:
-    """Every deep line's best score and setting; the promoted first, best first."""
+    """Every deep line's best score and setting; the promoted first, best first.
+
+    One line with one setting is not screened: there is nothing to choose, and its score is not a number.
+    """
     deep = [(lane, line) for lane in work.lanes for line in lane.lines if line.deep]
     if not deep:
         return []
+    if len(deep) == 1 and len(settings_of(deep[0][1])) == 1:
+        line = deep[0][1]
+        return [Screened(line, math.nan, settings_of(line)[0], 0)]
     allotted = _allot(work)
     for lane in work.lanes:
         lane.screen = lane.screen or _bench_at_screening_size(work, lane)
