@@ -57,19 +57,23 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+NARROW_LABEL = 36  # characters above a bar on a phone
+
+
 @dataclass(frozen=True)
 class Mark:
     """One line of a figure: a dot with its interval.
 
     Attributes:
         kind: `chosen`, `tied`, `control` or `done`.
-        detail: smaller words under the label.
+        detail: smaller words under the label. brief: in place of the label where there is little room.
     """
 
     label: str
     value: Interval
     kind: str
     detail: str = ""
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,8 +234,8 @@ def _dots(axes: Axes, marks: Sequence[Mark], metric: str, each: int, labels_abov
 def _label(axes: Axes, mark: Mark, row: int, drop: float, above: bool) -> None:
     weight = "bold" if mark.kind == "chosen" else "normal"
     if above:
-        room = 36 if axes.get_window_extent().width < 500 else 80
-        annotate(axes, middle(mark.label, room), (0, row - drop), (0, 0), "left", weight)
+        room, text = (NARROW_LABEL, mark.brief or mark.label) if axes.get_window_extent().width < 500 else (80, mark.label)
+        annotate(axes, middle(text, room), (0, row - drop), (0, 0), "left", weight)
     else:
         annotate(axes, middle(mark.label, 58), (0, row), (-14, 0), "right", weight)
 

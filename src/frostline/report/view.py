@@ -12,6 +12,7 @@ from frostline.report.details import DetailSection, detail_section, which_number
 from frostline.report.drawing import legend, recipe_drawing
 from frostline.report.facts import RunFacts
 from frostline.report.figures import (
+    NARROW_LABEL,
     Mark,
     Picture,
     ProbeLine,
@@ -337,15 +338,16 @@ def _panel(backbone: str, evidence: Evidence) -> ProbePanel:
 def _ranked_picture(rows: tuple[Row, ...], verdict: Verdict) -> Picture | None:
     names = short_backbones(tuple(dict.fromkeys(row.backbone for row in rows if row.backbone)))
     where = {name: f" ({short})" if len(names) > 1 else "" for name, short in names.items()}
-    room = BAR_LABEL - max(map(len, where.values()), default=0)
-    labels = short_recipes([row.recipe for row in rows], room)
+    taken = max(map(len, where.values()), default=0)
+    labels, briefs = (short_recipes([row.recipe for row in rows], room - taken) for room in (BAR_LABEL, NARROW_LABEL))
     marks = [
         Mark(
             label + where.get(row.backbone, ""),
             row.score,
             "control" if is_control(row) else row.status if row.status in ("chosen", "tied") else "done",
+            brief=brief + where.get(row.backbone, ""),
         )
-        for row, label in zip(rows, labels, strict=True)
+        for row, label, brief in zip(rows, labels, briefs, strict=True)
         if row.score is not None
     ]
     return ranked_picture(marks, verdict.metric) if marks else None
