@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from frostline.compute.build import build
-from frostline.compute.rewind import likeness, put_back, rewinds
+from frostline.compute.rewind import likeness, put_back, put_backs, rewinds
 from frostline.compute.train import normalisations, predict
 from frostline.compute.trials import fit_network
 from frostline.terms.recipe import Recipe, Weights
@@ -31,6 +31,7 @@ def test_every_stage_goes_back_to_random_and_only_trained_ones_to_pretrained(ben
     recipe, network = tuned
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     found = list(rewinds(bench, network, recipe, TRAIN, WANTED, seed=5))
+    assert [(one.stage, one.to) for one in found] == put_backs(recipe, bench.backbone)
     stages = bench.backbone.stage_names
     assert [one.stage for one in found if one.to is Weights.RANDOM] == list(stages)
     assert [one.stage for one in found if one.to is Weights.PRETRAINED] == [stages[-1]]

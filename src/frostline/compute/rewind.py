@@ -40,13 +40,23 @@ def rewinds(
     """
     backbone = fitting(recipe, bench.backbone)
     sources = {weights: backbone.network(weights, seed) for weights in (Weights.PRETRAINED, Weights.RANDOM)}
-    for stage, action in network.actions.items():
-        trained = recipe.weights is not Weights.PRETRAINED or action is not Action.FREEZE
-        for weights, source in sources.items():
-            if weights is Weights.RANDOM or trained:
-                twin = put_back(bench, network, source, (stage,), train, seed)
-                probabilities = predict(twin, bench.pixels(), wanted, bench.kernels.forward, bench.several)
-                yield Rewound(stage, weights, probabilities)
+    for stage, weights in put_backs(recipe, backbone):
+        twin = put_back(bench, network, sources[weights], (stage,), train, seed)
+        probabilities = predict(twin, bench.pixels(), wanted, bench.kernels.forward, bench.several)
+        yield Rewound(stage, weights, probabilities)
+
+
+def put_backs(recipe: Recipe, backbone: LoadedBackbone) -> list[tuple[str, Weights]]:
+    """The kept stages, from the input on, each with what it can be put back to."""
+    names = fitting(recipe, backbone).stage_names
+    found = []
+    for stage, action in zip(names, recipe.actions(names), strict=True):
+        if action is Action.DROP:
+            continue
+        if recipe.weights is not Weights.PRETRAINED or action is not Action.FREEZE:
+            found.append((stage, Weights.PRETRAINED))
+        found.append((stage, Weights.RANDOM))
+    return found
 
 
 def put_back(

@@ -115,8 +115,7 @@ def close(work: Work, keep: Keep) -> Finished:
     if work.plan.sealed:
         verdict = _tested(work, verdict, handover)
     verdict = detailed(work, verdict, _tested_rows(verdict), _seen(work, verdict))
-    with work.phase("take the chosen model apart"):
-        evidence = explained(work, evidence, handover.lane, _line_of(work, verdict.chosen), verdict.chosen, REPORT_S)
+    evidence = explained(work, evidence, handover.lane, _line_of(work, verdict.chosen), verdict.chosen, REPORT_S)
     evidence = deepened(work, evidence, handover.lane, verdict, REPORT_S)
     write_evidence(work.folder.evidence_path, evidence)
     verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))

@@ -15,13 +15,13 @@ from frostline.compute.attention import class_maps, filters, heated, photograph
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, fitting
 from frostline.compute.new_layers import last_layout
-from frostline.compute.rewind import likeness, put_back, rewinds
+from frostline.compute.rewind import likeness, put_back, put_backs, rewinds
 from frostline.compute.train import Diverged, place, predict
 from frostline.compute.trials import as_options, fit_network
 from frostline.data import row_of
 from frostline.session.clock import TimeUp
 from frostline.session.finals import costs_of
-from frostline.session.work import Lane, Work
+from frostline.session.work import Lane, Phase, Work
 from frostline.stats.paired import paired_change
 from frostline.strategy.families import Line
 from frostline.terms.backbone import Layout
@@ -35,6 +35,7 @@ from frostline.terms.verdict import Row
 FAILURES = (Diverged, MemoryError, RuntimeError, ValueError, ArithmeticError)  # of a network; as in a trial
 MOST_MISTAKES = 6
 MOST_ALIKE = 400  # images for CKA: its error falls with their number, its cost grows with it
+STEPS_BEFORE = 3  # the model fitted again, features compared, errors; then a step each stage that is put back
 SETTLED = 256  # images that statistics are estimated on
 
 
@@ -58,6 +59,12 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
         reserve_s: seconds that are kept for what comes after.
     """
     work.clock.kept_s = 0.0
+    steps = STEPS_BEFORE + len(put_backs(line.recipe, lane.backbone))
+    with work.phase("take the chosen model apart", steps, "steps") as phase:
+        return _explained(work, phase, evidence, lane, line, row, reserve_s)
+
+
+def _explained(work: Work, phase: Phase, evidence: Evidence, lane: Lane, line: Line, row: Row, reserve_s: float) -> Evidence:
     try:
         fitted = _fit(work, lane, line, row, reserve_s)
     except TimeUp:
@@ -67,16 +74,18 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
     if fitted is None:
         return _without(evidence, "no time was left to fit the recipe once more on one fold")
     evidence = replace(evidence, filters=_filters(work, lane, fitted), measured_on=_where(work, fitted))
-    steps = (
+
+    parts = (
         (2 * len(fitted.validation[:MOST_ALIKE]), lambda: {"likeness": _likeness(fitted)}),
         (SETTLED if work.settings.include_images else 0, lambda: {"mistakes": _mistakes(work, fitted)}),
-        (SETTLED + len(fitted.validation), lambda: {"rewinds": _rewinds(work, fitted, line, reserve_s)}),
+        (SETTLED + len(fitted.validation), lambda: {"rewinds": _rewinds(work, phase, fitted, line, reserve_s)}),
     )
-    for images, step in steps:
+    for done, (images, part) in enumerate(parts, 1):
         if not work.clock.allows(costs_of(work, line).pass_s(images), reserve_s):
             return _without(evidence, "the time was up before all of it was done")
         try:
-            evidence = replace(evidence, **step())
+            phase.done(done)
+            evidence = replace(evidence, **part())
         except FAILURES as error:
             evidence = _without(evidence, f"{type(error).__name__}: {error}")
     return evidence
@@ -133,14 +142,14 @@ def _likeness(fitted: _Fitted) -> tuple[Likeness, ...]:
     return likeness(fitted.bench, fitted.network, fitted.recipe, rows, fitted.seed)
 
 
-def _rewinds(work: Work, fitted: _Fitted, line: Line, reserve_s: float) -> tuple[Rewind, ...]:
+def _rewinds(work: Work, phase: Phase, fitted: _Fitted, line: Line, reserve_s: float) -> tuple[Rewind, ...]:
     """Those that the time allows, from the input on."""
     each = costs_of(work, line).pass_s(SETTLED + len(fitted.validation))
     found: list[Rewind] = []
     for one in rewinds(fitted.bench, fitted.network, fitted.recipe, fitted.train, fitted.validation, fitted.seed):
         if not work.clock.allows(each, reserve_s):
             break
-        work.check()
+        phase.done(STEPS_BEFORE + len(found) + 1)
         change = paired_change(work.settings.metric, work.truth, fitted.validation, fitted.probabilities, one.probabilities)
         found.append(Rewind(one.stage, one.to.value, change))
     return tuple(found)
