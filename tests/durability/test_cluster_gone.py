@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 MOST_WAIT_S = 300.0  # for what takes seconds where the machine is free
 LEFT_S = 90.0  # a machine that has lost its head ends what runs there after a minute
 WITHOUT_S = 10.0  # that a search goes without any machine
-FROZEN = 30  # results that are there before trials are under way that take a second or more
+FROZEN = 45  # results that are there before trials are under way that take a second or more
 
 
 @dataclass
