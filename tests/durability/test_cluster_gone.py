@@ -21,7 +21,7 @@ from tests.durability.lives import Kept, Search, Whole, begun, decided, finished
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-MOST_WAIT_S = 300.0  # for what takes seconds where the machine is free
+MOST_WAIT_S = 900.0  # for what takes seconds where the machine is free
 LEFT_S = 90.0  # a machine that has lost its head ends what runs there after a minute
 WITHOUT_S = 10.0  # that a search goes without any machine
 FROZEN = 45  # results that are there before trials are under way that take a second or more

@@ -27,11 +27,11 @@ class Pulse:
     own: Place | None
     head: Place
     now: Callable[[], float] = time.monotonic
-    _seen: float = field(init=False)
     _looked: float = field(init=False)
+    _away_since: float | None = None  # the first look that it did not answer: nobody looks while the search is busy with itself
 
     def __post_init__(self) -> None:
-        self._seen = self._looked = self.now()
+        self._looked = self.now()
 
     def missing(self) -> str:
         """A sentence's part that says who is gone; empty while everybody is there."""
@@ -40,8 +40,8 @@ class Pulse:
         if self.now() - self._looked >= EVERY_S:
             answers = _answers(self.head)
             self._looked = self.now()
-            self._seen = self._looked if answers else self._seen
-        away = self._looked - self._seen
+            self._away_since = None if answers else self._looked if self._away_since is None else self._away_since
+        away = 0.0 if self._away_since is None else self._looked - self._away_since
         return f"its head at {_words(self.head)} has not answered for {away:.0f} s" if away > AWAY_S else ""
 
 
