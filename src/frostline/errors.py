@@ -10,6 +10,7 @@
     ├── AllTrialsFailed          every trial failed; exit code 3
     ├── ExportFailed             a model cannot be written in the form asked for, or answers differently there; exit code 1
     ├── DiskFull                 no room for something that must be kept: the same command continues later; exit code 2
+    ├── ClusterGone              the machines that carry out the trials are out of reach: the same command continues; exit code 2
     └── StoreFull                no room for stored activations: caught by the caller, which computes them again
 
 A message says what was given, what was expected, the nearest valid choice and what to do next.
@@ -71,6 +72,12 @@ class ExportFailed(FrostlineError):
 
 class DiskFull(FrostlineError):
     """There is no room for something that must be kept; what was finished before is safe."""
+
+    exit_code = 2
+
+
+class ClusterGone(FrostlineError):
+    """The cluster that carries out the trials is out of reach; what was finished before is safe."""
 
     exit_code = 2
 

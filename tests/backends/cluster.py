@@ -33,13 +33,17 @@ def cluster(*cpus: int, **head: Any) -> Iterator[Any]:
 
 
 def tasks() -> dict[int, str]:
-    """Workers of Ray that are carrying out a task of ours, with the title under which they run."""
+    """Workers of Ray that are carrying out a task of ours, with the title under which they run.
+
+    They have gone to the directory of the search: tests of another checkout may run beside these.
+    """
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             title = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            ours = (folder / "cwd").readlink() == Path.cwd()
         except OSError:
             continue
-        if title.startswith("ray::_work"):
+        if title.startswith("ray::_work") and ours:
             found[int(folder.name)] = title
     return found

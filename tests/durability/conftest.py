@@ -12,7 +12,11 @@ __all__ = ["backbone_name", "textures"]
 
 @pytest.fixture(scope="session")
 def search(textures: Path, backbone_name: str) -> Search:
-    """A recipe that resumes from stored feature maps, which is chosen; random features, training from scratch, and pixels."""
+    """A frozen trunk, which is chosen; random features, one that resumes from stored maps, training from scratch, and pixels.
+
+    Recipes that train the trunk stop where their ranking has settled, on fewer folds than a control that leads here: the choice
+    is among those that ran on the leader's folds, and without the frozen trunk there would be nothing to hand over.
+    """
     return Search(textures, backbone_name, RECIPES)
 
 

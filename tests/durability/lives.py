@@ -21,6 +21,7 @@ from frostline.store.run_folder import RunFolder
 
 SIZE = 64
 RECIPES = (
+    "all: freeze | head: linear",
     "weights: random | all: freeze | head: linear",
     "stem .. layer3: freeze | layer4: tune | head: linear | train: lr=0.001 epochs=1",
     "weights: random | all: tune | head: linear | train: lr=0.001 epochs=1",
@@ -89,6 +90,7 @@ def whole(search: Search, out: Path) -> Whole:
             ready = ready or (time.time() if "probe kernels finished" in line else 0.0)
             said.append(line)
     assert process.returncode == 0, "".join(said)
+    assert opened_at(out) and sealed(out) and (out / "model").is_dir(), "the tests need a model, and a test set that was opened"
     ended, last = time.time(), max(path.stat().st_mtime for path in out.glob("results/*.npz"))
     return Whole(out, first_said - started, ready - started, last - ready, ended - last, decided(out))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from frostline.errors import StoreFull
-from frostline.store.activations import ActivationStore
+from frostline.store import activations
+from frostline.store.activations import ActivationStore, seal
+from frostline.store.files import crc32
 from tests.store.values import key
 
 ROWS = np.arange(5 * 3 * 4, dtype=np.float16).reshape(5, 3, 4)
@@ -19,7 +22,9 @@ ROWS = np.arange(5 * 3 * 4, dtype=np.float16).reshape(5, 3, 4)
 WRITE_AND_WAIT = """
 import sys, time
 from pathlib import Path
-from frostline.store.activations import ActivationStore
+from frostline.store import activations
+from frostline.store.activations import ActivationStore, seal
+from frostline.store.files import crc32
 from tests.store.values import key
 writer = ActivationStore(Path(sys.argv[1])).writer(key(), (1000, 10), "float32")
 writer.array[:500] = 1
@@ -66,6 +71,50 @@ def test_a_flipped_bit_makes_the_entry_missing(tmp_path: Path, where: int) -> No
     content[where] ^= 4
     entry(tmp_path, ".npy").write_bytes(content)
     assert ActivationStore(tmp_path).get(key()) is None
+
+
+def test_a_bit_flipped_after_publishing_is_found_by_the_store_that_made_the_entry(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path)
+    fill(store)
+    with entry(tmp_path, ".npy").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 4]))
+    assert store.get(key()) is None
+
+
+def test_what_was_made_here_is_read_for_its_checksum_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> int:
+        read.append(path)
+        return crc32(path)
+
+    monkeypatch.setattr(activations, "crc32", counted)
+    store = ActivationStore(tmp_path)
+    fill(store)
+    assert store.get(key()) is not None and len(read) == 1
+    assert ActivationStore(tmp_path).get(key()) is not None and len(read) == 2
+
+
+def test_several_entries_sealed_together_are_whole(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path)
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(store.writer(key(f"cut{place}"), ROWS.shape, ROWS.dtype)) for place in range(5)]
+        for place, writer in enumerate(writers):
+            writer.array[:] = ROWS + place
+        seal(writers)
+    for place in range(5):
+        assert np.array_equal(ActivationStore(tmp_path).get(key(f"cut{place}")), ROWS + place)  # type: ignore[arg-type]
+
+
+def test_what_is_deleted_while_it_is_sealed_is_told_when_it_is_published(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path / "cache")
+    with pytest.raises(StoreFull), store.writer(key(), ROWS.shape, ROWS.dtype) as writer:
+        shutil.rmtree(tmp_path / "cache")
+        seal([writer])
+    assert store.refusals and store.get(key()) is None
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".json"])

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,10 @@ import pytest
 from frostline.errors import OptionError
 from frostline.store.activations import ActivationStore
 from frostline.store.shared import SharedStore, without_user
+from tests.store.s3 import S3, s3
 from tests.store.values import key
+
+__all__ = ["s3"]
 
 ROWS = np.arange(50 * 3 * 4, dtype=np.float16).reshape(50, 3, 4)
 
@@ -26,41 +28,6 @@ ROWS = np.arange(50 * 3 * 4, dtype=np.float16).reshape(50, 3, 4)
 def fill(store: ActivationStore, cut: str = "layer3", rows: np.ndarray = ROWS) -> None:
     with store.writer(key(cut), rows.shape, rows.dtype) as writer:
         writer.array[:] = rows
-
-
-class S3:
-    """A server process that can be stopped and continued."""
-
-    PROGRAM = (
-        "from moto.server import ThreadedMotoServer\n"
-        "import sys, threading, boto3\n"
-        "server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False); server.start()\n"
-        "host, port = server.get_host_and_port()\n"
-        "boto3.client('s3', endpoint_url=f'http://{host}:{port}', region_name='us-east-1').create_bucket(Bucket='shared')\n"
-        "print(f'http://{host}:{port}', flush=True); threading.Event().wait()\n"
-    )
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", self.PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self.process.stdout is not None
-        self.url = next(line.strip() for line in self.process.stdout if line.startswith("http"))
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    pytest.importorskip("s3fs")
-    pytest.importorskip("moto.server")
-    given = {"AWS_ACCESS_KEY_ID": "name", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
-        server = S3()
-        patch.setenv("AWS_ENDPOINT_URL", server.url)
-        yield server
-        server.process.kill()
-        server.process.wait()
 
 
 @pytest.fixture(params=["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)])

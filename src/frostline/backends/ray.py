@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from frostline.backends.backend import Lost, Node, Watch
+from frostline.backends.pulse import Pulse
 from frostline.backends.worker import nothing, raised
-from frostline.errors import OptionError
+from frostline.errors import ClusterGone, OptionError
 
 # Read when Ray is imported: it tells nobody that it is used, and prints nothing into what a search prints.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
@@ -41,6 +42,7 @@ POLL_S = 0.1
 END_S = 10.0  # that ending what is under way may take
 REACH_S = 5.0  # that the machine of an address may take to answer
 STORE_BYTES = 200 * 2**20  # of a cluster that is started here: large arrays travel as files, not through Ray
+HEADLESS_S = 3600  # that this process does its own work without the head; Ray would end it after a minute
 DIED = (
     exceptions.WorkerCrashedError,
     exceptions.OutOfMemoryError,
@@ -93,6 +95,7 @@ class Ray:
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] | None = None
     _connection: contextlib.ExitStack | None = None
+    _pulse: Pulse | None = None
     _warm: list[Ref] = field(default_factory=list)
     _last: dict[str, str] = field(default_factory=dict)
 
@@ -100,15 +103,21 @@ class Ray:
         """Connect, and have the workers started without waiting for them."""
         if self._connection is None:
             self._connection = _connected(self.address, self.workers, self.share)
+            self._pulse = _pulse(self.address)
             task = self._task(None)
             self._warm += [task.remote(self._home, None, b"") for _ in range(self.workers)]
 
     def run(
         self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch
     ) -> Generator[tuple[I, R | Lost], None, None]:
-        """See `Backend.run`; the call's own `watch` does nothing: what ends a run early ends its tasks."""
+        """See `Backend.run`; the call's own `watch` does nothing: what ends a run early ends its tasks.
+
+        Raises:
+            ClusterGone: also while nothing but waiting is left to do.
+        """
         self.start()
-        sent = [ray.put(pickle.dumps(call))]  # in a list it is a reference: each worker fetches it once
+        with self._talking():
+            sent = [ray.put(pickle.dumps(call))]  # in a list it is a reference: each worker fetches it once
         under_way: dict[Ref, _Given[I]] = {}
         again: deque[_Given[I]] = deque()
         try:
@@ -117,7 +126,7 @@ class Ray:
                 self._hand_out(sent, ask, under_way, again)
                 if not under_way:
                     return
-                for ref in _ready(list(under_way)):
+                for ref in self._ready(list(under_way)):
                     given = under_way.pop(ref)
                     answer = self._answer(ref, given)
                     if isinstance(answer, Lost) and given.deaths < TRIES:
@@ -125,12 +134,13 @@ class Ray:
                     else:
                         yield given.item, answer
         finally:
-            _end(list(under_way))
+            if self._pulse is not None and not self._pulse.missing():
+                _end(list(under_way))
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._pulse = None
             self._warm.clear()
             self._last.clear()
 
@@ -146,7 +156,32 @@ class Ray:
             given = again.popleft() if again else _asked(ask)
             if given is None:
                 return
-            under_way[self._task(given.item).remote(self._home, sent, pickle.dumps(given.item))] = given
+            with self._talking():
+                under_way[self._task(given.item).remote(self._home, sent, pickle.dumps(given.item))] = given
+
+    @contextlib.contextmanager
+    def _talking(self) -> Iterator[None]:
+        """Around every word to Ray, which ends this process where the cluster's part in this machine is gone.
+
+        Raises:
+            ClusterGone: it is.
+        """
+        missing = self._pulse.missing() if self._pulse is not None else ""
+        if missing:
+            raise _gone(self.address, missing)
+        try:
+            yield
+        except ConnectionError as error:  # of Ray's client, which looks by itself
+            raise _gone(self.address, _last_line(error)) from error
+
+    def _ready(self, refs: list[Ref]) -> list[Ref]:
+        """Those that have an answer, after a short while."""
+        with self._talking():
+            if not ray.wait(refs, num_returns=1, timeout=POLL_S)[0]:
+                return []
+        with self._talking():
+            found: list[Ref] = ray.wait(refs, num_returns=len(refs), timeout=0)[0]
+            return found
 
     def _task(self, item: object) -> Any:
         """The remote function with what it is to be given, on a machine of our liking."""
@@ -162,7 +197,8 @@ class Ray:
     def _answer(self, ref: Ref, given: _Given[Any]) -> Any:
         """The result, or that the worker died."""
         try:
-            node, message = ray.get(ref)
+            with self._talking():
+                node, message = ray.get(ref)
         except DIED as error:
             given.deaths += 1
             return Lost(_reason(error))
@@ -284,7 +320,8 @@ def _begin(undo: contextlib.ExitStack, workers: int, share: Share) -> None:
 def _join(address: str) -> None:
     _check_there(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with _set("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEADLESS_S)):
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises whatever comes up
         raise _not_there(address, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
 
@@ -300,6 +337,27 @@ def _check_there(address: str) -> None:
         socket.create_connection((host, int(port)), REACH_S).close()
     except (OSError, OverflowError) as error:
         raise _not_there(address, str(error)) from error
+
+
+def _pulse(address: str) -> Pulse | None:
+    """Of what this process is connected to; None where a program has connected itself from outside, we are not told where."""
+    if ray.util.client.ray.is_connected():
+        return Pulse(None, _place(address)) if address.startswith("ray://") else None
+    context = ray.get_runtime_context()
+    mine = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
+    return Pulse((mine["NodeManagerAddress"], mine["NodeManagerPort"]), _place(context.gcs_address))
+
+
+def _place(address: str) -> tuple[str, int]:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _gone(address: str, why: str) -> ClusterGone:
+    return ClusterGone(
+        f"the Ray cluster at address {address!r} is gone ({why.rstrip('.')}). Nothing that was finished is lost: the same command"
+        " continues, on a cluster that is there, or with --backend process in this machine."
+    )
 
 
 def _not_there(address: str, why: str) -> OptionError:
@@ -318,6 +376,19 @@ def _signals_kept() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def _set(name: str, value: str) -> Iterator[None]:
+    """The variable, unless it is there already; Ray reads it when it connects, and nobody who is started later should."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
 def _own_paths() -> str:
     """Where this process finds modules, beyond what belongs to its Python."""
     python = (sys.prefix, sys.base_prefix)
@@ -328,14 +399,6 @@ def _own_paths() -> str:
 def _asked(ask: Callable[[], I | None]) -> _Given[I] | None:
     item = ask()
     return None if item is None else _Given(item)
-
-
-def _ready(refs: list[Ref]) -> list[Ref]:
-    """Those that have an answer, after a short while."""
-    if not ray.wait(refs, num_returns=1, timeout=POLL_S)[0]:
-        return []
-    found: list[Ref] = ray.wait(refs, num_returns=len(refs), timeout=0)[0]
-    return found
 
 
 def _end(refs: list[Ref]) -> None:

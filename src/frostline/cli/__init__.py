@@ -471,7 +471,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """The exit code of `frostline ARGUMENTS`.
 
-    0 done, 2 refused input or a full disk, 3 every trial failed, 130 interrupted, 1 our fault.
+    0 done, 2 refused input, a full disk or a lost cluster, 3 every trial failed, 130 interrupted, 1 our fault.
     """
     try:
         code = int(app(hyphenated(arguments), prog_name="frostline", standalone_mode=False) or 0)

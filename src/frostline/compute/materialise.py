@@ -16,7 +16,7 @@ from frostline.compute.features import PIECE, Features, work_array
 from frostline.compute.passes import FillShard, Pass, Spread, outputs
 from frostline.compute.sources import PixelSource, positions
 from frostline.errors import StoreFull
-from frostline.store.activations import ActivationStore, ActivationWriter
+from frostline.store.activations import ActivationStore, ActivationWriter, seal
 from frostline.store.mapped import Array, Mapped, received, sendable
 from frostline.terms.backbone import Cut
 from frostline.terms.kernels import Mode
@@ -156,10 +156,11 @@ def _run(
     rows: FloatArray | None = None
     writers: dict[str, ActivationWriter] = {}
     with contextlib.suppress(StoreFull), contextlib.ExitStack() as stack:  # after an error nothing is left half-written
-        rows = _pooled_rows(work, activations, stack) if pooled is None else None
+        rows, own = _pooled_rows(work, activations, stack) if pooled is None else (None, [])
         writers = _writers(work, activations, missing, worth, stack)
         if rows is not None or writers:
             _fill(work, rows, writers, progress, spread)
+        seal([*own, *writers.values()])
     found = pooled if rows is None else activations.get(work.all_pooled)
     kept = rows if found is None else found
     assert kept is not None
@@ -188,13 +189,17 @@ def _fill(
             progress(stop, len(work.rows))
 
 
-def _pooled_rows(work: Pass, activations: ActivationStore, stack: contextlib.ExitStack) -> FloatArray:
-    """(n, channels of all cuts) to be filled: mapped, so that memory does not grow with the images; in memory on a full disk."""
+def _pooled_rows(
+    work: Pass, activations: ActivationStore, stack: contextlib.ExitStack
+) -> tuple[FloatArray, list[ActivationWriter]]:
+    """(n, channels of all cuts) to be filled, and its writer: mapped, so that memory does not grow with the images; in memory,
+    without one, on a full disk."""
     shape = (len(work.rows), sum(cut.channels for cut in work.cuts))
     try:
-        return stack.enter_context(activations.writer(work.all_pooled, shape, np.float32, POOLED_WORTH)).array
+        writer = stack.enter_context(activations.writer(work.all_pooled, shape, np.float32, POOLED_WORTH))
     except StoreFull:
-        return np.empty(shape, np.float32)
+        return np.empty(shape, np.float32), []
+    return writer.array, [writer]
 
 
 def _writers(

@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -75,8 +76,9 @@ class ActivationStore:
     def get(self, key: ActivationKey, worth: float = 0.0) -> np.memmap[Any, Any] | None:
         """The stored array (n, ...), read-only; None when it is missing or damaged, here and in the second tier.
 
-        The whole file is compared with its checksum the first time that this store hands it out. While the array, or a view of
-        it, is in use, it is not evicted: a file that is mapped keeps its place on the disk after it was deleted.
+        The whole file is compared with its checksum the first time that this store hands it out, unless this store took the
+        checksum and the file is still the one that it read. While the array, or a view of it, is in use, it is not evicted: a
+        file that is mapped keeps its place on the disk after it was deleted.
 
         Args:
             worth: of what is fetched from the second tier, as for `writer`.
@@ -207,6 +209,15 @@ class ActivationStore:
         return True
 
 
+@dataclass(frozen=True)
+class _Sealed:
+    """A file as it was checked: its size, its checksum, and (time of writing in ns, inode), by which it is known again."""
+
+    bytes: int
+    crc32: int
+    seen: tuple[int, int]
+
+
 class ActivationWriter:
     """Fill `array` (n, ...) in slices: `with store.writer(...) as writer: writer.array[a:b] = ...`.
 
@@ -224,6 +235,7 @@ class ActivationWriter:
         self._store, self._key, self._worth = store, key, worth
         self._path, self._label_path = store._path(key), store._label_path(key)
         self._temporary = temporary_beside(self._path)
+        self._sealed: _Sealed | None = None
         try:
             self.array: np.memmap[Any, Any] = np.lib.format.open_memmap(self._temporary, mode="w+", dtype=dtype, shape=shape)
             _allocate(self._temporary)
@@ -240,14 +252,27 @@ class ActivationWriter:
         else:
             self.abandon()
 
+    def seal(self) -> None:
+        """Sync the file and take its checksum: nothing may be written to `array` after that. `publish` does it where nobody did.
+
+        Raises:
+            OSError: the file is gone, or cannot be read.
+        """
+        self.array.flush()
+        status = self._temporary.stat()  # before it is read: what is changed after that is looked at again
+        self._sealed = _Sealed(status.st_size, crc32(self._temporary), (status.st_mtime_ns, status.st_ino))
+
     def publish(self) -> None:
         """Make the entry visible: the array first, then its label, which is what readers look for."""
         try:
             with _telling_full(self._path.parent, self._store.refusals):
-                self.array.flush()
-                label = _Label(self._key, _size(self._temporary), crc32(self._temporary), self._worth)
+                if self._sealed is None:
+                    self.seal()
+                assert self._sealed is not None
+                label = _Label(self._key, self._sealed.bytes, self._sealed.crc32, self._worth)
                 self._label_path.unlink(missing_ok=True)
                 publish(self._temporary, self._path)
+                self._store._verified[self._key.id] = self._sealed.seen
                 write_text(self._label_path, json.dumps(plain(label)))
         finally:
             self.abandon()
@@ -257,6 +282,17 @@ class ActivationWriter:
     def abandon(self) -> None:
         """Forget what was written and not published."""
         self._temporary.unlink(missing_ok=True)
+
+
+def seal(writers: Sequence[ActivationWriter]) -> None:
+    """Seal them, several at a time: reading for a checksum and waiting for the disk let other threads run.
+
+    What fails here fails again, and is told, when the writer is published.
+    """
+    with ThreadPoolExecutor(max(1, min(len(writers), os.cpu_count() or 1))) as pool:
+        for done in [pool.submit(writer.seal) for writer in writers]:
+            with contextlib.suppress(OSError):
+                done.result()
 
 
 def _allocate(path: Path) -> None:
