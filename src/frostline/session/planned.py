@@ -11,7 +11,7 @@ from frostline.planning.forecast import Scale, fit
 from frostline.planning.planner import tasks
 from frostline.session.checking import check
 from frostline.session.panels import cache_room, panel_of
-from frostline.session.profiles import Profile
+from frostline.session.profiles import Profile, begin
 from frostline.session.request import Request
 from frostline.strategy.families import Line, pixel_lines
 from frostline.terms.plan import Plan, Reach
@@ -47,14 +47,15 @@ def plan(request: Request) -> Plan:
         InputError: as the search itself would.
     """
     check(request)
+    ahead = begin(request)  # while the images are looked at
     found = data.surveyed(request.data, asked_of(request), request.frame)
     if found is None:
         from frostline.session.dry_run import prospect_and_profiles
 
-        return assembled(request, *prospect_and_profiles(request))
+        return assembled(request, *prospect_and_profiles(request, ahead))
     from frostline.session.outline import outlined
 
-    return assembled(request, *outlined(request, found))
+    return assembled(request, *outlined(request, found, ahead))
 
 
 def asked_of(request: Request) -> Asked:
