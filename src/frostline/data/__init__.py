@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
     from frostline.data.sizes import size_for
-    from frostline.data.splits import inner_split, nested_parts, plan_splits, scored_labels
+    from frostline.data.splits import first_part, inner_split, nested_parts, plan_splits, scored_labels, within
     from frostline.data.survey import count_images, surveyed
     from frostline.data.units import units_of
 
@@ -36,6 +36,7 @@ _HOMES = {
     "default_size": "images",
     "draws_at": "draws",
     "inner_split": "splits",
+    "first_part": "splits",
     "input_notes": "fitting",
     "load": "images",
     "nested_parts": "splits",
@@ -52,6 +53,7 @@ _HOMES = {
     "subset": "assemble",
     "suggest_flip": "images",
     "units_of": "units",
+    "within": "splits",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "decode",
     "default_size",
     "draws_at",
+    "first_part",
     "inner_split",
     "input_notes",
     "load",
@@ -82,6 +85,7 @@ __all__ = [
     "suggest_flip",
     "surveyed",
     "units_of",
+    "within",
 ]
 
 

@@ -333,6 +333,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         specificity=request.specificity,
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,
+        first_rung=request.first_rung,
         include_images=request.include_images,
         deep=request.deep,
         path_column=request.path_column,
