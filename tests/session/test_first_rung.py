@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 import frostline as fl
@@ -80,6 +81,16 @@ def without(noisy: Path, backbone_name: str, tmp_path_factory: pytest.TempPathFa
     return search(noisy, backbone_name, tmp_path_factory.mktemp("without") / "run", "off")
 
 
+def begun_with_the_kernels_of(run: fl.Run, out: Path) -> Path:
+    """A run folder for the same search with a first rung: what was probed differs from one start to the next."""
+    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    begun = {name: config[name] for name in ("schema_version", "frostline", "settings", "kernels", "sizes")}
+    begun["settings"]["first_rung"] = "0.5"
+    out.mkdir()
+    (out / "config.yaml").write_text(yaml.safe_dump(begun))
+    return out
+
+
 def frozen(run: fl.Run) -> dict[str, Result]:
     """Those of heads on all images, by trial."""
     found = ResultStore(run.path / "results").load_all()
@@ -89,13 +100,17 @@ def frozen(run: fl.Run) -> dict[str, Result]:
 def test_a_first_verdict_is_there_before_all_images_are_run_and_changes_nothing_of_the_last(
     noisy: Path, backbone_name: str, without: fl.Run, tmp_path: Path
 ) -> None:
-    watching = Watching(tmp_path / "run")
+    watching = Watching(begun_with_the_kernels_of(without, tmp_path / "run"))
     run = search(noisy, backbone_name, watching.out, "0.5", watching)
     first = watching.verdict
     assert first["interim"] and str(first["notes"][0]).startswith(f"All this rests on {FIRST} of {POOL} images")  # type: ignore[index]
     assert first["chosen"]["recipe"] and watching.ranked == 5, "every head, before any was fitted on all images"  # type: ignore[index]
     assert watching.rungs.index("full") == 15 * 5 and set(watching.rungs[: 15 * 5]) == {"first"}
     assert min(watching.done) > FIRST and max(watching.done) == POOL, "the first images are not run again"
+
+    looks = [json.loads((one.path / "plan.json").read_text())["checkpoints"] for one in (run, without)]
+    assert len(looks[0]) == len(looks[1]) + 1 and "an interim look" in looks[0][0], "registered before the first result"
+    assert "clearly behind another one of the same family" in run.methods
 
     rows = {row.recipe: row for row in run.verdict.rows}
     assert rows[STEM].status == "screened" and rows[STEM].score is None and rows[STEM].screened is not None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from frostline.data.shift import appearance_notes
     from frostline.data.sizes import size_for
     from frostline.data.splits import first_part, inner_split, nested_parts, plan_splits, scored_labels, within
-    from frostline.data.survey import count_images, surveyed
+    from frostline.data.survey import count_images, may_be_large, surveyed
     from frostline.data.units import units_of
 
 _HOMES = {
@@ -39,6 +39,7 @@ _HOMES = {
     "first_part": "splits",
     "input_notes": "fitting",
     "load": "images",
+    "may_be_large": "survey",
     "nested_parts": "splits",
     "normalise": "images",
     "pixel_features": "images",
@@ -71,6 +72,7 @@ __all__ = [
     "inner_split",
     "input_notes",
     "load",
+    "may_be_large",
     "nested_parts",
     "normalise",
     "pixel_features",

@@ -49,7 +49,7 @@ def plan(request: Request) -> Plan:
         InputError: as the search itself would.
     """
     check(request)
-    ahead = begin(request)  # while the images are looked at
+    ahead = begin(request) if data.may_be_large(request.data, request.frame) else None  # while the table is counted
     found = data.surveyed(request.data, asked_of(request), request.frame)
     if found is None:
         from frostline.session.dry_run import prospect_and_profiles
