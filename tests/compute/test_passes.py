@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,45 @@ def test_slices_of_a_pass_are_its_bytes(stripes: Path, tmp_path: Path, make: Cal
     for one, other in ((whole.pooled, shared.pooled), (whole.maps, shared.maps)):
         assert one.keys() == other.keys() and len(one) > 1
         assert all(np.array_equal(one[name], other[name]) and np.any(one[name]) for name in one)
+
+
+@pytest.mark.parametrize("make", [None, Serial, lambda: Process([{}, {}])])
+def test_rows_that_are_known_are_copied_and_the_others_run(
+    stripes: Path, tmp_path: Path, make: Callable[[], Backend] | None
+) -> None:
+    """The same as one pass over all rows; the known ones are marked, so that one that was run again would show."""
+    backbone, mode = backbones.load("timm/test_resnet", pretrained=False, size=SIZE), Mode("fp32", True)
+    dataset, store = data.build_store(data.read(stripes), data.Geometry.of(backbone.spec), tmp_path)
+    source, rows, first = PixelSource(store, backbone.spec, mode), np.arange(47), np.array([1, 2, 3, 11, 20, 33, 34, 46])
+    keep = [backbone.stages[1].cut.name, backbone.stages[-1].cut.name]
+    activations, told = ActivationStore(tmp_path / "store"), []
+
+    def run(over: np.ndarray, kept: list[str], known: Taps | None = None, spread: object = None, name: str = "store") -> Taps:
+        target = activations if name == "store" else ActivationStore(tmp_path / name)
+        return tapped_pass(
+            backbone, Weights.RANDOM, 0, source, over, dataset.fingerprint, target, mode, kept, known=known, spread=spread
+        )
+
+    whole, part = run(rows, keep, name="whole"), run(first, keep)
+    marked = replace(
+        part,
+        pooled={name: values + 5 for name, values in part.pooled.items()},
+        maps={name: values + 5 for name, values in part.maps.items()},
+    )
+    backend = make() if make else None
+    found = run(rows, keep, marked, carried_out(backend, told) if backend else None)
+    if backend:
+        backend.close()
+        assert sum(one.stop - one.start for one in told) == len(rows) - len(first)
+    mark = np.where(np.isin(rows, first), 5.0, 0.0)
+    for one, other in ((whole.pooled, found.pooled), (whole.maps, found.maps)):
+        assert one.keys() == other.keys() and len(one) > 1
+        for name in one:
+            assert np.allclose(other[name] - mark.reshape(-1, *[1] * (one[name].ndim - 1)), one[name], rtol=1e-5, atol=1e-5)
+    activations.discard(part.keys)
+    assert not any(key in activations for key in part.keys) and all(key in activations for key in found.keys)
+    lacking = run(rows, keep, run(first, keep[:1], name="fewer"), name="again")
+    assert np.array_equal(lacking.maps[keep[1]], whole.maps[keep[1]]), "a map that was not kept of them is run for all"
 
 
 def test_arrays_in_memory_cannot_be_filled_in_by_others() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frostline.data import inner_split, plan_splits
+from frostline.data import first_part, inner_split, plan_splits, within
 from frostline.data.units import left_apart, units_of
 from frostline.errors import DataError
 from frostline.terms.data import Dataset, SplitPlan
@@ -104,6 +104,31 @@ def test_many_groups_are_dealt_evenly() -> None:
     for split in plan.splits:
         assert not set(units[list(split.train)]) & set(units[list(split.validation)])
         assert abs(len(split.validation) / count - 0.16) < 0.01
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_first_part_has_the_classes_in_proportion_and_breaks_no_group(grouped: bool) -> None:
+    count = 6_000
+    labels = [0 if i // 4 % 5 else 1 for i in range(count)]
+    data = dataset(labels, [str(i // 4) for i in range(count)] if grouped else None)
+    plan, units = plan_splits(data, 0), units_of(data)
+    part = first_part(data, plan, 0.1)
+    assert part == first_part(data, plan, 0.1) == tuple(sorted(set(part))) and set(part) <= set(plan.pool)
+    assert len(part) == pytest.approx(0.1 * len(plan.pool), rel=0.05)
+    assert sum(labels[i] for i in part) == pytest.approx(0.2 * len(part), rel=0.05)
+    assert {units[i] for i in part}.isdisjoint(units[i] for i in set(plan.pool) - set(part))
+    for split in plan.splits:
+        own = within(split, part)
+        assert (own.name, own.seed) == (split.name, split.seed)
+        assert sorted((*own.train, *own.validation)) == list(part)
+        assert set(own.train) <= set(split.train) and set(own.validation) <= set(split.validation)
+
+
+def test_no_first_part_by_which_a_class_could_not_be_judged() -> None:
+    labels = [0] * 3_000 + [1] * 120
+    data = dataset(labels)
+    plan = plan_splits(data, 0)
+    assert first_part(data, plan, 0.1) == () and first_part(data, plan, 0.5)
 
 
 def test_fewer_folds_for_a_small_class() -> None:

@@ -15,6 +15,10 @@ FOLDS = dataclasses.replace(FACTS, split_kind="repeated-folds", sealed=0, sealed
 FIFTEEN = dataclasses.replace(FOLDS, folds=FACTS.folds * 3)
 UNSEALED = dataclasses.replace(VERDICT, score=INTERIM.score, test={}, test_opened_at=None)
 REGISTERED = dataclasses.replace(FACTS, registered=("ab" * 32, "2026-11-02T13:40:00+00:00"))
+BEHIND = dataclasses.replace(
+    VERDICT.rows[0], recipe="stem: freeze | layer1: drop | head: linear", family="truncated", status="screened", score=None
+)
+CONV = dataclasses.replace(BEHIND, recipe="stem: freeze | layer1: drop | head: conv(256)x2")
 SHORT = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), reason="at this budget: scratch stopped early")
 
 
@@ -33,6 +37,13 @@ def drawn(unit: str) -> Verdict:
         (VERDICT, FACTS, "The given test set (624 images)", "set aside by rule"),
         (VERDICT, FACTS, "AUROC .968 (95 % interval .955 to .979), measured once, after the decision", "cross-validation on"),
         (VERDICT, FACTS, "11 recipes for torchvision/mobilenet_v2 and raw pixels at 96 x 96 pixels", "at this budget"),
+        (
+            dataclasses.replace(VERDICT, rows=(*VERDICT.rows[:2], BEHIND, CONV)),
+            FACTS,
+            "; 1 further one was dropped by successive halving; 1 further one was clearly behind another one of the same family"
+            " on a part of the images, and left out.",
+            "2 further",
+        ),
         (VERDICT, FACTS, "2 planned recipes did not run or failed (new-layers+unfreeze and random-matched).", "Nothing"),
         (VERDICT, FACTS, "raw pixels, training from scratch and frozen random features", "No control"),
         (VERDICT, FACTS, "tuned recipes started from the head fitted on frozen features", "no stage of a pre-trained"),

@@ -17,8 +17,11 @@ import frostline as fl
 from frostline import data
 from frostline.data.glance import Glance
 from frostline.data.survey import PARTS, Survey
+from frostline.session.clock import Clock
+from frostline.session.ledger import Silent
 from frostline.session.outline import divided
 from frostline.session.panels import scale_of
+from frostline.session.prepare import prepare
 from frostline.session.profiles import profiles_of
 from frostline.session.request import Request
 from frostline.terms.data import Dataset, Sample
@@ -116,6 +119,22 @@ def test_backbones_of_one_name_are_told_apart_by_every_plan(
     first, again, alone = [[(one.backbone.name, one.kernels.backbone) for one in found] for found in profiles]
     assert first == again and len(set(first)) == 2 and all("@" in one and one == kernels for one, kernels in first)
     assert alone == [(name, name)]
+
+
+def test_a_plan_goes_by_what_a_search_measured(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first plan times in a hurry and says so; a search of the same backbone at the same size times it for longer."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = Request(textures, tmp_path / "run", (backbone_name,), RECIPES, size=64, limit=60)
+    (hurried,), (said,) = profiles_of(asked, lambda _: 64)
+    assert hurried.rough and "half a second" in said and "factor of two" in said
+    work = prepare(asked, Silent(), Clock(), "test")
+    work.folder.close()
+    (measured,), (said,) = profiles_of(asked, lambda _: 64)
+    assert not measured.rough and "half a second" not in said
+    assert measured.kernels == work.lanes[0].bench.kernels and measured.recipes == hurried.recipes
+    assert measured.backbone == hurried.backbone
 
 
 @pytest.mark.slow

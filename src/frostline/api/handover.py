@@ -98,6 +98,7 @@ def _command(settings: Settings) -> str:
         "--delta": settings.delta,
         "--limit": settings.limit,
         "--flip": settings.flip if settings.flip != "auto" else None,
+        "--first-rung": settings.first_rung if settings.first_rung != "auto" else None,
         "--label": settings.label,
         "--group": settings.group,
         "--path-column": settings.path_column,

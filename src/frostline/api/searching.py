@@ -47,6 +47,7 @@ def search(
     test: str | Path | None = None,
     limit: int | None = None,
     learning_curve: bool = False,
+    first_rung: str | float = "auto",
     backend: str = "auto",
     workers: int | None = None,
     address: str | None = None,
@@ -73,6 +74,8 @@ def search(
         subgroup: columns of the data's table by which scores are also shown.
         store: a folder or URL (s3://BUCKET/PATH with the extra [s3]) where activations are shared with other runs and machines.
         learning_curve: also train on parts of the images: what would more of them buy? See `Run.evidence.curve`.
+        first_rung: the share of the images on which heads are tried before all, with an interim verdict; `auto` takes a tenth of
+            20,000 or more; `off`.
         test: an external test set, laid out as a folder per class or with an index.csv: sealed, and opened once at the end.
         include_images: the report may show some of these images: those that the model gets wrong most confidently.
         deep: also train networks whose first stages come from the source, depth by depth: `Run.evidence.depth`.
@@ -89,7 +92,8 @@ def search(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, root=as_path(root),
         test=as_path(test), limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
-        subgroups=several(subgroup), learning_curve=learning_curve, include_images=include_images, deep=deep,
+        subgroups=several(subgroup), learning_curve=learning_curve, first_rung=str(first_rung),
+        include_images=include_images, deep=deep,
         store=None if store is None else str(store),
     )  # fmt: skip
     try:
@@ -161,6 +165,7 @@ def plan(
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
     learning_curve: bool = False,
+    first_rung: str | float = "auto",
     include_images: bool = False,
     deep: bool = False,
 ) -> Plan:
@@ -179,7 +184,7 @@ def plan(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, root=as_path(root),
         test=as_path(test), limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
-        include_images=include_images, deep=deep, store=None if store is None else str(store),
+        first_rung=str(first_rung), include_images=include_images, deep=deep, store=None if store is None else str(store),
     )  # fmt: skip
     return session.plan(request)
 

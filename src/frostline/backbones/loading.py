@@ -17,7 +17,7 @@ from frostline.backbones.loaded import LoadedBackbone, assemble, not_taken_apart
 from frostline.backbones.names import Reference, parse_name
 from frostline.backbones.origin import Origin
 from frostline.backbones.row import in_row, is_traceable
-from frostline.backbones.weights import fit_state, read_config, read_weights, refuse_missing
+from frostline.backbones.weights import fit_state, fits_wholly, read_config, read_weights, refuse_missing
 from frostline.terms.backbone import InputSpec
 
 
@@ -93,7 +93,8 @@ def _weighted(architecture: Architecture, reference: Reference, pretrained: bool
     else:
         state, source = read_weights(reference.weights), f"{str(reference.weights)!r} for {architecture.name}"
     state = architecture.adapt(state, network, None)
-    fit_state(network, state, _classifier(architecture, network), source)
+    classifier = () if fits_wholly(network, state) else _classifier(architecture, network)  # finding it takes the network apart
+    fit_state(network, state, classifier, source)
     return network, []
 
 

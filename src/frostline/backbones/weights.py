@@ -150,6 +150,12 @@ def fit_state(network: nn.Module, state: State, classifier: Sequence[str], sourc
     return [name for name in own if name in old_head and (name in missing or name in wrong)]
 
 
+def fits_wholly(network: nn.Module, state: State) -> bool:
+    """Whether `state` has every tensor of `network` and no other, in the same shapes."""
+    own = network.state_dict()
+    return own.keys() == state.keys() and all(own[name].shape == tensor.shape for name, tensor in state.items())
+
+
 def copy_in(network: nn.Module, state: State) -> None:
     """Copy tensors of the right names and shapes into `network`, as tensors of its own version of each module."""
     versioned = OrderedDict(state)

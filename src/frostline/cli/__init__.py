@@ -30,6 +30,7 @@ from frostline.cli.options import (
     Delimiter,
     Delta,
     Device,
+    FirstRung,
     Flip,
     Group,
     IncludeImages,
@@ -122,6 +123,7 @@ def search(
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
     learning_curve: Curve = False,
+    first_rung: FirstRung = "auto",
     deep: Deep = False,
     include_images: IncludeImages = False,
     backend: BackendName = "auto",
@@ -134,7 +136,7 @@ def search(
         pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, test=test,
         limit=limit, backend=backend, workers=workers, address=address, specificity=specificity, subgroup=tuple(subgroup or ()),
-        learning_curve=learning_curve, deep=deep, include_images=include_images,
+        learning_curve=learning_curve, first_rung=first_rung, deep=deep, include_images=include_images,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{name_of(str(Path(data).resolve()))}"), time, options)
 
@@ -201,6 +203,7 @@ def train(
     limit: Limit = None,
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
+    first_rung: FirstRung = "auto",
     include_images: IncludeImages = False,
     backend: BackendName = "auto",
     workers: Workers = None,
@@ -214,8 +217,8 @@ def train(
         flip=flip, pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label,
         group=group, test=test, limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroup=tuple(subgroup or ()),
-        learning_curve=False, include_images=include_images, path_column=path_column, split_column=split_column,
-        delimiter=delimiter, positive=positive,
+        learning_curve=False, first_rung=first_rung, include_images=include_images, path_column=path_column,
+        split_column=split_column, delimiter=delimiter, positive=positive,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{name_of(str(Path(data).resolve()))}-one"), time, options)
 
@@ -247,6 +250,7 @@ def plan(
     subgroup: Subgroup = None,
     specificity: Specificity = 0.9,
     learning_curve: Curve = False,
+    first_rung: FirstRung = "auto",
     deep: Deep = False,
     include_images: IncludeImages = False,
 ) -> None:
@@ -256,7 +260,7 @@ def plan(
         pool_val=pool_val, cache_size=cache_size, store=store, allow_unreadable=allow_unreadable, label=label, group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
-        deep=deep, include_images=include_images,
+        first_rung=first_rung, deep=deep, include_images=include_images,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api

@@ -61,6 +61,10 @@ Test = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Use at most N images, stratified by class.")]
 Curve = Annotated[bool, typer.Option("--learning-curve", help="Also train on parts of the images: what would more of them buy?")]
+FirstRung = Annotated[
+    str,
+    typer.Option(metavar="SHARE", help="Try heads on this share of the images before all: auto (a tenth of very many), off, .1."),
+]
 Deep = Annotated[bool, typer.Option("--deep", help="Also train with the source's first stages, depth by depth: what is general?")]
 IncludeImages = Annotated[bool, typer.Option("--include-images", help="The report may show some of these images.")]
 

@@ -15,7 +15,7 @@ from frostline.compute.features import PIECE, Features
 from frostline.compute.heads import class_weights
 from frostline.compute.logistic import LinearHead
 from frostline.compute.materialise import Taps
-from frostline.compute.sources import PixelSource
+from frostline.compute.sources import PixelSource, positions
 from frostline.compute.stacked import StackedHeads
 from frostline.data import PixelStore, pixel_features
 from frostline.stats.strata import several
@@ -39,6 +39,7 @@ class Bench:
         labels: (N,) of the whole data set, or (N, classes) answers where an image may have several; classes: how many.
         balanced: classes weigh alike in every loss, because the metric weighs them alike.
         passes: what each pass of the frozen trunk left: pre-trained, random, and matched where a recipe asks for it.
+        pictured: the images whose raw pixels are asked for; None for all.
         views: shown in turn to recipes that train from pixels.
         starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes
             start alike. Shared by the benches of one backbone; the image size is part of what they depend on.
@@ -54,6 +55,7 @@ class Bench:
     seed: int
     passes: Mapping[Weights, Taps] = field(default_factory=dict)
     views: tuple[View, ...] = (View(0),)
+    pictured: IntArray | None = None
     starts: Starts = field(default_factory=dict)
     kin: str = field(default_factory=lambda: uuid4().hex)
     _identity: str = field(init=False, default_factory=lambda: uuid4().hex)
@@ -76,10 +78,11 @@ class Bench:
 
     @cached_property
     def small_pixels(self) -> Features:
-        """Of every stored image, shrunk once for all folds; as bytes, which are what files hold."""
-        rows, parts = np.arange(self.store.count), range(0, self.store.count, PIECE)
+        """Of the images that are asked for, shrunk once for all folds; as bytes, which are what files hold."""
+        rows = np.arange(self.store.count) if self.pictured is None else self.pictured
+        parts = range(0, len(rows), PIECE)
         small = [np.rint(255 * pixel_features(self.store, rows[start : start + PIECE])).astype(np.uint8) for start in parts]
-        return Features((np.concatenate(small),), rows, self.store.path.parent)
+        return Features((np.concatenate(small),), positions(rows, self.store.count), self.store.path.parent)
 
     def class_weights(self, rows: IntArray) -> FloatArray | None:
         """(classes,) for a loss over `rows`, or None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ from frostline.compute.sources import PixelSource, positions
 from frostline.errors import StoreFull
 from frostline.store.activations import ActivationStore, ActivationWriter, seal
 from frostline.store.mapped import Array, Mapped, received, sendable
+from frostline.terms.activations import ActivationKey
 from frostline.terms.backbone import Cut
 from frostline.terms.kernels import Mode
 from frostline.terms.recipe import Weights
@@ -38,6 +39,7 @@ class Taps:
         maps: cut name -> (n, *shape), memory-mapped; only the cuts that were asked for and fitted the budget.
         folder: for work arrays that are too large for memory; None keeps them there.
         further: the same of further views of the images; `maps` of them holds the same cuts.
+        keys: under which all this is stored, in the process that ran the pass.
     """
 
     rows: IntArray
@@ -45,6 +47,7 @@ class Taps:
     maps: Mapping[str, FloatArray]
     folder: Path | None = None
     further: tuple[Taps, ...] = ()
+    keys: tuple[ActivationKey, ...] = ()
     _features: dict[tuple[str, ...], Features] = field(default_factory=dict)
     _identity: str = field(init=False, default_factory=lambda: uuid4().hex)
 
@@ -108,6 +111,7 @@ def tapped_pass(
     progress: Callable[[int, int], None] | None = None,
     spread: Spread | None = None,
     worth: Mapping[str, float] | None = None,
+    known: Taps | None = None,
 ) -> Taps:
     """Run the frozen trunk over `rows` once, or load what an earlier pass with the same keys stored.
 
@@ -118,6 +122,7 @@ def tapped_pass(
         cuts: those whose pooled values are stored; None for every cut of the backbone.
         spread: has the images shared out; None: they are run here, and `progress` told.
         worth: seconds that a kept cut's maps save a byte: what is worth less, and not in use, makes room for them.
+        known: what a pass over some of these rows left: copied, and not computed again, where it has all that is stored now.
     """
     worth = worth or {}
     tapped = tuple(cut for cut in backbone.description.cuts if cuts is None or cut.name in cuts)
@@ -126,9 +131,10 @@ def tapped_pass(
     maps = _stored(work, activations, keep, worth)
     missing = [cut for cut in keep if cut not in maps]
     if pooled is None or missing:
-        pooled, made = _run(work, activations, pooled, missing, progress, spread, worth)
+        pooled, made = _run(work, activations, pooled, missing, progress, spread, worth, known)
         maps |= made
-    return Taps(rows, _columns(tapped, pooled), maps, activations.folder)
+    keys = (work.all_pooled, *(work.key(cut, pooled=False) for cut in maps))
+    return Taps(rows, _columns(tapped, pooled), maps, activations.folder, keys=keys)
 
 
 def _stored(work: Pass, activations: ActivationStore, cuts: Sequence[str], worth: Mapping[str, float]) -> dict[str, FloatArray]:
@@ -150,6 +156,7 @@ def _run(
     progress: Callable[[int, int], None] | None,
     spread: Spread | None,
     worth: Mapping[str, float],
+    known: Taps | None = None,
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """The pooled features, and the maps of those of `missing` that found room; no pass at all where none did and
     `pooled` is there already."""
@@ -159,12 +166,32 @@ def _run(
         rows, own = _pooled_rows(work, activations, stack) if pooled is None else (None, [])
         writers = _writers(work, activations, missing, worth, stack)
         if rows is not None or writers:
-            _fill(work, rows, writers, progress, spread)
+            _fill(_after_copying(work, rows, writers, known), rows, writers, progress, spread)
         seal([*own, *writers.values()])
     found = pooled if rows is None else activations.get(work.all_pooled)
     kept = rows if found is None else found
     assert kept is not None
     return kept, _stored(work, activations, list(writers), worth)
+
+
+def _after_copying(work: Pass, pooled: FloatArray | None, writers: Mapping[str, ActivationWriter], known: Taps | None) -> Pass:
+    """What is left to compute once the rows that are known were copied to their places."""
+    names = [cut.name for cut in work.cuts] if pooled is not None else []
+    if known is None or not (set(names) <= known.pooled.keys() and writers.keys() <= known.maps.keys()):
+        return work
+    of = positions(known.rows, int(max(work.rows.max(), known.rows.max())) + 1)[work.rows]
+    there = np.flatnonzero(of >= 0)
+    for start in range(0, len(there), PIECE):
+        places = there[start : start + PIECE]
+        if pooled is not None:
+            pooled[places] = np.concatenate([known.pooled[name][of[places]] for name in names], axis=1)
+        for cut, writer in writers.items():
+            for place in places:  # one after the other: a map may be large
+                writer.array[place] = known.maps[cut][of[place]]
+    for array in (pooled, *(writer.array for writer in writers.values())):
+        if isinstance(array, np.memmap):
+            array.flush()  # before others write to the same file
+    return replace(work, todo=np.flatnonzero(of < 0))
 
 
 def _fill(
@@ -178,15 +205,17 @@ def _fill(
     arrays = {cut: writer.array for cut, writer in writers.items()}
     fill = FillShard.of(work, pooled, arrays) if spread is not None else None
     if spread is not None and fill is not None:
-        spread(fill, len(work.rows))
+        spread(fill, len(work.places))
         return
-    for start, stop, flat, maps in outputs(work, list(writers)):
+    done = len(work.rows) - len(work.places)
+    for places, flat, maps in outputs(work, list(writers)):
         if pooled is not None:
-            pooled[start:stop] = flat
+            pooled[places] = flat
         for cut, values in maps.items():
-            arrays[cut][start:stop] = values
+            arrays[cut][places] = values
+        done += len(places)
         if progress is not None:
-            progress(stop, len(work.rows))
+            progress(done, len(work.rows))
 
 
 def _pooled_rows(

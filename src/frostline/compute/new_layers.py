@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from frostline.backbones import pool
-from frostline.compute.logistic import LinearHead
 from frostline.errors import RecipeError
 from frostline.terms.backbone import Layout, Stage
 from frostline.terms.recipe import Head, HeadKind
+
+if TYPE_CHECKING:  # its solver's packages take half a second to import, and a plan needs none of them
+    from frostline.compute.logistic import LinearHead
 
 DROPOUT = 0.2
 SMALL_MAP = 14  # a conv head halves maps that are larger than this: its cost stays below that of the trunk

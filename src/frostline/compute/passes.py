@@ -28,7 +28,11 @@ BATCH = 32
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """All that identifies a pass and that runs it."""
+    """All that identifies a pass and that runs it.
+
+    Attributes:
+        todo: places of the rows that are computed, ascending, where others are known already; None: all of them.
+    """
 
     backbone: LoadedBackbone
     weights: Weights
@@ -38,6 +42,12 @@ class Pass:
     data: str
     mode: Mode
     cuts: tuple[Cut, ...]
+    todo: IntArray | None = None
+
+    @property
+    def places(self) -> IntArray:
+        """Of the rows that are computed."""
+        return np.arange(len(self.rows)) if self.todo is None else self.todo
 
     def key(self, cut: str, pooled: bool) -> ActivationKey:
         description = self.backbone.description
@@ -62,20 +72,21 @@ class Pass:
 
 def outputs(
     work: Pass, keep: Sequence[str], start: int = 0, end: int | None = None, tap: Tap | None = None
-) -> Iterator[tuple[int, int, FloatArray, dict[str, FloatArray]]]:
-    """For each batch between two rows of the pass: its bounds, the pooled values of all cuts side by side, the maps of `keep`.
+) -> Iterator[tuple[IntArray, FloatArray, dict[str, FloatArray]]]:
+    """For each batch of the rows that are computed: their places, the pooled values of all cuts side by side, the maps of `keep`.
 
     Args:
+        start, end: of the rows that are computed, from which and before which one.
         tap: of the pass, where it was made before.
     """
     names, tap = [cut.name for cut in work.cuts], tap or tap_of(work, keep)
-    last = len(work.rows) if end is None else end
-    for first in range(start, last, BATCH):
-        stop = min(first + BATCH, last)
+    places = work.places[start:end]
+    for first in range(0, len(places), BATCH):
+        own = places[first : first + BATCH]
         with torch.no_grad(), precision(work.mode, work.source.device):
-            flat, taps = tap(work.source.batch(work.rows[first:stop], 0))
+            flat, taps = tap(work.source.batch(work.rows[own], 0))
         pooled = torch.cat([flat[name].float() for name in names], dim=1).cpu().numpy()
-        yield first, stop, pooled, {cut: taps[cut].float().cpu().numpy() for cut in keep}
+        yield own, pooled, {cut: taps[cut].float().cpu().numpy() for cut in keep}
 
 
 def tap_of(work: Pass, keep: Sequence[str]) -> Tap:
@@ -88,7 +99,7 @@ def tap_of(work: Pass, keep: Sequence[str]) -> Tap:
 
 @dataclass(frozen=True)
 class Shard:
-    """Rows of a pass, from `start` to before `stop`; every one but the last ends where a batch ends."""
+    """Rows that a pass computes, from `start` to before `stop`; every one but the last ends where a batch ends."""
 
     start: int
     stop: int
@@ -135,12 +146,12 @@ class FillShard:
         with ExitStack() as stack:  # on a network's file system closing a file sends what was written, for another machine to see
             files = {cut: stack.enter_context(place.file.open("r+b")) for cut, place in self.maps.items()}
             flat = None if self.pooled is None else stack.enter_context(self.pooled.file.open("r+b"))
-            for start, _, pooled, maps in outputs(self.work, list(self.maps), shard.start, shard.stop, self._tap):
+            for places, pooled, maps in outputs(self.work, list(self.maps), shard.start, shard.stop, self._tap):
                 watch()
                 if self.pooled is not None and flat is not None:
-                    _write(flat, self.pooled, start, pooled)
+                    _write(flat, self.pooled, places, pooled)
                 for cut, values in maps.items():
-                    _write(files[cut], self.maps[cut], start, values)
+                    _write(files[cut], self.maps[cut], places, values)
         return shard.stop - shard.start
 
     @cached_property
@@ -152,7 +163,9 @@ class FillShard:
 Spread = Callable[[FillShard, int], None]  # has every row of a pass filled in
 
 
-def _write(file: BinaryIO, place: Mapped, start: int, values: FloatArray) -> None:
-    """By writing, not through a mapping: pages that two machines share would overwrite each other."""
-    file.seek(place.offset + start * place.strides[0])
-    file.write(np.ascontiguousarray(values, place.dtype).data)
+def _write(file: BinaryIO, place: Mapped, places: IntArray, values: FloatArray) -> None:
+    """By writing, not through a mapping: pages that two machines share would overwrite each other. Neighbours go together."""
+    breaks = np.flatnonzero(np.diff(places) != 1) + 1
+    for start, rows in zip(places[np.r_[0, breaks]], np.split(values, breaks), strict=True):
+        file.seek(place.offset + int(start) * place.strides[0])
+        file.write(np.ascontiguousarray(rows, place.dtype).data)

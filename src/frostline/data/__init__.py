@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from frostline.data.reading import read
     from frostline.data.shift import appearance_notes
     from frostline.data.sizes import size_for
-    from frostline.data.splits import inner_split, nested_parts, plan_splits, scored_labels
-    from frostline.data.survey import count_images, surveyed
+    from frostline.data.splits import first_part, inner_split, nested_parts, plan_splits, scored_labels, within
+    from frostline.data.survey import count_images, may_be_large, surveyed
     from frostline.data.units import units_of
 
 _HOMES = {
@@ -36,8 +36,10 @@ _HOMES = {
     "default_size": "images",
     "draws_at": "draws",
     "inner_split": "splits",
+    "first_part": "splits",
     "input_notes": "fitting",
     "load": "images",
+    "may_be_large": "survey",
     "nested_parts": "splits",
     "normalise": "images",
     "pixel_features": "images",
@@ -53,6 +55,7 @@ _HOMES = {
     "subset": "assemble",
     "suggest_flip": "images",
     "units_of": "units",
+    "within": "splits",
 }
 
 __all__ = [
@@ -66,10 +69,12 @@ __all__ = [
     "decode",
     "default_size",
     "draws_at",
+    "first_part",
     "in_order",
     "inner_split",
     "input_notes",
     "load",
+    "may_be_large",
     "nested_parts",
     "normalise",
     "pixel_features",
@@ -84,6 +89,7 @@ __all__ = [
     "suggest_flip",
     "surveyed",
     "units_of",
+    "within",
 ]
 
 

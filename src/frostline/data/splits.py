@@ -23,6 +23,7 @@ from frostline.terms.identity import digest
 from frostline.terms.schedule import SCREENED_ON
 
 LEAST_OF_A_CLASS = 2  # images in a part of the training images
+LEAST_TO_JUDGE = 5  # images of a class
 _ATTEMPTS = 20
 _MANY_UNITS = 10_000  # units even out by their number alone
 
@@ -165,6 +166,27 @@ def nested_parts(dataset: Dataset, split: Split, divisors: Sequence[int], draws:
             if part.rarest >= LEAST_OF_A_CLASS:
                 found.append(Split(f"curve{draw}-{divisor}", draw, 0, seed, _plain(part.indices), split.validation))
     return tuple(found)
+
+
+def first_part(dataset: Dataset, plan: SplitPlan, share: float) -> tuple[int, ...]:
+    """About a `share` of the images that are not sealed: whole units (see `units_of`), the classes in proportion.
+
+    Returns:
+        ascending indices; none where a split would have fewer than `LEAST_TO_JUDGE` images of some class to be judged by.
+    """
+    whole = _pool(dataset)
+    pool = whole.at(_rows(np.isin(whole.indices, plan.pool)))
+    part = pool.at(_rows(_places(pool, _seed(plan.seed, "first rung")) <= share))
+    judged = (part.at(_rows(np.isin(part.indices, split.validation))) for split in plan.splits)
+    enough = all(len(one.indices) and one.rarest >= LEAST_TO_JUDGE for one in judged)
+    return _plain(part.indices) if enough else ()
+
+
+def within(split: Split, indices: Sequence[int]) -> Split:
+    """The part of `split` that lies in `indices`, under its own name."""
+    kept = frozenset(indices)
+    train, validation = (tuple(one for one in part if one in kept) for part in (split.train, split.validation))
+    return replace(split, train=train, validation=validation)
 
 
 def _places(pool: _Pool, seed: int) -> npt.NDArray[np.float64]:

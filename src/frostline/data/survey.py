@@ -28,6 +28,7 @@ from frostline.terms.data import NO, UNKNOWN, YES, Targets
 if TYPE_CHECKING:
     import pandas as pd
 
+LEAST_ROW_BYTES = 2  # of a table's file, perhaps a compressed one
 LARGE = 20_000  # rows: from here on a plan counts, where a search reads every file
 PARTS = (None, "train", "val", "test")
 _MOST_COUNTED = 10_000  # images of one kind that a check of the classes is shown
@@ -76,6 +77,14 @@ def surveyed(path: Path, asked: Asked = Asked(), frame: pd.DataFrame | None = No
     if table is None or table.rows <= LARGE:
         return None
     return _of_table(table, choose_columns(table.distinct(), asked), root.absolute())
+
+
+def may_be_large(path: Path, frame: pd.DataFrame | None = None) -> bool:
+    """Whether `surveyed` will probably count what is there, by the size of the file: nothing is read."""
+    if frame is not None:
+        return len(frame) > LARGE
+    file = path if is_table(path) else table_in(path)
+    return file is not None and file.is_file() and file.stat().st_size > LARGE * LEAST_ROW_BYTES
 
 
 def _table_at(path: Path) -> tuple[Wide | None, Path]:

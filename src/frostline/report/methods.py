@@ -5,8 +5,10 @@ from __future__ import annotations
 from frostline.report.facts import RunFacts
 from frostline.report.numbers import listed, metric_name, points
 from frostline.report.words import CONTROLS, budget_caveat, score_words
+from frostline.strategy.families import Line
 from frostline.terms.candidate import TUNED
 from frostline.terms.quantities import count, plural, plural_of
+from frostline.terms.recipe import Family, Recipe
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import IMAGE, Row, Verdict
 
@@ -62,16 +64,23 @@ def _compared(verdict: Verdict, settings: Settings) -> str:
     ran = [row for row in verdict.rows if row.score is not None]
     backbones = list(dict.fromkeys(row.backbone for row in verdict.rows if row.backbone))
     names = listed([*backbones, *(["raw pixels"] if any(not row.backbone for row in ran) else [])])
-    screened = sum(row.status == "screened" for row in verdict.rows)
-    also = (
-        f"; {plural(screened, 'further one')} {'was' if screened == 1 else 'were'} dropped by successive halving"
-        if screened
-        else ""
-    )
+    screened = [row for row in verdict.rows if row.status == "screened"]
+    behind = sum(not _trained(row) for row in screened)
+    also = _further(len(screened) - behind, "dropped by successive halving")
+    also += _further(behind, "clearly behind another one of the same family on a part of the images, and left out")
     return (
         f"{plural(len(ran), 'recipe')} for {names or 'no network'} at {settings.size} x {settings.size} pixels ran at full size"
         f" on at least one split{also}."
     )
+
+
+def _trained(row: Row) -> bool:
+    """Its trunk, or a head through feature maps: such recipes are screened by training, others on a part of the images."""
+    return Line(row.backbone, Recipe.parse(row.recipe), Family(row.family)).deep
+
+
+def _further(number: int, what: str) -> str:
+    return f"; {plural(number, 'further one')} {'was' if number == 1 else 'were'} {what}" if number else ""
 
 
 def _controls(verdict: Verdict) -> str:

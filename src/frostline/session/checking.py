@@ -6,7 +6,7 @@ from frostline.errors import OptionError, nearest
 from frostline.session.request import NO_BACKBONE, Request
 from frostline.stats.metrics import BY_LABEL, METRICS, default_metric
 from frostline.terms.recipe import Recipe
-from frostline.terms.settings import FLIPS
+from frostline.terms.settings import AUTO, FLIPS, OFF
 
 SMALLEST_SIZE = 32
 
@@ -39,6 +39,7 @@ def check(request: Request) -> None:
     found += _device_problems(request.device)
     if request.flip not in FLIPS:
         found.append(f"flip {request.flip!r} is not one of {', '.join(FLIPS)}.{nearest(request.flip, FLIPS)}")
+    found += _first_rung_problems(request.first_rung)
     for line in request.recipes:
         Recipe.parse(line)
     if found:
@@ -52,6 +53,16 @@ def _staff_problems(request: Request) -> list[str]:
 
     found = problems(request.backend, request.workers, request.backbones, request.address)
     return found or unreachable(request.backend, request.address)
+
+
+def _first_rung_problems(given: str) -> list[str]:
+    if given in (AUTO, OFF):
+        return []
+    try:
+        fits = 0 < float(given) < 1
+    except ValueError:
+        fits = False
+    return [] if fits else [f"first rung {given!r} is neither {AUTO}, {OFF} nor a share between 0 and 1; .1 is one image in ten."]
 
 
 def _device_problems(device: str) -> list[str]:

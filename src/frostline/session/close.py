@@ -22,6 +22,7 @@ from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
 from frostline.stats.decide import DecideSettings, decide
 from frostline.stats.detail import label_thresholds, out_of_fold
+from frostline.stats.pool import FULL
 from frostline.stats.sealed import with_test
 from frostline.store.files import require_room
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
@@ -31,7 +32,7 @@ from frostline.terms.data import Split
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
-from frostline.terms.trial import SEALED, Budget
+from frostline.terms.trial import FIRST, SEALED, Budget
 from frostline.terms.verdict import Row, Verdict
 
 REPORT_S = 8.0  # writing the page and the model
@@ -72,18 +73,35 @@ Keep = Callable[[Work, Verdict, Handover], None]
 
 
 def verdict_now(work: Work, interim: bool) -> Verdict:
-    """The decision on what has finished; the test set stays sealed."""
+    """The decision on what has finished; the test set stays sealed.
+
+    An interim one may rest on the first rung, before anything has run on all images.
+    """
+    results, notes = _compared(work), tuple(work.notes)
+    if interim and not any(_counts(result, FULL) for result in results) and any(_counts(result, FIRST) for result in results):
+        results = [_as_full(result) if _counts(result, FIRST) else result for result in results]
+        notes = (f"All this rests on {work.first_images:,} of {len(work.pool):,} images, which came first.", *notes)
     settings = DecideSettings(
         metric=work.settings.metric,
         delta=work.settings.delta,
         seed=work.settings.seed,
         seconds=work.clock.elapsed(),
         not_run=tuple(dict.fromkeys(work.not_run)),
-        notes=tuple(work.notes),
+        notes=notes,
         interim=interim,
     )
-    verdict = decide(_compared(work), work.truth, work.candidates(), settings)
+    verdict = decide(results, work.truth, work.candidates(), settings)
     return replace(verdict, test_opened_at=work.opened_at)
+
+
+def _counts(result: Result, rung: str) -> bool:
+    return result.trial.budget.rung == rung and result.outcome is Outcome.DONE
+
+
+def _as_full(result: Result) -> Result:
+    """As if the images of the first rung were all that there are."""
+    budget = replace(result.trial.budget, rung=FULL, images=None)
+    return replace(result, trial=replace(result.trial, budget=budget))
 
 
 def _compared(work: Work) -> list[Result]:

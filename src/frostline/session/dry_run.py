@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from frostline import backbones, data
+from frostline import data
 from frostline.session.checking import metric_of
-from frostline.session.measured import profiles
+from frostline.session.measured import load_all, profiles
 from frostline.session.outline import seconds_to_decode
 from frostline.session.outlook import equality_units, reaches
 from frostline.session.panels import scale_of
 from frostline.session.planned import Prospect
-from frostline.session.prepare import at_size, read, recognise, size_of, told_apart
-from frostline.session.profiles import Profile
+from frostline.session.prepare import read, recognise, size_of, told_apart
+from frostline.session.profiles import Ahead, Profile
 from frostline.session.request import Request
+from frostline.session.sizing import at_size
 from frostline.session.work import truth_of
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.terms.finding import bare
 
 
-def prospect_and_profiles(request: Request) -> tuple[Prospect, list[Profile]]:
+def prospect_and_profiles(request: Request, ahead: Ahead | None = None) -> tuple[Prospect, list[Profile]]:
     """What the data allow, and a profile of each backbone.
+
+    Args:
+        ahead: where the backbones are being loaded.
 
     Raises:
         InputError: as the search itself would.
     """
     recognise(request)
     dataset = read(request)
-    loaded = told_apart([backbones.load(name) for name in request.backbones])
+    loaded = told_apart(ahead.loaded() if ahead else load_all(request))
     size = size_of(request, dataset, loaded)
     sized = [at_size(backbone, size, request) for backbone in loaded]
     splits = data.plan_splits(dataset, request.seed, request.pool_val)

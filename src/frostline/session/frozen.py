@@ -29,7 +29,7 @@ from frostline.terms.progress import Sharing
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Action, Family, HeadKind, Recipe, Weights
 from frostline.terms.result import IntArray, Result
-from frostline.terms.trial import Budget, Trial
+from frostline.terms.trial import FIRST, Budget, Trial
 
 PASSES = {Weights.PRETRAINED: "pre-trained", Weights.RANDOM: "random", Weights.MATCHED: "random, matched"}
 LEAST_SHARED_S = 20.0  # of a pass in one process
@@ -42,7 +42,7 @@ def run_frozen(work: Work) -> None:
 
     The first draw of the folds is always run; further ones only while that leaves time for what trains the trunk.
     """
-    lines = [line for line in work.lines() if not line.deep]
+    lines = [line for line in work.lines() if not line.deep and line not in work.dropped]
     first, *repeats = draws(work.plan.splits)
     work.splits = list(first)
     if lines:
@@ -57,7 +57,7 @@ def run_frozen(work: Work) -> None:
             return
         for solved in (True, False):
             own = [line for line in lines if _solved(line) == solved]
-            _fit(work, own, f"repeat {number + 2} of {len(repeats) + 1}", splits)
+            fit_heads(work, own, f"repeat {number + 2} of {len(repeats) + 1}", splits)
         work.splits += splits
 
 
@@ -68,6 +68,11 @@ def _finished(work: Work, lines: Sequence[Line], splits: Sequence[Split]) -> boo
 
 def _trial(work: Work, line: Line, split: Split) -> Trial:
     return work.trial(line, split, configurations(line), Budget("full", work.settings.size))
+
+
+def first_trial(work: Work, line: Line, split: Split) -> Trial:
+    """On the part of a split that the first rung sees."""
+    return work.trial(line, split, configurations(line), Budget(FIRST, work.settings.size, len(split.train)))
 
 
 def draws(splits: Sequence[Split]) -> list[list[Split]]:
@@ -87,19 +92,24 @@ def _first_draw(work: Work, lines: list[Line]) -> float:
     for lane in work.lanes:
         if any(line.recipe.weights is Weights.PRETRAINED for line in lane.lines):
             _pass(work, lane, Weights.PRETRAINED)
-        solved = [line for line in lane.lines if _solved(line) and line.recipe.weights is Weights.PRETRAINED]
-        seconds += _fit(work, solved, lane.name, folds)
-    seconds += _fit(work, [line for line in lines if not line.backbone], "pixels", folds)
+        solved = [line for line in _own(lane, lines) if _solved(line) and line.recipe.weights is Weights.PRETRAINED]
+        seconds += fit_heads(work, solved, lane.name, folds)
+    seconds += fit_heads(work, [line for line in lines if not line.backbone], "pixels", folds)
     for lane in work.lanes:
-        random = [line for line in lane.lines if not line.deep and line.recipe.weights is not Weights.PRETRAINED]
+        random = [line for line in _own(lane, lines) if line.recipe.weights is not Weights.PRETRAINED]
         for weights in sorted({line.recipe.weights for line in random}):
             _pass(work, lane, weights)
-        seconds += _fit(work, random, f"{lane.name}, random", folds)
+        lane.first = None  # whose passes are part of these now
+        seconds += fit_heads(work, random, f"{lane.name}, random", folds)
     for lane in work.lanes:
-        small = [line for line in lane.lines if not line.deep and _kind(line) is HeadKind.MLP]
+        small = [line for line in _own(lane, lines) if _kind(line) is HeadKind.MLP]
         others = any(_solved(line) and not line.family.control for line in lines)
-        seconds += _fit(work, small, f"{lane.name}, new layers", folds, optional=others)
+        seconds += fit_heads(work, small, f"{lane.name}, new layers", folds, optional=others)
     return seconds
+
+
+def _own(lane: Lane, lines: Sequence[Line]) -> list[Line]:
+    return [line for line in lines if line.backbone == lane.name]
 
 
 def _kind(line: Line) -> HeadKind | None:
@@ -111,15 +121,22 @@ def _solved(line: Line) -> bool:
     return not line.deep and _kind(line) is not HeadKind.MLP
 
 
-def _fit(work: Work, lines: list[Line], what: str, splits: list[Split], optional: bool = False) -> float:
-    """Run `lines` on `splits`; the seconds that it took. `optional` ones only while there is time for one more trial."""
+def fit_heads(
+    work: Work, lines: list[Line], what: str, splits: list[Split], optional: bool = False, first: bool = False
+) -> float:
+    """Run `lines` on `splits`; the seconds that it took.
+
+    Args:
+        optional: only while there is time for one more trial. first: `splits` are those of the first rung.
+    """
     if not lines:
         return 0.0
     before = work.clock.elapsed()
     ordered = sorted(lines, key=lambda line: (not _solved(line), line.family is not Family.SOFTMAX_ONLY))
-    benches = [work.lane(name).bench for name in {line.backbone for line in lines}]
+    lanes = [work.lane(name) for name in {line.backbone for line in lines}]
+    benches = [lane.first if first and lane.first else lane.bench for lane in lanes]
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
-        heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional)
+        heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional, first)
         if work.backend.workers == 1:
             with one_thread(), one_torch_thread():
                 give_out(work, benches, heads.ask, heads.tell, backend=Threads(threads()))
@@ -140,6 +157,7 @@ class _Heads:
     phase: Phase
     waiting: deque[tuple[Line, Split]]
     optional: bool
+    first: bool = False
     lines: dict[str, Line] = field(init=False)
     left: Counter[str] = field(default_factory=Counter)
     longest: float = 0.0
@@ -152,7 +170,7 @@ class _Heads:
     def ask(self) -> Task | None:
         while self.waiting:
             line, split = self.waiting.popleft()
-            trial = _trial(self.work, line, split)
+            trial = first_trial(self.work, line, split) if self.first else _trial(self.work, line, split)
             if not self.optional or self.work.ledger.knows(trial) or self.work.clock.allows(self.longest, CLOSING_S):
                 return Task(trial, split, self.work.lane(line.backbone).name)
             self.work.not_run.append(f"'{line.recipe}' was not run on every fold: no time.")
@@ -166,7 +184,7 @@ class _Heads:
         self.left[key] -= 1
         self.phase.done(self.done)
         if not self.left[key]:
-            tell_finished(self.work, self.lines[key])
+            tell_finished(self.work, self.lines[key], task.trial.budget.rung)
 
 
 def _key(backbone: str, recipe: Recipe) -> str:
@@ -188,7 +206,10 @@ def configurations(line: Line) -> tuple[str, ...]:
 def _pass(work: Work, lane: Lane, weights: Weights) -> None:
     keep = boundaries(lane) if weights is Weights.PRETRAINED else []
     worth = worth_of_finals(work, lane) if keep else None
-    lane.bench = run_pass(work, lane, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}", worth)
+    known = lane.first.passes.get(weights) if lane.first else None
+    lane.bench = run_pass(work, lane, lane.bench, weights, work.pool, keep, f"{weights.value} pass, {lane.name}", worth, known)
+    for taps in () if known is None else (known, *known.further):
+        work.activations.discard(taps.keys)
     served = [line for line in lane.lines if not line.deep and line.recipe.weights is weights]
     tell_sharing(work, lane.bench, weights, served, len(work.plan.splits))
 
@@ -239,11 +260,13 @@ def run_pass(
     keep: list[str],
     name: str,
     worth: Mapping[str, float] | None = None,
+    known: Taps | None = None,
 ) -> Bench:
     """`bench` with the taps of one pass over `rows` for each view that a recipe asks for.
 
     Args:
         worth: of the feature maps at the cuts to keep, seconds a byte.
+        known: what a pass over some of the rows left, which are not run again.
     """
     keep = sorted(keep, key=lambda cut: -(worth or {}).get(cut, 0.0))  # of equals the deepest stays first
     shown = bench.views[: lane.views] if weights is Weights.PRETRAINED else bench.views[:1]
@@ -251,7 +274,8 @@ def run_pass(
         passes = []
         for number, view in enumerate(shown):
             done = partial(_done, phase, number * len(rows))
-            passes.append(_one_view(work, lane, bench, weights, rows, keep, view, done, worth))
+            before = None if known is None else (known, *known.further)[number]
+            passes.append(_one_view(work, lane, bench, weights, rows, keep, view, done, worth, before))
         missing = len(keep) - len(passes[0].maps)
         if missing:
             phase.note = f"{missing} of {len(keep)} feature maps did not fit the cache and are computed again"
@@ -268,12 +292,13 @@ def _one_view(
     view: View,
     progress: Callable[[int, int], None],
     worth: Mapping[str, float] | None,
+    known: Taps | None,
 ) -> Taps:
     source, kernels, seed = bench.pixels((view,)), bench.kernels.forward, work.settings.seed
     data, cuts = work.dataset.fingerprint, lane.tapped
     spread = partial(_share_out, work, progress) if _worth_sharing(work, bench, len(rows)) else None
     return tapped_pass(
-        bench.backbone, weights, seed, source, rows, data, work.activations, kernels, keep, cuts, progress, spread, worth
+        bench.backbone, weights, seed, source, rows, data, work.activations, kernels, keep, cuts, progress, spread, worth, known
     )
 
 

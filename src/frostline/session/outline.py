@@ -19,7 +19,7 @@ from frostline.planning.forecast import Scale
 from frostline.session.checking import metric_of
 from frostline.session.panels import MORE, reach_of
 from frostline.session.planned import Prospect
-from frostline.session.profiles import Profile, profiles_of
+from frostline.session.profiles import Ahead, Profile, profiles_of
 from frostline.session.request import Request
 from frostline.stats.metrics import PLAIN
 from frostline.stats.power import images_for_equality
@@ -32,13 +32,17 @@ TRIED = 8  # images that are decoded to see how long one takes
 ASSUMED_DECODE_S = 0.01  # of one image where no file is there
 
 
-def outlined(request: Request, found: Survey) -> tuple[Prospect, list[Profile]]:
-    """
+def outlined(request: Request, found: Survey, ahead: Ahead | None = None) -> tuple[Prospect, list[Profile]]:
+    """What the counts allow, and a profile of each backbone.
+
+    Args:
+        ahead: where the backbones are being loaded.
+
     Raises:
         InputError: as the search itself would, as far as a table tells.
     """
     data.in_order(found.classes, request.positive, found.several)
-    profiles, told = profiles_of(request, partial(_size, request, found.seen.sides))
+    profiles, told = profiles_of(request, partial(_size, request, found.seen.sides), ahead)
     spec = profiles[0].backbone.spec
     split = divided(request, found)
     metric, delta = metric_of(request, len(found.classes), found.several), request.delta or LARGEST_DELTA

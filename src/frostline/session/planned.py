@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from frostline import data
 from frostline.data.columns import Asked
-from frostline.planning.forecast import Scale, fit
+from frostline.planning.first_rung import first_share
+from frostline.planning.forecast import Panel, Scale, fit, forecast
 from frostline.planning.planner import tasks
 from frostline.session.checking import check
 from frostline.session.panels import cache_room, panel_of
-from frostline.session.profiles import Profile
+from frostline.session.profiles import Profile, begin
 from frostline.session.request import Request
 from frostline.strategy.families import Line, pixel_lines
 from frostline.terms.plan import Plan, Reach
+from frostline.terms.quantities import duration
 from frostline.terms.recipe import Recipe, family
 
 
@@ -47,14 +49,15 @@ def plan(request: Request) -> Plan:
         InputError: as the search itself would.
     """
     check(request)
+    ahead = begin(request) if data.may_be_large(request.data, request.frame) else None  # while the table is counted
     found = data.surveyed(request.data, asked_of(request), request.frame)
     if found is None:
         from frostline.session.dry_run import prospect_and_profiles
 
-        return assembled(request, *prospect_and_profiles(request))
+        return assembled(request, *prospect_and_profiles(request, ahead))
     from frostline.session.outline import outlined
 
-    return assembled(request, *outlined(request, found))
+    return assembled(request, *outlined(request, found, ahead))
 
 
 def asked_of(request: Request) -> Asked:
@@ -69,7 +72,7 @@ def assembled(request: Request, prospect: Prospect, profiles: Sequence[Profile])
     panels = [panel_of(one.backbone, one.kernels, own) for one, own in zip(profiles, lines, strict=True)]
     every = [*([] if request.recipes else pixel_lines()), *(line for own in lines for line in own)]
     decode_s = prospect.decode_s * prospect.images
-    limit = request.time_s
+    limit, first = request.time_s, _first_words(request, panels, scale, decode_s)
     return Plan(
         tasks=tasks(panels, scale, prospect.decode_s, cache, curve=request.learning_curve),
         lines=tuple((line.backbone, str(line.recipe), line.family.value) for line in every),
@@ -83,9 +86,22 @@ def assembled(request: Request, prospect: Prospect, profiles: Sequence[Profile])
         reach=prospect.reach,
         unit=prospect.unit,
         equality_units=prospect.equality_units,
-        notes=prospect.notes,
+        notes=(*prospect.notes, *first),
         fit=None if limit is None else fit(panels, scale, decode_s, limit, curve=request.learning_curve),
         cache_bytes=cache,
+    )
+
+
+def _first_words(request: Request, panels: Sequence[Panel], scale: Scale, decode_s: float) -> tuple[str, ...]:
+    """What comes before all images have been run through, and when."""
+    share = first_share(request.first_rung, scale.pool)
+    if not share or not any(panel.frozen for panel in panels):
+        return ()
+    found = forecast(panels, scale)
+    seconds = decode_s + share * (found.passes + found.heads)
+    return (
+        f"{round(share * scale.pool):,} images ({share:.0%}) come first: an interim verdict about {duration(seconds)} after the"
+        f" start, of which decoding all images takes {duration(decode_s)} (--first-rung).",
     )
 
 

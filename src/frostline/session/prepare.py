@@ -11,18 +11,19 @@ from typing import TypeVar
 from frostline import backbones, data
 from frostline.backbones import LoadedBackbone
 from frostline.compute.bench import Bench
-from frostline.compute.build import check_fits, fitting
 from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import choose_device, gpus, settle, threads
-from frostline.errors import FrostlineError, RecipeError, RunFolderError
+from frostline.errors import FrostlineError, RunFolderError
 from frostline.session.checking import check, metric_of
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.naming import names_apart
 from frostline.session.panels import cache_room
+from frostline.session.profiles import Profile, remember
 from frostline.session.registration import register
 from frostline.session.request import Request
 from frostline.session.sharing import shared_store
+from frostline.session.sizing import at_size, lines_of
 from frostline.session.sources import seen_before
 from frostline.session.work import Lane, Work, truth_of
 from frostline.session.workers import Machine, Staff, choose_staff, hire
@@ -33,15 +34,15 @@ from frostline.store.records import read_verdict, write_splits
 from frostline.store.run_folder import RunFolder
 from frostline.store.shared import SharedStore, without_user
 from frostline.store.values import read_document
-from frostline.strategy.families import Line, panel, pixel_lines
+from frostline.strategy.families import Line, pixel_lines
 from frostline.terms.activations import VIEWS, View
-from frostline.terms.backbone import InputSpec, Layout
+from frostline.terms.backbone import InputSpec
 from frostline.terms.data import Dataset, SplitPlan
 from frostline.terms.finding import serious
 from frostline.terms.kernels import Kernels
 from frostline.terms.progress import BackboneLoaded, MetricChosen, PhaseEnded, PhaseStarted, Progressed
 from frostline.terms.quantities import plural
-from frostline.terms.recipe import Recipe, family
+from frostline.terms.recipe import Recipe
 from frostline.terms.result import Result
 from frostline.terms.settings import Settings
 from frostline.terms.trial import SEALED
@@ -66,7 +67,8 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     check(request)
     recognise(request)
     dataset = _timed(listener, clock, "read images", lambda: read(request, _telling("read images", listener, clock)))
-    loaded = told_apart(_timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones]))
+    found = _timed(listener, clock, "load backbones", lambda: [backbones.load(name) for name in request.backbones])
+    loaded = told_apart(found)
     for one in loaded:
         listener.update(BackboneLoaded(one.name, one.stage_names))
     size = size_of(request, dataset, loaded)
@@ -80,9 +82,12 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     folder = RunFolder.create(request.out, settings, version)
     try:
         before, damaged = _verdict_before(folder)
+        probed_earlier = bool(folder.kernels())  # perhaps on another machine
         if before is not None and not before.interim and not damaged:
             raise AlreadyFinished
         work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines, shared)
+        if not probed_earlier:
+            _remember(request, found, work)
         _tell_serious(work)
         register(work)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
@@ -97,6 +102,22 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     except BaseException:
         folder.close()
         raise
+
+
+def _remember(request: Request, found: Sequence[LoadedBackbone], work: Work) -> None:
+    """Later plans go by what was measured here; not where code was compiled, which does not pay for every number of images."""
+    kernels = [lane.bench.kernels for lane in work.lanes]
+    if any(one.forward.compiled for one in kernels):
+        return
+    profiles = [
+        Profile(
+            replace(lane.backbone.description, name=one.name),
+            replace(lane.bench.kernels, backbone=one.name),
+            tuple(str(line.recipe) for line in lane.lines),
+        )
+        for lane, one in zip(work.lanes, found, strict=True)
+    ]
+    remember(request, [one.spec for one in found], profiles)
 
 
 def _verdict_before(folder: RunFolder) -> tuple[Verdict | None, list[str]]:
@@ -280,36 +301,6 @@ def size_of(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]
     return fixed[0] if fixed else max(data.default_size(dataset, backbone.spec) for backbone in loaded)
 
 
-def at_size(backbone: LoadedBackbone, size: int, request: Request) -> LoadedBackbone:
-    """The backbone at the run's size; one that fixes its size keeps it unless the user asked for another."""
-    if size == backbone.spec.height or (backbone.spec.fixed_size and request.size is None):
-        return backbone
-    return backbone.at(size)
-
-
-def lines_of(request: Request, backbone: LoadedBackbone) -> list[Line]:
-    if request.recipes:
-        recipes = list(dict.fromkeys(Recipe.parse(text) for text in request.recipes))
-        return [_line(recipe, backbone) for recipe in recipes if recipe.pixels is None]
-    maps = [stage.name for stage in backbone.stages if stage.cut.layout is not Layout.FLAT]
-    lines = panel(backbone.name, backbone.stage_names, maps)
-    return [line for line in lines if _fits(line.recipe, backbone)]  # stages that share parameters cannot be treated apart
-
-
-def _line(recipe: Recipe, backbone: LoadedBackbone) -> Line:
-    fitted = fitting(recipe, backbone)
-    check_fits(recipe, fitted)
-    return Line(backbone.name, recipe, family(recipe, fitted.stage_names))
-
-
-def _fits(recipe: Recipe, backbone: LoadedBackbone) -> bool:
-    try:
-        check_fits(recipe, backbone)
-    except RecipeError:
-        return False
-    return True
-
-
 def _asked(request: Request) -> set[str]:
     return {str(Recipe.parse(line)) for line in request.recipes}
 
@@ -343,6 +334,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         specificity=request.specificity,
         subgroups=request.subgroups,
         learning_curve=request.learning_curve,
+        first_rung=request.first_rung,
         include_images=request.include_images,
         deep=request.deep,
         path_column=request.path_column,

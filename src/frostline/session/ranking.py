@@ -6,16 +6,18 @@ from collections import defaultdict
 from statistics import mean
 
 from frostline.session.work import Work
+from frostline.stats.pool import FULL
 from frostline.strategy.families import Line
 from frostline.terms.progress import Ranked, RankedRow, RecipeFinished
 from frostline.terms.result import Outcome
+from frostline.terms.trial import FIRST
 
 
-def mean_scores(work: Work) -> dict[tuple[str, str], dict[str, float]]:
-    """(backbone, recipe) -> split -> score of the configuration that is best on average; full-size trials only."""
+def mean_scores(work: Work, rung: str = FULL) -> dict[tuple[str, str], dict[str, float]]:
+    """(backbone, recipe) -> split -> score of the configuration that is best on average; trials of one rung only."""
     by_line: dict[tuple[str, str], dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for result in work.ledger.results:
-        if result.trial.budget.rung == "full" and result.outcome is Outcome.DONE:
+        if result.trial.budget.rung == rung and result.outcome is Outcome.DONE:
             for name, value in work.ledger.scores(result).items():
                 by_line[result.trial.backbone, str(result.trial.recipe)][name][result.trial.split] = value
     return {key: max(configurations.values(), key=_rank) for key, configurations in by_line.items()}
@@ -26,23 +28,21 @@ def _rank(scores: dict[str, float]) -> tuple[int, float]:
 
 
 def tell_ranking(work: Work) -> None:
-    """Send the ranking so far to the listener."""
+    """Send the ranking so far to the listener: that of the first rung before anything has run on all images."""
     families = {(line.backbone, str(line.recipe)): line.family.value for line in work.lines()}
     rows = [
         RankedRow(recipe, families.get((backbone, recipe), ""), backbone, sum(scores.values()) / len(scores), len(scores))
-        for (backbone, recipe), scores in mean_scores(work).items()
+        for (backbone, recipe), scores in (mean_scores(work) or mean_scores(work, FIRST)).items()
     ]
     work.ledger.listener.update(Ranked(tuple(sorted(rows, key=lambda row: -row.score))))
 
 
-def tell_finished(work: Work, line: Line) -> None:
-    """Send what a line reached at full size, if it was run at all, and the ranking with it."""
+def tell_finished(work: Work, line: Line, rung: str = FULL) -> None:
+    """Send what a line reached at full size (on that rung), if it was run at all, and the ranking with it."""
     key = (line.backbone, str(line.recipe))
-    scores = mean_scores(work).get(key, {})
+    scores = mean_scores(work, rung).get(key, {})
     own = [
-        one
-        for one in work.ledger.results
-        if (one.trial.backbone, str(one.trial.recipe)) == key and one.trial.budget.rung == "full"
+        one for one in work.ledger.results if (one.trial.backbone, str(one.trial.recipe)) == key and one.trial.budget.rung == rung
     ]
     if own:
         reached = mean(scores.values()) if scores else None

@@ -6,11 +6,12 @@ import dataclasses
 from datetime import UTC, datetime
 
 from frostline.errors import RunFolderError
+from frostline.planning.first_rung import first_share
 from frostline.session.work import Work
 from frostline.stats.compare import SURE
 from frostline.store.files import sha256
 from frostline.store.values import read_value, write_value
-from frostline.terms.registration import Registration
+from frostline.terms.registration import CHECKPOINTS, FIRST_LOOK, Registration
 
 
 def register(work: Work) -> None:
@@ -50,7 +51,13 @@ def _registration(work: Work) -> Registration:
         splits=sha256(work.folder.splits_path),
         specificity=work.settings.specificity,
         subgroups=work.settings.subgroups,
+        checkpoints=(*((FIRST_LOOK,) if _looks_first(work) else ()), *CHECKPOINTS),
     )
+
+
+def _looks_first(work: Work) -> bool:
+    heads = any(not line.deep for line in work.lines())
+    return heads and first_share(work.settings.first_rung, len(work.pool)) > 0
 
 
 def _changes(work: Work, wanted: Registration, digest: str) -> list[str]:

@@ -33,6 +33,7 @@ class Request:
         cache_bytes: for activations on disk; None for what is free, bounded.
         store: a folder or URL where activations are shared with other runs and machines.
         learning_curve: also train on parts of the images.
+        first_rung: `auto`, `off`, or the share of the images on which heads are tried before all.
         backend: `auto`, `serial`, `process` or `ray`. workers: trials at a time, None for what suits the machines.
         address: of a Ray cluster; None for `RAY_ADDRESS`, or one that is started here.
         include_images: the page may show pictures of the user's own images.
@@ -64,6 +65,7 @@ class Request:
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False
+    first_rung: str = "auto"
     include_images: bool = False
     deep: bool = False
     path_column: str | None = None

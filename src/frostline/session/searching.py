@@ -13,6 +13,7 @@ from frostline.planning.forecast import CLOSING_S
 from frostline.session.clock import Clock, StopRequested
 from frostline.session.close import Finished, Keep, close, verdict_now, write_down
 from frostline.session.finals import run_finals
+from frostline.session.first_rung import run_first
 from frostline.session.frozen import run_frozen
 from frostline.session.ledger import Listener
 from frostline.session.outlook import foresee, tell_remaining
@@ -36,7 +37,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 def search(request: Request, listener: Listener, keep: Keep, version: str) -> Finished:
-    """Carry out `request`: frozen recipes on all folds, screening, finalists, verdict, refit, test.
+    """Carry out `request`: a part first of very many images, then frozen recipes on all folds, screening, finalists,
+    verdict, refit, test.
 
     Args:
         keep: called with the fitted model before the test set is opened: whatever happens then, it is not lost.
@@ -57,6 +59,8 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             foreseen = foresee(work)
             work.backend.start()
             tell_remaining(work, foreseen.total)
+            if run_first(work):
+                _interim(work)
             run_frozen(work)
             _tell_refusals(work)
             tell_remaining(work, foreseen.after("heads"))

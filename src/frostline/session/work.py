@@ -40,6 +40,7 @@ class Lane:
 
     Attributes:
         bench: at full size; `screen` at the screening size, made when it is needed.
+        first: at full size, with passes over the images of the first rung, until all images have been run through.
         order: its place on the command line.
     """
 
@@ -48,6 +49,7 @@ class Lane:
     lines: list[Line]
     bench: Bench
     screen: Bench | None = None
+    first: Bench | None = None
 
     @property
     def name(self) -> str:
@@ -88,6 +90,8 @@ class Work:
         over_s: seconds that the smallest verdict is expected to take beyond the time limit.
         notes: sentences for the report; not_run: what time or memory did not allow.
         registered: SHA-256 of the plan and when it was written, before the first result; empty where that cannot be said.
+        dropped: lines that the first rung found clearly behind: they are not run on all images.
+        first_images: of the first rung; 0 where there is none.
         decided: the last checkpoint has been passed.
         cache_told: that stored activations found no room was said.
     """
@@ -114,6 +118,8 @@ class Work:
     notes: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
     registered: tuple[str, ...] = ()
+    dropped: frozenset[Line] = frozenset()
+    first_images: int = 0
     decided: bool = False
     cache_told: bool = False
 

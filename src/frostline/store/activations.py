@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +139,12 @@ class ActivationStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._make_room(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize, worth)
             return ActivationWriter(self, key, shape, np.dtype(dtype), worth)
+
+    def discard(self, keys: Iterable[ActivationKey]) -> None:
+        """Remove these entries: nobody will ask for them. Who still reads one may go on."""
+        for key in keys:
+            self._label_path(key).unlink(missing_ok=True)
+            self._path(key).unlink(missing_ok=True)
 
     def bytes_used(self) -> int:
         """Of all entries, those being written included."""

@@ -8,6 +8,10 @@ RULE = (
     "the simplest recipe whose mean, on the folds of the best one, is at most delta below it; simplest by family, then trained"
     " parameters, then inference FLOPs, then the order in which backbones were given; no control but scratch"
 )
+FIRST_LOOK = (
+    "when all frozen-trunk recipes have run on a part of the images that comes first: an interim look, after which a recipe is"
+    " left out whose 95 % interval lies more than delta below another one of its family that trains no fewer parameters"
+)
 CHECKPOINTS = ("when all frozen-trunk recipes have run on all folds", "when the finalists have run")
 
 

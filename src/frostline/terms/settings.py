@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 FLIPS = ("auto", "on", "off")
+AUTO, OFF = "auto", "off"
 BACKENDS = ("auto", "serial", "process", "ray")
 
 
@@ -40,6 +41,7 @@ class Settings:
         backend: `serial`, `process` or `ray`; workers: trials at a time. address: of the Ray cluster.
         trial_cpus, trial_gpus: what each trial has of a machine of the cluster, a share of a GPU perhaps; None without one.
         include_images: the page may show pictures of the user's own images.
+        first_rung: `auto`, `off`, or the share of the images on which heads are tried before all.
         deep: also train networks whose first stages come from the source, depth by depth.
     """
 
@@ -70,6 +72,7 @@ class Settings:
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False
+    first_rung: str = AUTO
     include_images: bool = False
     deep: bool = False
     path_column: str | None = None

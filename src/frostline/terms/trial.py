@@ -9,6 +9,7 @@ from frostline.terms.identity import digest
 from frostline.terms.recipe import Recipe
 
 SEALED = "sealed"  # the rung of what was seen of the test set
+FIRST = "first"  # the rung of heads on part of the images, before all
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Budget:
     """How much of the data and of the schedule a trial may use.
 
     Attributes:
-        rung: `full` counts for the verdict; `screen-0`, `screen-1` only choose who goes on; `curve` is of a learning curve.
+        rung: `full` counts for the verdict; `screen-0`, `screen-1` and `first` only choose who goes on; `curve` is of a learning
+            curve.
         size: image size in pixels.
         images: training images at most; None for all of them.
         epochs: passes over them; 0 for heads that a solver fits.
