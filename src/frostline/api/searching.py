@@ -49,6 +49,7 @@ def search(
     backend: str = "auto",
     workers: int | None = None,
     address: str | None = None,
+    devices_per_trial: int = 1,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
     include_images: bool = False,
@@ -75,6 +76,7 @@ def search(
         include_images: the report may show some of these images: those that the model gets wrong most confidently.
         deep: also train networks whose first stages come from the source, depth by depth: `Run.evidence.depth`.
         backend, workers: `serial`, or `process` or `ray` with so many trials at a time; the results are the same.
+        devices_per_trial: that train one network together, each with its share of every batch: GPUs, or processes on a CPU.
         address: of a Ray cluster: `auto`, `HOST:PORT` or `ray://HOST:PORT`; `local` starts one here for the time of the search.
 
     Raises:
@@ -88,7 +90,7 @@ def search(
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
         limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroups=several(subgroup), learning_curve=learning_curve, include_images=include_images, deep=deep,
-        store=None if store is None else str(store),
+        devices_per_trial=devices_per_trial, store=None if store is None else str(store),
     )  # fmt: skip
     try:
         finished = session.search(request, listener or session.Silent(), keep_model, version("frostline"))
@@ -160,6 +162,7 @@ def plan(
     learning_curve: bool = False,
     include_images: bool = False,
     deep: bool = False,
+    devices_per_trial: int = 1,
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
@@ -176,7 +179,8 @@ def plan(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, root=as_path(root), test=as_path(test),
         limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
-        include_images=include_images, deep=deep, store=None if store is None else str(store),
+        include_images=include_images, deep=deep, devices_per_trial=devices_per_trial,
+        store=None if store is None else str(store),
     )  # fmt: skip
     return session.plan(request)
 

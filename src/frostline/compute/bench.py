@@ -40,6 +40,7 @@ class Bench:
         balanced: classes weigh alike in every loss, because the metric weighs them alike.
         passes: what each pass of the frozen trunk left: pre-trained, random, and matched where a recipe asks for it.
         views: shown in turn to recipes that train from pixels.
+        devices: on which each network is trained, by as many processes.
         starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes
             start alike. Shared by the benches of one backbone; the image size is part of what they depend on.
         kin: by which another process knows whose `starts` these are.
@@ -54,6 +55,7 @@ class Bench:
     seed: int
     passes: Mapping[Weights, Taps] = field(default_factory=dict)
     views: tuple[View, ...] = (View(0),)
+    devices: int = 1
     starts: Starts = field(default_factory=dict)
     kin: str = field(default_factory=lambda: uuid4().hex)
     _identity: str = field(init=False, default_factory=lambda: uuid4().hex)
