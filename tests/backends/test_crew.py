@@ -41,7 +41,7 @@ def test_answers_come_in_order_and_the_processes_stay(crew: Crew) -> None:
 
 def test_one_that_dies_ends_all(crew: Crew) -> None:
     pids = [pid for pid, _ in crew.run(calls.who, [1, 2], nothing)]
-    with pytest.raises(CrewLost, match="process 2 of the 2 .* died by SIGKILL"):
+    with pytest.raises(CrewLost, match=r"process 2 of the 2 .* died by SIGKILL"):
         crew.run(calls.DieAt(7), [3, 7], nothing)
     assert all(map(gone, pids))
     assert crew.run(calls.square, [3, 4], nothing) == [9, 16]  # by new ones

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+import frostline as fl
+from frostline import cli
 from frostline.backends import Lost
 from frostline.compute.bench import Bench
 from frostline.compute.forks import Forks
@@ -21,11 +23,13 @@ from frostline.compute.train import predict
 from frostline.compute.trials import Fitted, fit_network, run_trial
 from frostline.session.dispatch import CarryOut, Task
 from frostline.store.checkpoints import CheckpointStore
+from frostline.store.run_folder import RunFolder
 from frostline.terms.activations import View
 from frostline.terms.data import Split
 from frostline.terms.recipe import Recipe, family
 from frostline.terms.trial import Budget, Trial
-from tests.equivalence.test_backends import workers
+from tests.equivalence.test_backends import assert_same, begun_like, workers
+from tests.session.conftest import RECIPES
 
 CLOSE = 1e-4  # of probabilities
 ROWS, REST = np.arange(0, 48, 2)[:21], np.arange(1, 48, 2)  # batches of 8, 8 and 5
@@ -128,3 +132,20 @@ def test_two_gpus_train_what_one_trains(bench: Bench) -> None:
         (one, alone), (two, together) = fitted(on_gpu, text, 1), fitted(on_gpu, text, 2)
         assert np.abs(alone - together).max() < 1e-3
         assert two.losses == pytest.approx(one.losses, rel=1e-3)
+
+
+def test_a_search_whose_networks_are_trained_by_two_gives_what_a_usual_one_gives(
+    textures: Path, backbone_name: str, tmp_path: Path
+) -> None:
+    recipes = [RECIPES[3], "stem .. layer3: freeze | layer4: tune | head: linear | train: lr=0.001 epochs=1"]
+    usual = fl.search(textures, backbone_name, out=tmp_path / "usual", backend="serial", recipe=recipes, size=64, limit=40)
+    out = begun_like(usual, tmp_path / "two")
+    words = [word for recipe in recipes for word in ("--recipe", recipe)]
+    line = ["search", str(textures), "-b", backbone_name, "-o", str(out), *words, "--size", "64", "--limit", "40"]
+    assert cli.run([*line, "--devices-per-trial", "2"]) == 0
+    assert not workers()
+    assert_same(usual, fl.Run(out))
+    assert RunFolder.open(out).settings.devices_per_trial == 2
+    two, one = (RunFolder.open(run).results.load_all() for run in (out, usual.path))
+    assert two.keys() == one.keys()
+    assert any(not np.array_equal(two[key].probabilities, one[key].probabilities) for key in one)  # it was really another way
