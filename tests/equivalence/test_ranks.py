@@ -37,7 +37,8 @@ ROWS, REST = np.arange(0, 48, 2)[:21], np.arange(1, 48, 2)  # batches of 8, 8 an
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    with settings_restored():
+    with pytest.MonkeyPatch.context() as patched, settings_restored():
+        patched.setenv("OMP_NUM_THREADS", "1")  # no more are tried
         torch.set_num_threads(1)
         yield
     dismiss()

@@ -96,8 +96,8 @@ class _BatchNormTogether(torch.autograd.Function):
         variance = _summed(present * (x.float() - _along(mean, x)).square().sum(_others(x))) / count
         scale = torch.rsqrt(variance + eps)
         factor = scale if weight is None else scale * weight.float()
-        shift = -mean * factor if bias is None else bias.float() - mean * factor
-        output = (x.float() * _along(factor, x) + _along(shift, x)).to(x.dtype)
+        output = (x.float() - _along(mean, x)) * _along(factor, x)
+        output = (output if bias is None else output + _along(bias.float(), x)).to(x.dtype)
         ctx.save_for_backward(x, weight, mean, scale)
         ctx.share = present / count
         ctx.mark_non_differentiable(mean, variance)
@@ -111,8 +111,8 @@ class _BatchNormTogether(torch.autograd.Function):
         means = _summed(torch.stack([own_bias, own_weight])) * ctx.share  # no image that counts for nothing moved them
         factor = scale if weight is None else scale * weight.float()
         dx = (dy - _along(means[0], x) - centred * _along(means[1], x)) * _along(factor, x)
-        learns = weight is not None
-        return dx.to(x.dtype), own_weight.to(weight.dtype) if learns else None, own_bias if learns else None, None, None, None
+        _, weight_learns, bias_learns, *_ = ctx.needs_input_grad
+        return dx.to(x.dtype), own_weight if weight_learns else None, own_bias if bias_learns else None, None, None, None
 
 
 def _others(x: Tensor) -> list[int]:
