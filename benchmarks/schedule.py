@@ -22,9 +22,10 @@ from frostline import backbones, data
 from frostline.compute.bench import Bench
 from frostline.compute.build import build
 from frostline.compute.frozen import start_head
+from frostline.compute.inputs import source_for
 from frostline.compute.materialise import tapped_pass
 from frostline.compute.train import Schedule, place, predict, settle_statistics, train
-from frostline.compute.trials import source_for, subset
+from frostline.compute.trials import subset
 from frostline.store.activations import ActivationStore
 from frostline.terms.activations import View
 from frostline.terms.kernels import Kernels, Mode

@@ -9,6 +9,7 @@
     │   └── RunFolderError       the run folder is another search's, locked, or damaged
     ├── AllTrialsFailed          every trial failed; exit code 3
     ├── ExportFailed             a model cannot be written in the form asked for, or answers differently there; exit code 1
+    ├── CrewLost                 of the processes that train one network one died: the next start tries that trial again
     ├── DiskFull                 no room for something that must be kept: the same command continues later; exit code 2
     ├── ClusterGone              the machines that carry out the trials are out of reach: the same command continues; exit code 2
     └── StoreFull                no room for stored activations: caught by the caller, which computes them again
@@ -68,6 +69,10 @@ class AllTrialsFailed(FrostlineError):
 
 class ExportFailed(FrostlineError):
     """A model cannot be written in the form that was asked for, or gives other answers there; nothing is left behind."""
+
+
+class CrewLost(FrostlineError):
+    """One of several processes that train one network together died; none of them is left."""
 
 
 class DiskFull(FrostlineError):

@@ -147,6 +147,7 @@ def test_a_real_process_ends_with_the_exit_code_and_no_traceback(tmp_path: Path)
         (["--flip", "maybe"], ("'maybe'", "auto, on, off")),
         (["--backend", "proces"], ("'proces'", "auto, serial, process, ray", "Nearest: process")),
         (["--workers", "0"], ("--workers 0", "least is 1")),
+        (["--devices-per-trial", "0"], ("--devices-per-trial 0", "least is 1")),
         (["--specificity", "90"], ("specificity 90.0", "between 0 and 1")),
         (["--time", "30"], ("'30'", "30m")),
         (["--time", "0s"], ("'0s'", "30m")),

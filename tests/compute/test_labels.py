@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from frostline.compute.features import Sample
 from frostline.compute.heads import best_linear_head, forest, predict
 from frostline.compute.logistic import logistic_path
-from frostline.compute.losses import known_cross_entropy, loss_on, probabilities_of, targets_of
+from frostline.compute.losses import known_cross_entropy, loss_on, masses_of, probabilities_of, targets_of
 from frostline.compute.stacked import fit_stacked
 from frostline.compute.trials import subset
 
@@ -101,3 +101,18 @@ def test_fewer_images_keep_the_rare_label() -> None:
     rows = subset(np.arange(400), answers, 100, 0)
     assert 90 <= len(rows) <= 110
     assert answers[rows].mean(axis=0) == pytest.approx(answers.mean(axis=0), abs=0.08)
+
+
+@pytest.mark.parametrize("weights", [None, np.asarray([0.2, 1.0, 1.8], np.float32)])
+@pytest.mark.parametrize("multi", [False, True])
+def test_means_over_parts_of_a_batch_are_put_together_by_their_masses(multi: bool, weights: np.ndarray | None) -> None:
+    generator = np.random.default_rng(4)
+    logits = torch.from_numpy(generator.normal(size=(11, 3)).astype(np.float32))
+    answers = generator.integers(0, 2, (11, 3)).astype(np.float32)
+    answers[generator.random((11, 3)) < 0.4] = np.nan
+    answers[7:] = np.nan  # the last part knows nothing
+    targets = targets_of(answers if multi else generator.integers(0, 3, 11))
+    loss, masses = loss_on(targets, weights), masses_of(targets, weights)
+    parts = [slice(0, 5), slice(5, 7), slice(7, 11)]
+    together = sum(float(loss(logits[part], targets[part])) * float(masses[part].sum()) for part in parts) / float(masses.sum())
+    assert together == pytest.approx(float(loss(logits, targets)), rel=1e-5)

@@ -8,11 +8,12 @@ import pytest
 from frostline import backbones, data
 from frostline.compute import materialise
 from frostline.compute.build import fitting
+from frostline.compute.inputs import source_for
 from frostline.compute.logistic import STRENGTHS
 from frostline.compute.materialise import tapped_pass
 from frostline.compute.sources import ActivationSource, PixelSource
 from frostline.compute.train import predict
-from frostline.compute.trials import as_options, fit_network, run_trial, source_for
+from frostline.compute.trials import as_options, fit_network, run_trial
 from frostline.store.activations import ActivationStore
 from frostline.terms.data import Split
 from frostline.terms.kernels import Mode

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Screening
+from frostline.planning.cost import CostModel, on_devices
 from frostline.planning.forecast import (
     CLOSING_S,
     Panel,
@@ -109,3 +110,12 @@ def test_the_least_verdict_is_one_draw_of_the_folds_without_training() -> None:
     thrice = dataclasses.replace(SCALE, repeats=3)
     assert least_s([PANEL], thrice) == least_s([PANEL], SCALE)
     assert CLOSING_S < least_s([PANEL], SCALE) < forecast([PANEL], SCALE).total
+
+
+def test_training_is_faster_on_several_gpus_and_the_pass_is_not() -> None:
+    gpu = dataclasses.replace(COSTS.kernels, device="cuda")
+    one, four = (CostModel(COSTS.backbone, on_devices(gpu, devices)) for devices in (1, 4))
+    assert one.kernels is gpu and four.pass_s(100) == one.pass_s(100)
+    assert 2 < one.training_s(WHOLE, 100, 1) / four.training_s(WHOLE, 100, 1) < 4
+    cpu = dataclasses.replace(COSTS.kernels, device="cpu")
+    assert on_devices(cpu, 4) == cpu  # the processes share out the threads of one

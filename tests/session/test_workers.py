@@ -24,7 +24,7 @@ from frostline.compute.passes import BATCH, FillShard, Shard
 from frostline.errors import AllTrialsFailed, OptionError
 from frostline.session.frozen import _share_out
 from frostline.session.work import Work
-from frostline.session.workers import THREADS, Machine, Staff, choose_staff, hire, problems, shares
+from frostline.session.workers import THREADS, Machine, Staff, choose_staff, hire, problems, shares, whole_shares
 from tests.equivalence.test_backends import workers
 
 
@@ -80,6 +80,35 @@ def test_trials_have_their_share_of_a_cluster(
     nodes: list[Node], workers: int | None, gpu: bool, expected: tuple[int, float, int]
 ) -> None:
     assert shares(nodes, workers, gpu) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "gpu", "expected"),
+    [
+        ([Node(16, 4), Node(16, 2), Node(8)], None, True, (8, 2.0, 3)),
+        ([Node(16, 3), Node(16, 3)], None, True, (16, 2.0, 2)),  # the two that are left are not on one machine
+        ([Node(16, 1), Node(16, 1)], None, True, (0, 2.0, 1)),
+        ([Node(16, 4)], 3, True, (0, 2.0, 3)),
+        ([Node(2)], None, False, (2, 0.0, 1)),
+        ([Node(1), Node(1)], None, False, (0, 0.0, 1)),
+        ([Node(8), Node(4)], None, False, (4, 0.0, 3)),
+    ],
+)
+def test_a_trial_on_two_devices_has_them_on_one_machine(
+    nodes: list[Node], workers: int | None, gpu: bool, expected: tuple[int, float, int]
+) -> None:
+    assert whole_shares(nodes, workers, gpu, 2) == expected
+
+
+def test_fewer_workers_where_each_has_several_devices() -> None:
+    machine = Machine("cuda", 16, 4)
+    assert choose_staff("auto", None, (), machine, devices=2) == Staff("process", 2, 8, devices=2)
+    assert choose_staff("auto", None, (), machine, devices=4) == Staff("serial", 1, 16, devices=4)
+    with pytest.raises(OptionError, match="--devices-per-trial 5: this machine has 4 GPUs"):
+        choose_staff("auto", None, (), machine, devices=5)
+    with pytest.raises(OptionError, match="this machine has 1 GPU"):
+        choose_staff("auto", None, (), Machine("mps", 8), devices=2)
+    assert "a module of its own, or use one device" in problems("serial", None, ("__main__:small",), devices=2)[0]
 
 
 def test_a_cluster_that_is_started_here_has_room_for_what_was_asked_for() -> None:
@@ -186,6 +215,13 @@ def test_each_worker_has_a_gpu_of_those_that_this_process_may_use(monkeypatch: p
     backend = hire(Staff("process", 4, 1), Machine("cuda", 4, 2))
     assert isinstance(backend, Process)
     assert [one["CUDA_VISIBLE_DEVICES"] for one in backend.environments] == ["3", "5", "3", "5"]
+
+
+def test_each_worker_has_as_many_gpus_as_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
+    backend = hire(Staff("process", 2, 1, devices=2), Machine("cuda", 4, 4))
+    assert isinstance(backend, Process)
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in backend.environments] == ["3,5", "6,7"]
 
 
 def test_trials_whose_workers_always_die_have_failed_and_are_tried_again_by_the_next_start(

@@ -120,6 +120,7 @@ def _command(settings: Settings) -> str:
     words += [option for option, wanted in flags.items() if wanted]
     words += ["--device", settings.device] if settings.device != "cpu" else []
     words += ["--backend", settings.backend, "--workers", str(settings.workers)] if settings.backend != "serial" else []
+    words += ["--devices-per-trial", str(settings.devices_per_trial)] if settings.devices_per_trial > 1 else []
     words += ["--address", settings.address] if settings.address is not None else []
     words += ["--time", f"{settings.time_s:g}s"] if settings.time_s is not None else []
     return shlex.join(words)

@@ -51,6 +51,7 @@ def search(
     backend: str = "auto",
     workers: int | None = None,
     address: str | None = None,
+    devices_per_trial: int = 1,
     specificity: float = 0.9,
     subgroup: str | Sequence[str] = (),
     include_images: bool = False,
@@ -80,6 +81,7 @@ def search(
         include_images: the report may show some of these images: those that the model gets wrong most confidently.
         deep: also train networks whose first stages come from the source, depth by depth: `Run.evidence.depth`.
         backend, workers: `serial`, or `process` or `ray` with so many trials at a time; the results are the same.
+        devices_per_trial: that train one network together, each with its share of every batch: GPUs, or processes on a CPU.
         address: of a Ray cluster: `auto`, `HOST:PORT` or `ray://HOST:PORT`; `local` starts one here for the time of the search.
 
     Raises:
@@ -93,7 +95,7 @@ def search(
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, root=as_path(root),
         test=as_path(test), limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroups=several(subgroup), learning_curve=learning_curve, first_rung=str(first_rung),
-        include_images=include_images, deep=deep,
+        include_images=include_images, deep=deep, devices_per_trial=devices_per_trial,
         store=None if store is None else str(store),
     )  # fmt: skip
     try:
@@ -168,6 +170,7 @@ def plan(
     first_rung: str | float = "auto",
     include_images: bool = False,
     deep: bool = False,
+    devices_per_trial: int = 1,
 ) -> Plan:
     """A dry run: which recipes `search` would compare, what they share, how long it would take and what it could detect.
 
@@ -184,7 +187,8 @@ def plan(
         flip=flip, pool_val=pool_val, allow_unreadable=allow_unreadable, label=joined(label), group=group,
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, root=as_path(root),
         test=as_path(test), limit=limit, specificity=specificity, subgroups=several(subgroup), learning_curve=learning_curve,
-        first_rung=str(first_rung), include_images=include_images, deep=deep, store=None if store is None else str(store),
+        first_rung=str(first_rung), include_images=include_images, deep=deep, devices_per_trial=devices_per_trial,
+        store=None if store is None else str(store),
     )  # fmt: skip
     return session.plan(request)
 

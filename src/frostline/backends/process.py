@@ -26,7 +26,7 @@ _SERVE = "import sys; sys.path[:] = sys.argv[2:]; from frostline.backends.worker
 
 
 @dataclass(eq=False)
-class _Given(Generic[I]):
+class Given(Generic[I]):
     """An item, and how many workers died over it."""
 
     item: I
@@ -47,7 +47,7 @@ class Process:
     def __init__(self, environments: Sequence[Mapping[str, str]], prepare: Callable[[], None] | None = None) -> None:
         self.environments = tuple(environments)
         self.prepare = prepare
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
 
     @property
     def workers(self) -> int:
@@ -62,7 +62,7 @@ class Process:
         self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], watch: Watch
     ) -> Generator[tuple[I, R | Lost], None, None]:
         """See `Backend.run`; the call's own `watch` does nothing: what ends a run early ends its workers."""
-        again: deque[_Given[I]] = deque()
+        again: deque[Given[I]] = deque()
         try:
             while True:
                 watch()
@@ -70,7 +70,7 @@ class Process:
                 busy = [worker for worker in self._workers if worker.given is not None]
                 if not busy:
                     return
-                for worker in _ready(busy):
+                for worker in ready(busy):
                     given, answer = self._taken(worker)
                     if answer is None and given.deaths < TRIES:
                         again.append(given)
@@ -84,19 +84,19 @@ class Process:
         for worker in list(self._workers):
             self._end(worker)
 
-    def _hand_out(self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], again: deque[_Given[I]]) -> None:
+    def _hand_out(self, call: Callable[[I, Watch], R], ask: Callable[[], I | None], again: deque[Given[I]]) -> None:
         """An item for everybody who has none; those whose worker died come first."""
         while self._free():
             item = None if again else ask()
             if not again and item is None:
                 return
-            given = again.popleft() if again else _Given(item)
+            given = again.popleft() if again else Given(item)
             self._idle().give(call, given)
 
     def _free(self) -> bool:
         return sum(worker.given is not None for worker in self._workers) < self.workers
 
-    def _idle(self) -> _Worker:
+    def _idle(self) -> Worker:
         """A living worker that has nothing to do; `_free` says that there is one, or room for one."""
         for worker in [one for one in self._workers if one.given is None]:
             if worker.alive:
@@ -106,19 +106,19 @@ class Process:
         assert started is not None
         return started
 
-    def _start_one(self) -> _Worker | None:
+    def _start_one(self) -> Worker | None:
         """A new worker in the first place that is free; None where there is none."""
         taken = {worker.place for worker in self._workers}
         place = next((one for one in range(self.workers) if one not in taken), None)
         if place is None:
             return None
-        worker = _Worker(place, self.environments[place])
+        worker = Worker(place, self.environments[place])
         if self.prepare is not None:
             worker.send(self.prepare, None)
         self._workers.append(worker)
         return worker
 
-    def _taken(self, worker: _Worker) -> tuple[_Given[Any], tuple[Any] | None]:
+    def _taken(self, worker: Worker) -> tuple[Given[Any], tuple[Any] | None]:
         """What the worker was given and the result in a tuple, or None when it died over it."""
         given = worker.given
         assert given is not None
@@ -132,12 +132,12 @@ class Process:
             raise answer
         return given, (answer,)
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: Worker) -> None:
         worker.end()
         self._workers.remove(worker)
 
 
-class _Worker:
+class Worker:
     """A process that answers one question at a time.
 
     Not one of `multiprocessing`'s: those run the caller's own script once more, and fail where it has no `__main__` guard.
@@ -145,7 +145,7 @@ class _Worker:
 
     def __init__(self, place: int, environment: Mapping[str, str]) -> None:
         self.place = place
-        self.given: _Given[Any] | None = None
+        self.given: Given[Any] | None = None
         self._call: object = None
         self.connection, theirs = Pipe()
         command = [sys.executable, "-c", _SERVE, str(theirs.fileno()), *map(str, sys.path)]
@@ -158,7 +158,7 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
             )
 
-    def give(self, call: object, given: _Given[Any]) -> None:
+    def give(self, call: object, given: Given[Any]) -> None:
         """The call travels with the first item of a run alone: it may be much larger than its items."""
         self.given = given
         self.send(None if call is self._call else call, given.item)
@@ -189,15 +189,19 @@ class _Worker:
         """How it ended: the negative number of a signal, or the exit code."""
         return self._process.wait()
 
+    @property
+    def end_words(self) -> str:
+        return signal.Signals(-self.code).name if self.code < 0 else f"exit code {self.code}"
 
-def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
+
+def ready(workers: Sequence[Worker]) -> list[Worker]:
     """Those of `workers` that have answered or died, after a short while."""
     there = wait([worker.connection for worker in workers], POLL_S)
     return [worker for worker in workers if worker.connection in there]
 
 
-def _reason(worker: _Worker) -> str:
-    how = signal.Signals(-worker.code).name if worker.code < 0 else f"exit code {worker.code}"
+def _reason(worker: Worker) -> str:
+    how = worker.end_words
     return f"{TRIES} processes died over it, the last one by {how}; the system may be short of memory, try fewer --workers."
 
 

@@ -30,6 +30,7 @@ from frostline.cli.options import (
     Delimiter,
     Delta,
     Device,
+    DevicesPerTrial,
     FirstRung,
     Flip,
     Group,
@@ -129,6 +130,7 @@ def search(
     backend: BackendName = "auto",
     workers: Workers = None,
     address: Address = None,
+    devices_per_trial: DevicesPerTrial = 1,
 ) -> None:
     """The main job: which recipe to use on DATA, by how much it wins, and why."""
     options = _checked(
@@ -137,6 +139,7 @@ def search(
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, test=test,
         limit=limit, backend=backend, workers=workers, address=address, specificity=specificity, subgroup=tuple(subgroup or ()),
         learning_curve=learning_curve, first_rung=first_rung, deep=deep, include_images=include_images,
+        devices_per_trial=devices_per_trial,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{name_of(str(Path(data).resolve()))}"), time, options)
 
@@ -148,10 +151,10 @@ def _checked(**given: Any) -> dict[str, Any]:
         OptionError: one of them is out of range.
     """
     choices = {"metric": METRICS, "flip": FLIPS, "backend": BACKENDS}
-    least = {"delta": 0, "seed": 0, "size": 8, "limit": 1, "workers": 1}
+    least = {"delta": 0, "seed": 0, "size": 8, "limit": 1, "workers": 1, "devices_per_trial": 1}
     found = dict(given, backbone=given["backbone"] or None, recipe=tuple(given["recipe"] or ()))
     found |= {name: _one_of(f"--{name}", given[name], choices[name]) for name in choices if given.get(name) is not None}
-    found |= {name: _at_least(f"--{name}", given[name], least[name]) for name in least if name in given}
+    found |= {name: _at_least(f"--{name.replace('_', '-')}", given[name], least[name]) for name in least if name in given}
     if given["cache_size"] is not None:
         found["cache_size"] = byte_count(given["cache_size"])
     return found
@@ -208,6 +211,7 @@ def train(
     backend: BackendName = "auto",
     workers: Workers = None,
     address: Address = None,
+    devices_per_trial: DevicesPerTrial = 1,
 ) -> None:
     """One recipe on DATA, without a search: its score, and the model."""
     from frostline import api
@@ -218,7 +222,7 @@ def train(
         group=group, test=test, limit=limit, backend=backend, workers=workers, address=address, specificity=specificity,
         subgroup=tuple(subgroup or ()),
         learning_curve=False, first_rung=first_rung, include_images=include_images, path_column=path_column,
-        split_column=split_column, delimiter=delimiter, positive=positive,
+        split_column=split_column, delimiter=delimiter, positive=positive, devices_per_trial=devices_per_trial,
     )  # fmt: skip
     _search(data, out or Path(f"frostline-{name_of(str(Path(data).resolve()))}-one"), time, options)
 
@@ -253,6 +257,7 @@ def plan(
     first_rung: FirstRung = "auto",
     deep: Deep = False,
     include_images: IncludeImages = False,
+    devices_per_trial: DevicesPerTrial = 1,
 ) -> None:
     """A dry run of `search`: recipes, shared work, cost, what fits into a time, and the smallest difference it can detect."""
     options = _checked(
@@ -261,6 +266,7 @@ def plan(
         path_column=path_column, split_column=split_column, delimiter=delimiter, positive=positive, test=test,
         limit=limit, specificity=specificity, subgroup=tuple(subgroup or ()), learning_curve=learning_curve,
         first_rung=first_rung, deep=deep, include_images=include_images,
+        devices_per_trial=devices_per_trial,
     )  # fmt: skip
     time_s = None if time is None else seconds(time)
     from frostline import api

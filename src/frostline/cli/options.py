@@ -83,4 +83,8 @@ BackendName = Annotated[
 Address = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster; auto: the one here; local: start one for this search.")
 ]
+DevicesPerTrial = Annotated[
+    int,
+    typer.Option(metavar="N", help="Devices that train one network together (DDP), for one that is too large for one of them."),
+]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Trials at a time. Default: suits the machine.")]

@@ -41,6 +41,7 @@ class Bench:
         passes: what each pass of the frozen trunk left: pre-trained, random, and matched where a recipe asks for it.
         pictured: the images whose raw pixels are asked for; None for all.
         views: shown in turn to recipes that train from pixels.
+        devices: on which each network is trained, by as many processes.
         starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes
             start alike. Shared by the benches of one backbone; the image size is part of what they depend on.
         kin: by which another process knows whose `starts` these are.
@@ -56,6 +57,7 @@ class Bench:
     passes: Mapping[Weights, Taps] = field(default_factory=dict)
     views: tuple[View, ...] = (View(0),)
     pictured: IntArray | None = None
+    devices: int = 1
     starts: Starts = field(default_factory=dict)
     kin: str = field(default_factory=lambda: uuid4().hex)
     _identity: str = field(init=False, default_factory=lambda: uuid4().hex)

@@ -40,7 +40,8 @@ def grafts(
     Args:
         wanted: data set indices to predict, none of them in `train`.
     """
-    plain = replace(bench, passes={}, starts={})  # stored activations are those of the source, also where it is `base`
+    # Stored activations are those of the source, also where it is `base`; and `base` cannot be sent to another process.
+    plain = replace(bench, passes={}, starts={}, devices=1)
     stages = bench.backbone.stage_names
 
     def fitted(where: Bench, line: str) -> TransferNetwork:

@@ -90,5 +90,6 @@ def trajectory(bench: Bench, recipe: Recipe, source: Source, rows: IntArray, see
                 WARM_STEPS,
             ),
             "seeds": (seed, bench.seed),
+            **({"devices": bench.devices} if bench.devices > 1 else {}),  # sums are then taken in another order
         }
     )

@@ -31,6 +31,19 @@ def loss_on(targets: Tensor, class_weights: FloatArray | None = None) -> Loss:
     return nn.CrossEntropyLoss(weight=weight)
 
 
+def masses_of(targets: Tensor, class_weights: FloatArray | None = None) -> Tensor:
+    """(n,) fp64: how much each image weighs in the mean that `loss_on` takes, so that means over parts can be put together.
+
+    Args:
+        targets: (n,) or (n, labels), as of `targets_of`.
+    """
+    if targets.dim() == 2:
+        return torch.isfinite(targets).sum(dim=1).double()
+    if class_weights is None:
+        return torch.ones(len(targets), dtype=torch.float64)
+    return torch.from_numpy(np.asarray(class_weights, np.float64))[targets]
+
+
 def known_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
     """The mean binary cross-entropy over known answers; 0 where a batch has none.
 

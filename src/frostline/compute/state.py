@@ -14,7 +14,7 @@ MODEL, OPTIMIZER = "model", "optimizer"
 
 def state_of(model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]) -> Checkpoint:
     """A copy of everything that training has changed."""
-    found = dict(_changing(model))
+    found = dict(changing(model))
     for number, parameter in enumerate(_parameters(optimizer)):
         for name, value in optimizer.state[parameter].items():
             found[f"{OPTIMIZER}.{number}.{name}"] = torch.as_tensor(value)
@@ -24,7 +24,7 @@ def state_of(model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[fl
 @torch.no_grad()
 def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: Checkpoint) -> bool:
     """Put `state` into a freshly built model and its optimizer, in place; False, with nothing changed, where it does not fit."""
-    own = dict(_changing(model))
+    own = dict(changing(model))
     given = {name: tensor for name, tensor in state.tensors.items() if name.startswith(f"{MODEL}.")}
     if own.keys() != given.keys() or any(own[name].shape != given[name].shape for name in own):
         return False
@@ -37,7 +37,8 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: Checkpoin
     return True
 
 
-def _changing(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def changing(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Name and value of everything that training may change: trained parameters, and all buffers."""
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             yield f"{MODEL}.{name}", parameter

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from frostline.backbones import folded
 from frostline.compute.build import TransferNetwork, parameter_groups
-from frostline.compute.losses import Loss, loss_on, probabilities_of, targets_of
+from frostline.compute.losses import loss_on, probabilities_of, targets_of
 from frostline.compute.sources import Source
 from frostline.compute.state import restore, state_of
 from frostline.store.checkpoints import Checkpoint
@@ -69,6 +69,26 @@ class Memory(Protocol):
         """Keep `state`, if a longer training may follow."""
 
 
+LossOf = Callable[[IntArray, int], tuple[Tensor, float]]
+
+
+class Team(Protocol):
+    """Processes that train the same network at the same time, each on its own share of every batch.
+
+    Attributes:
+        rank: which of them this one is, from 0.
+    """
+
+    @property
+    def rank(self) -> int: ...
+
+    def loss_of(
+        self, model: TransferNetwork, source: Source, every: Tensor, class_weights: FloatArray | None, mode: Mode
+    ) -> LossOf:
+        """As `_alone`, of this process's share: gradients are, after `backward`, those of the mean over the whole batch, and
+        the value is that mean."""
+
+
 def train(
     model: TransferNetwork,
     source: Source,
@@ -80,6 +100,7 @@ def train(
     class_weights: FloatArray | None = None,
     watch: Callable[[], None] | None = None,
     memory: Memory | None = None,
+    team: Team | None = None,
 ) -> tuple[list[float], int]:
     """Train `model` in place; the mean loss of each epoch, and how many epochs were taken over from `memory`.
 
@@ -90,6 +111,7 @@ def train(
         rows: data set indices to train on; labels: for all data set indices, (N,) or with several labels an image (N, classes).
         class_weights: (classes,) for the loss, or None for equal ones.
         watch: called before each step; what it raises ends the training.
+        team: that this process trains in; None where it is alone.
 
     Raises:
         Diverged: the loss is not finite.
@@ -99,31 +121,30 @@ def train(
     per_epoch = len(list(_batches(rows, schedule.batch)))
     device = next(model.parameters()).device
     every = targets_of(labels).to(device)
-    criterion = loss_on(every, class_weights)
     common = common_epochs(schedule.epochs)
     losses = _resume(model, optimizer, memory, common)
     taken_over = len(losses)
     model.train()
+    loss_of = (_alone if team is None else team.loss_of)(model, source, every, class_weights, mode)
     for epoch in range(taken_over, schedule.epochs):
         if memory is not None and epoch == common > taken_over:
             memory.save(state_of(model, optimizer, losses))
-        order, total = _begin(seed, epoch), 0.0
+        order, total = _begin(seed, epoch, 0 if team is None else team.rank), 0.0
         for number, batch in enumerate(_batches(order.permutation(rows), schedule.batch)):
             if watch is not None:
                 watch()
             share = schedule.share(epoch * per_epoch + number, per_epoch, schedule.epochs)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = share * peak
-            loss = _step(model, source.batch(batch, epoch), source.first, every[batch], criterion, optimizer, mode)
-            total += loss * len(batch)
+            total += _step(*loss_of(batch, epoch), optimizer) * len(batch)
         losses.append(total / max(len(rows), 1))
     return losses, taken_over
 
 
-def _begin(seed: int, epoch: int) -> np.random.Generator:
-    """Set torch's random numbers for an epoch; the generator of its order."""
+def _begin(seed: int, epoch: int, rank: int = 0) -> np.random.Generator:
+    """Set torch's random numbers for an epoch, others in each rank; the generator of its order, which is everyone's."""
     own = np.random.SeedSequence([seed, epoch])
-    torch.manual_seed(int(own.generate_state(1)[0]))
+    torch.manual_seed(int(own.generate_state(rank + 1)[rank]))
     return np.random.default_rng(own)
 
 
@@ -198,18 +219,24 @@ def _batches(rows: IntArray, size: int) -> Iterator[IntArray]:
     return (rows[start:stop] for start, stop in itertools.pairwise(bounds))
 
 
-def _step(
-    model: TransferNetwork,
-    inputs: Tensor,
-    first: int,
-    targets: Tensor,
-    criterion: Loss,
-    optimizer: torch.optim.Optimizer,
-    mode: Mode,
-) -> float:
-    with precision(mode, inputs.device.type):
-        loss = criterion(model.resume(inputs, first).float(), targets)
-    value = float(loss.detach())
+def _alone(model: TransferNetwork, source: Source, every: Tensor, class_weights: FloatArray | None, mode: Mode) -> LossOf:
+    """(data set indices of a batch, epoch) -> the loss whose gradients are followed, and its value.
+
+    Args:
+        every: targets of all data set indices, where the model is.
+    """
+    criterion = loss_on(every, class_weights)
+
+    def loss_of(batch: IntArray, epoch: int) -> tuple[Tensor, float]:
+        inputs = source.batch(batch, epoch)
+        with precision(mode, inputs.device.type):
+            loss = criterion(model.resume(inputs, source.first).float(), every[batch])
+        return loss, float(loss.detach())
+
+    return loss_of
+
+
+def _step(loss: Tensor, value: float, optimizer: torch.optim.Optimizer) -> float:
     if not math.isfinite(value):
         raise Diverged(f"loss {value}")
     optimizer.zero_grad(set_to_none=True)

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from frostline.backbones import LoadedBackbone
 from frostline.compute import heads
 from frostline.compute.attention import filters
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, build, count_trained, fitting
 from frostline.compute.forks import Branch, Forks, trajectory
 from frostline.compute.frozen import frozen_sample, linear_path, shown_views, small_networks, start_head, strengths
-from frostline.compute.sources import ActivationSource, Source, positions
+from frostline.compute.inputs import source_for
+from frostline.compute.ranks import train_by_ranks
+from frostline.compute.sources import Source
 from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
 from frostline.stats.strata import image_strata
 from frostline.terms.data import Split, Targets
@@ -199,22 +200,12 @@ def _fit(
     schedule = replace(Schedule.of(options), epochs=epochs)
     weights, mode = bench.class_weights(rows), bench.kernels.train
     memory = None if branch is None else branch.memory(trajectory(bench, told, source, rows, seed))
-    losses, forked = train(network, source, rows, bench.labels, schedule, mode, seed, weights, watch, memory)
+    if bench.devices > 1:
+        losses, forked = train_by_ranks(bench, told, network, rows, schedule, seed, watch, memory)
+    else:
+        losses, forked = train(network, source, rows, bench.labels, schedule, mode, seed, weights, watch, memory)
     settle_statistics(network, source, rows, mode, seed, schedule.batch)
     return Fitted(network, source, losses, forked)
-
-
-def source_for(bench: Bench, recipe: Recipe, network: TransferNetwork, backbone: LoadedBackbone) -> Source:
-    """The stored output of the frozen prefix where there is one, else pixels."""
-    first = network.frozen_prefix
-    if first and recipe.weights in bench.passes:
-        taps = bench.taps(recipe.weights)
-        stored = taps.views_of(backbone.stages[first - 1].cut.name)[: shown_views(recipe)]
-        if stored:
-            place_of = positions(taps.rows, len(bench.labels))
-            return ActivationSource(stored, place_of, first, bench.kernels.train, bench.kernels.device)
-    shown = shown_views(recipe) if first else int(recipe.option("views") or len(bench.views))
-    return bench.pixels(bench.views[:shown], training=True)
 
 
 def as_options(configuration: str) -> dict[str, str]:

@@ -159,6 +159,7 @@ def asked(settings: Settings) -> tuple[tuple[str, str], ...]:
         ("learning curve", "yes" if settings.learning_curve else "no"),
         ("time limit", duration(settings.time_s) if settings.time_s else "none"),
         ("backend", settings.backend if settings.workers == 1 else f"{settings.backend}, {settings.workers} trials at a time"),
+        *((("devices a trial", str(settings.devices_per_trial)),) if settings.devices_per_trial > 1 else ()),
     )
 
 

@@ -47,11 +47,12 @@ def check(request: Request) -> None:
 
 
 def _staff_problems(request: Request) -> list[str]:
-    if request.backend == "auto" and request.workers is None and request.address is None:
+    usual = request.devices_per_trial == 1
+    if usual and request.backend == "auto" and request.workers is None and request.address is None:
         return []
     from frostline.session.workers import problems, unreachable  # torch is loaded for what was asked alone
 
-    found = problems(request.backend, request.workers, request.backbones, request.address)
+    found = problems(request.backend, request.workers, request.backbones, request.address, request.devices_per_trial)
     return found or unreachable(request.backend, request.address)
 
 

@@ -13,6 +13,7 @@ from frostline.compute.bench import Bench
 from frostline.compute.forks import Forks
 from frostline.compute.machine import settle, threads
 from frostline.compute.trials import failed, run_trial
+from frostline.errors import CrewLost
 from frostline.session.clock import Moment, TimeUp
 from frostline.terms.data import Split
 from frostline.terms.result import Outcome, Result
@@ -55,11 +56,11 @@ def _received(trial: Trial, split: Split, lane: str, deadline: Moment | None, fo
 
 @dataclass(frozen=True, eq=False)
 class CarryOut:
-    """What a backend calls: the result of a task, or None when its time was up."""
+    """What a backend calls: the result of a task, None when its time was up, or that those who trained it together are gone."""
 
     benches: Mapping[str, Bench]
 
-    def __call__(self, task: Task, watch: Watch) -> Result | None:
+    def __call__(self, task: Task, watch: Watch) -> Result | Lost | None:
         def check() -> None:
             watch()
             if task.deadline is not None and time.monotonic() > task.deadline:
@@ -69,6 +70,8 @@ class CarryOut:
             return run_trial(self.benches[task.lane], task.trial, task.split, check, task.forks)
         except TimeUp:
             return None
+        except CrewLost as error:
+            return Lost(str(error))
 
 
 Ask = Callable[[], Task | None]

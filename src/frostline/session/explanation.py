@@ -6,8 +6,9 @@ has seen every image that is not sealed, and the sealed ones are for one look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def _explained(work: Work, phase: Phase, evidence: Evidence, lane: Lane, line: L
         return _without(evidence, "no time was left to fit the recipe once more on one fold")
     evidence = replace(evidence, filters=_filters(work, lane, fitted), measured_on=_where(work, fitted))
 
-    parts = (
+    parts: tuple[tuple[int, Callable[[], dict[str, Any]]], ...] = (
         (2 * len(fitted.validation[:MOST_ALIKE]), lambda: {"likeness": _likeness(fitted)}),
         (SETTLED if work.settings.include_images else 0, lambda: {"mistakes": _mistakes(work, fitted)}),
         (SETTLED + len(fitted.validation), lambda: {"rewinds": _rewinds(work, phase, fitted, line, reserve_s)}),

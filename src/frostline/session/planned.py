@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frostline import data
 from frostline.data.columns import Asked
+from frostline.planning.cost import on_devices
 from frostline.planning.first_rung import first_share
 from frostline.planning.forecast import Panel, Scale, fit, forecast
 from frostline.planning.planner import tasks
@@ -68,6 +69,7 @@ def asked_of(request: Request) -> Asked:
 
 def assembled(request: Request, prospect: Prospect, profiles: Sequence[Profile]) -> Plan:
     scale, cache = prospect.scale, cache_room(request.out, request.cache_bytes)
+    profiles = [replace(one, kernels=on_devices(one.kernels, request.devices_per_trial)) for one in profiles]
     lines = [_lines(profile) for profile in profiles]
     panels = [panel_of(one.backbone, one.kernels, own) for one, own in zip(profiles, lines, strict=True)]
     every = [*([] if request.recipes else pixel_lines()), *(line for own in lines for line in own)]

@@ -14,6 +14,7 @@ from frostline.compute.bench import Bench
 from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import choose_device, gpus, settle, threads
 from frostline.errors import FrostlineError, RunFolderError
+from frostline.planning.cost import on_devices
 from frostline.session.checking import check, metric_of
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
@@ -75,7 +76,9 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]
     machine = Machine(choose_device(request.device), threads(), gpus())
-    staff = choose_staff(request.backend, request.workers, request.backbones, machine, request.time_s, request.address)
+    staff = choose_staff(
+        request.backend, request.workers, request.backbones, machine, request.time_s, request.address, request.devices_per_trial
+    )
     settings = _settings(request, dataset, size, machine, staff)
     listener.update(MetricChosen(settings.metric))
     shared = shared_store(request.store, listener, clock)
@@ -95,6 +98,8 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         work.backend, work.pace = hire(staff, machine), staff.pace
         if staff.workers > 1:
             work.say(staff.words)
+        if staff.devices > 1:
+            work.say(f"Each network is trained on {plural(staff.devices, 'device')} at the same time, by a process each.")
         return work
     except FrostlineError:
         folder.discard_if_new()  # mended data, or one more option, may use the same folder
@@ -166,8 +171,13 @@ def _assemble(
     flip, reason = _flip(request, dataset)
     views = tuple(View(number, flip and number % 2 == 1) for number in range(VIEWS))
     balanced = settings.metric == "balanced-accuracy"
+    devices = settings.devices_per_trial
+
+    def bench(backbone: LoadedBackbone, found: Kernels, store: data.PixelStore) -> Bench:
+        return Bench(backbone, found, store, labels, classes, balanced, settings.seed, views=views, devices=devices)
+
     lanes = [
-        Lane(backbone, order, own, Bench(backbone, found, store, labels, classes, balanced, settings.seed, views=views))
+        Lane(backbone, order, own, bench(backbone, found, store))
         for order, (backbone, found, store, own) in enumerate(zip(sized, kernels, stores, lines, strict=True))
     ]
     pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
@@ -329,6 +339,7 @@ def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, s
         backend=staff.backend,
         workers=staff.workers,
         address=staff.address,
+        devices_per_trial=staff.devices,
         trial_cpus=staff.threads if staff.address else None,
         trial_gpus=staff.gpus if staff.address else None,
         specificity=request.specificity,
@@ -371,16 +382,19 @@ def kernels_for(folder: RunFolder, backbone: LoadedBackbone, classes: int, setti
 
     Args:
         images: of a pass of the trunk, where it may be long enough for compiled code.
+
+    Returns:
+        what training takes on the devices that a trial has; what was measured on one of them is what is written down.
     """
     known = folder.kernels()
     for kernels in known:
         if (kernels.backbone, kernels.size) == (backbone.name, backbone.spec.height):
             settle(kernels.device, kernels.threads)
-            return kernels
+            return on_devices(kernels, settings.devices_per_trial)
     threads = known[0].threads if known else None  # the same for everything in a run
     probed = probe_kernels(backbone, classes, settings.device, threads=threads, images=images)
     folder.write_section("kernels", [*known, probed])
-    return probed
+    return on_devices(probed, settings.devices_per_trial)
 
 
 def _flip(request: Request, dataset: Dataset) -> tuple[bool, str]:

@@ -36,6 +36,7 @@ class Request:
         first_rung: `auto`, `off`, or the share of the images on which heads are tried before all.
         backend: `auto`, `serial`, `process` or `ray`. workers: trials at a time, None for what suits the machines.
         address: of a Ray cluster; None for `RAY_ADDRESS`, or one that is started here.
+        devices_per_trial: by which each network is trained.
         include_images: the page may show pictures of the user's own images.
         deep: also train networks whose first stages come from the source, depth by depth.
     """
@@ -62,6 +63,7 @@ class Request:
     backend: str = "auto"
     workers: int | None = None
     address: str | None = None
+    devices_per_trial: int = 1
     specificity: float = 0.9
     subgroups: tuple[str, ...] = ()
     learning_curve: bool = False

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from frostline.compute.machine import settings_restored
+from frostline.compute.ranks import dismiss
 from frostline.errors import AllTrialsFailed
 from frostline.planning.forecast import CLOSING_S
 from frostline.session.clock import Clock, StopRequested
@@ -77,6 +78,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             raise Interrupted(_interim(work)) from None
         finally:
             work.backend.close()
+            dismiss()
             work.folder.close()
 
 

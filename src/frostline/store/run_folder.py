@@ -35,6 +35,7 @@ MAY_DIFFER = (
     "backend",
     "workers",
     "address",
+    "devices_per_trial",
     "trial_cpus",
     "trial_gpus",
     "include_images",

@@ -19,8 +19,8 @@ def name_of(data: str) -> str:
 @dataclass(frozen=True)
 class Settings:
     """Everything in `config.yaml`. The rest is identity, but `data`, `test`, `time_s`, `cache_bytes`, `store`, `backend`,
-    `workers`, `address`, `trial_cpus`, `trial_gpus`, `include_images` and `deep` may differ when continued: images may have moved
-    (together), as long as they are the same.
+    `workers`, `address`, `devices_per_trial`, `trial_cpus`, `trial_gpus`, `include_images` and `deep` may differ when continued:
+    images may have moved (together), as long as they are the same.
 
     Attributes:
         data: the folder as given; `fingerprint` of what is in it, and in `test`.
@@ -39,6 +39,7 @@ class Settings:
         learning_curve: some recipes are also trained on parts of the images.
         store: where activations are shared with other runs, without a user's name and password.
         backend: `serial`, `process` or `ray`; workers: trials at a time. address: of the Ray cluster.
+        devices_per_trial: by which each network is trained.
         trial_cpus, trial_gpus: what each trial has of a machine of the cluster, a share of a GPU perhaps; None without one.
         include_images: the page may show pictures of the user's own images.
         first_rung: `auto`, `off`, or the share of the images on which heads are tried before all.
@@ -67,6 +68,7 @@ class Settings:
     backend: str = "serial"
     workers: int = 1
     address: str | None = None
+    devices_per_trial: int = 1
     trial_cpus: int | None = None
     trial_gpus: float | None = None
     specificity: float = 0.9
