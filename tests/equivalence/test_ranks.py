@@ -30,7 +30,6 @@ from frostline.terms.recipe import Recipe, family
 from frostline.terms.result import Outcome
 from frostline.terms.trial import Budget, Trial
 from tests.equivalence.test_backends import assert_same, begun_like, workers
-from tests.session.conftest import RECIPES
 
 CLOSE = 1e-4  # of probabilities
 ROWS, REST = np.arange(0, 48, 2)[:21], np.arange(1, 48, 2)  # batches of 8, 8 and 5
@@ -139,7 +138,9 @@ def test_two_gpus_train_what_one_trains(bench: Bench) -> None:
 def test_a_search_whose_networks_are_trained_by_two_gives_what_a_usual_one_gives(
     textures: Path, backbone_name: str, tmp_path: Path
 ) -> None:
-    recipes = [RECIPES[3], "stem .. layer3: freeze | layer4: tune | head: linear | train: lr=0.001 epochs=1"]
+    # Not AdamW: its first steps go by the signs of gradients, and where the fitted head leaves none these are rounding's.
+    recipes = ["all: tune | head: linear", "stem .. layer3: freeze | layer4: tune | head: linear"]
+    recipes = [f"{recipe} | train: lr=0.0001 epochs=1 opt=sgd" for recipe in recipes]
     usual = fl.search(textures, backbone_name, out=tmp_path / "usual", backend="serial", recipe=recipes, size=64, limit=40)
     out = begun_like(usual, tmp_path / "two")
     words = [word for recipe in recipes for word in ("--recipe", recipe)]

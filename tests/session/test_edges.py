@@ -235,7 +235,7 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 1)
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
     monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
-    line = "weights: random | all: tune | head: linear | train: lr=0.001"
+    line = "weights: random | all: tune | head: linear"
     run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120)
     epochs: dict[str, set[int]] = {}
     results = run._folder.results.load_all().values()

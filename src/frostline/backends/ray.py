@@ -134,7 +134,7 @@ class Ray:
                     else:
                         yield given.item, answer
         finally:
-            if self._pulse is not None and not self._pulse.missing():
+            if self._pulse is None or not self._pulse.missing():
                 _end(list(under_way))
 
     def close(self) -> None:

@@ -98,8 +98,7 @@ def train_by_ranks(
     except BaseException:
         dismiss()
         raise
-    finally:
-        place(network, bench.kernels.train, bench.kernels.device)
+    place(network, bench.kernels.train, bench.kernels.device)
     assert found is not None
     with torch.no_grad():
         for name, tensor in changing(network):

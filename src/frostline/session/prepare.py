@@ -110,9 +110,10 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
 
 
 def _remember(request: Request, found: Sequence[LoadedBackbone], work: Work) -> None:
-    """Later plans go by what was measured here; not where code was compiled, which does not pay for every number of images."""
+    """Later plans go by what was measured here on one device; not where code was compiled, which does not pay for every number
+    of images."""
     kernels = [lane.bench.kernels for lane in work.lanes]
-    if any(one.forward.compiled for one in kernels):
+    if work.settings.devices_per_trial > 1 or any(one.forward.compiled for one in kernels):
         return
     profiles = [
         Profile(

@@ -60,7 +60,7 @@ class Ahead:
 
     def __init__(self, request: Request) -> None:
         self._found: list[LoadedBackbone] | Exception = []
-        self._thread = Thread(target=self._load, args=(request,))
+        self._thread = Thread(target=self._load, args=(request,), daemon=True)  # a table that is refused does not wait
         self._thread.start()
 
     def _load(self, request: Request) -> None:

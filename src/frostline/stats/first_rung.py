@@ -15,7 +15,6 @@ from frostline.stats.rows import spent
 from frostline.stats.rule import decide_rule
 from frostline.stats.weighted import mean_of_defined
 from frostline.terms.candidate import Candidate
-from frostline.terms.recipe import Family
 from frostline.terms.result import Result
 
 REPLICATES = 500
@@ -33,7 +32,7 @@ def clearly_behind(
     """Recipes whose 95 % interval lies more than delta below another one of their family and backbone on the same images.
 
     The other one trains no fewer parameters: more images help a wide head more than a narrow one, so that a narrow one that is
-    ahead on few images says nothing against it. Never among them: pixels; the best of a family; and the best recipe that does
+    ahead on few images says nothing against it. Never among them: controls; the best of a family; and the best recipe that does
     without some stage, by which it will be judged what that stage is worth.
 
     What this does not guarantee: that a recipe would have stayed behind with all images.
@@ -50,7 +49,7 @@ def clearly_behind(
     return tuple(
         one.key
         for number, one in enumerate(pool.candidates)
-        if one.family is not Family.PIXELS and number not in safe and _behind(arena, number, means, trained)
+        if not one.family.control and number not in safe and _behind(arena, number, means, trained)
     )
 
 
