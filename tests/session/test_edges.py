@@ -327,3 +327,8 @@ def test_a_plan_writes_nothing_and_names_what_the_search_would_run(
     assert differences == sorted(differences, reverse=True) and differences[0] == found.detectable
     assert [(one.times, one.images, one.units) for one in found.reach[:2]] == [(1, 224, 224), (2, 448, 448)]
     assert (found.delta, found.unit) == (0.02, "image") and found.equality_units > found.reach[1].units
+
+
+def test_a_plan_of_recipes_that_were_asked_for_names_those_on_pixels_too(textures: Path, backbone_name: str) -> None:
+    found = fl.plan(textures, backbone_name, size=SIZE, recipe=[SOFTMAX, "pixels: logistic"])
+    assert [recipe for _, recipe, _ in found.lines] == ["pixels: logistic", SOFTMAX]

@@ -44,7 +44,9 @@ def run_first(work: Work) -> bool:
         return False
     chosen = data.first_part(work.dataset, work.plan, share)
     if not chosen:
-        work.notes.append("No part of the images was tried before all: too few of some class to judge by would have been in it.")
+        note = "No part of the images was tried before all: too few of some class to judge by would have been in it."
+        work.notes.append(note)
+        work.warn(note)
         work.folder.write_sizes("first_rung", Decided(0, ()))
         return False
     rows = np.asarray(chosen, np.int64)

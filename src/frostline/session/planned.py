@@ -72,7 +72,7 @@ def assembled(request: Request, prospect: Prospect, profiles: Sequence[Profile])
     profiles = [replace(one, kernels=on_devices(one.kernels, request.devices_per_trial)) for one in profiles]
     lines = [_lines(profile) for profile in profiles]
     panels = [panel_of(one.backbone, one.kernels, own) for one, own in zip(profiles, lines, strict=True)]
-    every = [*([] if request.recipes else pixel_lines()), *(line for own in lines for line in own)]
+    every = [*pixel_lines(request.recipes), *(line for own in lines for line in own)]
     decode_s = prospect.decode_s * prospect.images
     limit, first = request.time_s, _first_words(request, panels, scale, decode_s)
     return Plan(

@@ -43,7 +43,6 @@ from frostline.terms.finding import serious
 from frostline.terms.kernels import Kernels
 from frostline.terms.progress import BackboneLoaded, MetricChosen, PhaseEnded, PhaseStarted, Progressed
 from frostline.terms.quantities import plural
-from frostline.terms.recipe import Recipe
 from frostline.terms.result import Result
 from frostline.terms.settings import Settings
 from frostline.terms.trial import SEALED
@@ -181,7 +180,7 @@ def _assemble(
         Lane(backbone, order, own, bench(backbone, found, store))
         for order, (backbone, found, store, own) in enumerate(zip(sized, kernels, stores, lines, strict=True))
     ]
-    pixels = [line for line in pixel_lines() if not request.recipes or str(line.recipe) in _asked(request)]
+    pixels = pixel_lines(request.recipes)
     activations = ActivationStore(folder.activations_path, budget, shared=shared)
     checkpoints = CheckpointStore(folder.checkpoints_path, budget, beside=(folder.activations_path,))
     work = Work(
@@ -310,10 +309,6 @@ def size_of(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]
         return request.size
     fixed = [backbone.spec.height for backbone in loaded if backbone.spec.fixed_size]
     return fixed[0] if fixed else max(data.default_size(dataset, backbone.spec) for backbone in loaded)
-
-
-def _asked(request: Request) -> set[str]:
-    return {str(Recipe.parse(line)) for line in request.recipes}
 
 
 def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, staff: Staff) -> Settings:

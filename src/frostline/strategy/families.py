@@ -60,9 +60,11 @@ def panel(backbone: str, stages: Sequence[str], maps: Sequence[str]) -> list[Lin
     return [Line(backbone, recipe, family(recipe, stages)) for recipe in recipes]
 
 
-def pixel_lines() -> list[Line]:
-    """The two pixel controls, once a run."""
-    return [Line("", Recipe.parse(f"pixels: {kind}"), Family.PIXELS) for kind in ("logistic", "forest")]
+def pixel_lines(asked: Sequence[str] = ()) -> list[Line]:
+    """The two pixel controls, once a run; of recipes that were asked for those that are among them."""
+    every = [Line("", Recipe.parse(f"pixels: {kind}"), Family.PIXELS) for kind in ("logistic", "forest")]
+    wanted = {str(Recipe.parse(text)) for text in asked}
+    return [line for line in every if not asked or str(line.recipe) in wanted]
 
 
 def _span(stages: Sequence[str]) -> str:
