@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
@@ -10,12 +9,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from frostline.store.results import ResultStore
@@ -142,28 +140,6 @@ def decided(out: Path) -> dict[str, Any]:
         if row is not None:
             row.pop("seconds")
     return document
-
-
-def decides_as(out: Path, reference: Whole) -> None:
-    """The verdict is the reference's, where other threads fitted the model that is handed over: what was seen of it on the
-    sealed images (`detail`) to 1e-6, everything else exactly."""
-    mine, theirs = decided(out), copy.deepcopy(reference.decided)
-    own, others = (dict(leaves(document.pop("detail"))) for document in (mine, theirs))
-    assert mine == theirs
-    assert own.keys() == others.keys()
-    numbers = {name for name, value in others.items() if isinstance(value, float)}
-    assert {name: own[name] for name in numbers} == pytest.approx({name: others[name] for name in numbers}, abs=1e-6, nan_ok=True)
-    assert {name: own[name] for name in own if name not in numbers} == {k: v for k, v in others.items() if k not in numbers}
-
-
-def leaves(document: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in a document that holds nothing else."""
-    if isinstance(document, dict | list):
-        pairs = document.items() if isinstance(document, dict) else enumerate(document)
-        for key, value in pairs:
-            yield from leaves(value, f"{name}/{key}")
-    else:
-        yield name, document
 
 
 Finished = dict[str, tuple[int, int, str]]  # name -> (inode, time of writing, digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -94,6 +95,11 @@ class Sample:
         for part, values in self.pieces():
             whole[part] = values
         return whole
+
+
+def rows_key(rows: IntArray) -> str:
+    """By which a selection of images is known: SHA-256 of their numbers."""
+    return hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()
 
 
 def work_array(shape: tuple[int, int], folder: Path | None) -> FloatArray:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-
-import numpy as np
 
 from frostline.backbones import LoadedBackbone
 from frostline.compute import heads
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, fitting
-from frostline.compute.features import Sample
+from frostline.compute.features import Sample, rows_key
 from frostline.compute.logistic import STRENGTHS, LinearHead, logistic_path
 from frostline.compute.new_layers import set_linear
 from frostline.compute.stacked import BATCH, StackedHeads, fit_stacked
@@ -94,7 +91,7 @@ def _start(bench: Bench, recipe: Recipe, options: dict[str, str], rows: IntArray
     rate = float(options.get("lr", MLP_RATES[1])) if recipe.trunk_frozen(backbone.stage_names) else MLP_RATES[1]
     setting = f"lr={rate}" if small else f"l2={options.get('l2', '')}"
     cuts = tuple(_head_cuts(recipe, backbone))
-    chosen = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()
+    chosen = rows_key(rows)
     shown = shown_views(recipe)
     key = (backbone.spec.height, recipe.weights, cuts, recipe.head, recipe.option("epochs"), setting, shown, chosen, seed)
     if key not in bench.starts:

@@ -73,6 +73,13 @@ def logistic_path(
     Returns:
         one head a strength, in the order of `strengths`, which should fall.
     """
+    with one_thread():
+        return _path(sample, labels, classes, strengths, weights)
+
+
+def _path(
+    sample: Sample, labels: Targets, classes: int, strengths: Sequence[float], weights: FloatArray | None
+) -> list[LinearHead]:
     mean, scale = sample.moments()
     found = coordinates(sample, mean, scale)
     weight = np.ones(len(sample), np.float32) if weights is None else np.tile(weights, len(sample.views))
@@ -81,8 +88,7 @@ def logistic_path(
     start = np.zeros((found.values.shape[1] + 1, problem.targets.shape[1]), np.float64)
     heads = []
     for l2 in strengths:
-        with one_thread():
-            start = _solve(loss, found, problem.penalty * l2, start)
+        start = _solve(loss, found, problem.penalty * l2, start)
         fitted = problem.expand(start.astype(np.float32))
         slopes = found.channels(fitted[:-1]) / scale[:, None]
         bias = fitted[-1] - mean @ slopes
@@ -92,7 +98,8 @@ def logistic_path(
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Products with a few columns only get slower with more threads; several solvers side by side do not."""
+    """Products with a few columns only get slower with more threads; several solvers side by side do not. A decomposition by
+    another number of threads is another in its last digits: whoever fits the same head, in whatever process, uses one."""
     with _libraries().limit(limits=1):
         yield
 

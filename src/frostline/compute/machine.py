@@ -91,10 +91,10 @@ def settle(device: str, threads: int) -> None:
 
 
 @contextlib.contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Threads that are started meanwhile compute with one thread each."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Threads that are started meanwhile compute with so many threads each."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from frostline.compute.bench import Bench
 from frostline.compute.frozen import MLP_RATES
 from frostline.compute.heads import TREES
 from frostline.compute.logistic import STRENGTHS, one_thread
-from frostline.compute.machine import one_torch_thread, threads
+from frostline.compute.machine import threads, torch_threads
 from frostline.compute.materialise import Taps, tapped_pass
 from frostline.compute.passes import FillShard, shards
 from frostline.planning.forecast import CLOSING_S
@@ -138,7 +138,8 @@ def fit_heads(
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
         heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional, first)
         if work.backend.workers == 1:
-            with one_thread(), one_torch_thread():
+            each = max(1, threads() // (len(lines) * len(splits)))  # of a single small network every thread, as there is no other
+            with one_thread(), torch_threads(each):
                 give_out(work, benches, heads.ask, heads.tell, backend=Threads(threads()))
         else:
             give_out(work, benches, heads.ask, heads.tell)
