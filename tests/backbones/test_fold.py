@@ -64,3 +64,12 @@ def test_a_convolution_that_is_tapped_is_left_alone() -> None:
     found, _ = folded(network, every).tap_pooled(images, every)
     for cut in every:
         assert torch.allclose(found[cut], expected[cut], rtol=1e-4, atol=1e-5 * float(expected[cut].abs().max())), cut
+
+
+def test_cuts_between_a_convolution_and_its_normalisation_are_known() -> None:
+    loaded = random_backbone("timm/resnet18")
+    assert "conv1" in loaded.divided
+    assert not {"bn1", "layer4"} & loaded.divided
+    allowed = [cut.name for cut in loaded.cuts if cut.name not in loaded.divided]
+    assert norms(folded(lived_in(loaded), allowed)) == norms(folded(lived_in(loaded)))
+    assert norms(folded(lived_in(loaded), loaded.divided)) > norms(folded(lived_in(loaded)))

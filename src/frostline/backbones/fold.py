@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from frostline.backbones.network import StagedNetwork, StagePart
+from frostline.backbones.extract import Code
+from frostline.backbones.network import StageCode, StagedNetwork
 
 WITH_ACTIVATION = "BatchNormAct2d"  # timm's: normalisation, then its children in order
 
@@ -26,22 +27,34 @@ def folded(network: StagedNetwork, taps: Collection[str] = ()) -> StagedNetwork:
     twin = copy.deepcopy(network).eval()
     calls = Counter(str(node.target) for part in twin._parts() for node in part.code.evaluating.graph.nodes)
     for part in twin._parts():
-        modules = dict(part.body.named_modules())
-        for first, second in _pairs(part, modules, taps):
-            if calls[first] == calls[second] == 1:
+        modules, code = dict(part.body.named_modules()), part.code.evaluating
+        for node, user in _pairs(code, modules):
+            first, second = str(node.target), str(user.target)
+            if calls[first] == calls[second] == 1 and code.marks.get(node) not in taps:
                 _fold(part.body, first, second, modules)
     return twin
 
 
-def _pairs(part: StagePart, modules: dict[str, nn.Module], taps: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Paths of a convolution and of the normalisation that alone reads its output."""
-    code = part.code.evaluating
+def divided(codes: Iterable[StageCode], network: nn.Module) -> frozenset[str]:
+    """Names of cuts between a convolution and its own normalisation: tapped there, the two are not one any more. The pooled value
+    behind the normalisation says the same of the features, channel by channel.
+
+    Args:
+        network: that holds the modules of all stages.
+    """
+    modules = dict(network.named_modules())
+    ends = ((code.evaluating.marks.get(node)) for code in codes for node, _ in _pairs(code.evaluating, modules))
+    return frozenset(name for name in ends if name is not None)
+
+
+def _pairs(code: Code, modules: dict[str, nn.Module]) -> Iterator[tuple[fx.Node, fx.Node]]:
+    """A convolution and the normalisation that alone reads its output."""
     for node in code.graph.nodes:
-        if node.op != "call_module" or len(node.users) != 1 or code.marks.get(node) in taps:
+        if node.op != "call_module" or len(node.users) != 1:
             continue
         (user,) = node.users
         if _alone(user, node) and _foldable(modules[str(node.target)], modules[str(user.target)]):
-            yield str(node.target), str(user.target)
+            yield node, user
 
 
 def _alone(user: fx.Node, node: fx.Node) -> bool:

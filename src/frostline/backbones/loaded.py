@@ -18,6 +18,7 @@ from frostline.backbones.architecture import Architecture, State
 from frostline.backbones.check import check_parts
 from frostline.backbones.cuts import Known
 from frostline.backbones.describe import describe
+from frostline.backbones.fold import divided
 from frostline.backbones.network import StageCode, StagedNetwork, tensors_digest
 from frostline.backbones.origin import Origin, load_again
 from frostline.backbones.weights import fit_state
@@ -81,6 +82,11 @@ class LoadedBackbone:
     @property
     def cuts(self) -> tuple[Cut, ...]:
         return self.description.cuts
+
+    @cached_property
+    def divided(self) -> frozenset[str]:
+        """Names of cuts between a convolution and its own normalisation."""
+        return divided(self.codes, self.weights)
 
     @property
     def stage_names(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from frostline.compute import heap
+
 CPUS = Path("/sys/devices/system/cpu")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -82,9 +84,10 @@ def wide_vectors() -> bool:
 
 
 def settle(device: str, threads: int) -> None:
-    """Torch's settings for a run: its number of threads, and fp32 that is really computed as such."""
+    """Torch's settings for a run: its number of threads, freed memory that stays, and fp32 that is really computed as such."""
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
+    heap.keep()
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
@@ -104,11 +107,13 @@ def torch_threads(count: int) -> Iterator[None]:
 @contextlib.contextmanager
 def settings_restored() -> Iterator[None]:
     """Torch's settings are afterwards as they were: a search may run inside somebody's program."""
-    threads = torch.get_num_threads()
+    threads, kept = torch.get_num_threads(), heap.kept()
     tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
         yield
     finally:
+        if not kept:
+            heap.release()
         torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
 

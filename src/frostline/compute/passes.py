@@ -86,7 +86,7 @@ def outputs(
         with torch.no_grad(), precision(work.mode, work.source.device):
             flat, taps = tap(work.source.batch(work.rows[own], 0))
         pooled = torch.cat([flat[name].float() for name in names], dim=1).cpu().numpy()
-        yield own, pooled, {cut: taps[cut].float().cpu().numpy() for cut in keep}
+        yield own, pooled, {cut: taps[cut].float().contiguous().cpu().numpy() for cut in keep}
 
 
 def tap_of(work: Pass, keep: Sequence[str]) -> Tap:

@@ -138,9 +138,10 @@ def fit_heads(
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
         heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional, first)
         if work.backend.workers == 1:
-            each = max(1, threads() // (len(lines) * len(splits)))  # of a single small network every thread, as there is no other
+            there = threads()
+            each = max(1, there // (len(lines) * len(splits)))  # of a single small network every thread, as there is no other
             with one_thread(), torch_threads(each):
-                give_out(work, benches, heads.ask, heads.tell, backend=Threads(threads()))
+                give_out(work, benches, heads.ask, heads.tell, backend=Threads(there))
         else:
             give_out(work, benches, heads.ask, heads.tell)
     return work.clock.elapsed() - before

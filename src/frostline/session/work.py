@@ -57,9 +57,12 @@ class Lane:
 
     @property
     def between(self) -> list[str]:
-        """Cuts between the stages, evenly spread, at which probes show how the features grow."""
+        """Cuts between the stages, evenly spread, at which probes show how the features grow.
+
+        None between a convolution and its normalisation, which are one in a pass.
+        """
         ends = {stage.cut.name for stage in self.backbone.stages}
-        cuts = [cut.name for cut in self.backbone.cuts if cut.name not in ends]
+        cuts = [cut.name for cut in self.backbone.cuts if cut.name not in ends | self.backbone.divided]
         room = min(len(cuts), max(0, TAPPED - len(ends)))
         return list(dict.fromkeys(cuts[round(place)] for place in np.linspace(0, len(cuts) - 1, room))) if cuts else []
 
