@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from frostline.compute.build import build
+from frostline.compute.inputs import source_before
 from frostline.compute.rewind import likeness, put_back, put_backs, rewinds
 from frostline.compute.train import normalisations, predict
 from frostline.compute.trials import fit_network
@@ -37,6 +40,16 @@ def test_every_stage_goes_back_to_random_and_only_trained_ones_to_pretrained(ben
     assert [one.stage for one in found if one.to is Weights.PRETRAINED] == [stages[-1]]
     assert all(one.probabilities.shape == (len(WANTED), 2) for one in found)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items()), "the model is left as it was"
+
+
+def test_what_comes_before_a_stage_is_taken_from_what_the_pass_kept(bench, tuned) -> None:
+    recipe, network = tuned
+    stages = bench.backbone.stage_names
+    firsts = [source_before(bench, recipe, network, bench.backbone, place).first for place in range(len(stages))]
+    assert firsts == list(range(len(stages))), "all but the last are frozen"
+    stored, run = (list(rewinds(one, network, recipe, TRAIN, WANTED, seed=5)) for one in (bench, replace(bench, passes={})))
+    for mine, theirs in zip(stored, run, strict=True):
+        assert np.allclose(mine.probabilities, theirs.probabilities, atol=1e-3), mine.stage  # its logits are in the tens
 
 
 def test_what_was_put_back_is_the_source_and_the_rest_is_the_model(bench, tuned) -> None:

@@ -411,6 +411,7 @@ def export(
     """The model in a form that needs no frostline, compared with frostline on real files."""
     from frostline import api
 
+    note(f"Writing the model as {to} and comparing it with frostline on real files; a large network takes a minute ...")
     made = api.export_model(source, to, out, check=check or (), backbone=backbone, include_images=include_images)
     echo(f"{made.folder}: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in made.files))
     echo(f"{made.parity}.")

@@ -11,6 +11,8 @@ import numpy as np
 from frostline.backbones import LoadedBackbone, StagedNetwork
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, build, fitting
+from frostline.compute.inputs import source_before
+from frostline.compute.sources import Source
 from frostline.compute.train import estimate_statistics, normalisations, predict
 from frostline.stats.similarity import FEWEST, unbiased_cka
 from frostline.terms.evidence import Likeness
@@ -40,9 +42,11 @@ def rewinds(
     """
     backbone = fitting(recipe, bench.backbone)
     sources = {weights: backbone.network(weights, seed) for weights in (Weights.PRETRAINED, Weights.RANDOM)}
+    places = {name: place for place, name in enumerate(network.actions)}
     for stage, weights in put_backs(recipe, backbone):
-        twin = put_back(bench, network, sources[weights], (stage,), train, seed)
-        probabilities = predict(twin, bench.pixels(), wanted, bench.kernels.forward, bench.several)
+        before = source_before(bench, recipe, network, backbone, places[stage])
+        twin = put_back(bench, network, sources[weights], (stage,), train, seed, before)
+        probabilities = predict(twin, before, wanted, bench.kernels.forward, bench.several)
         yield Rewound(stage, weights, probabilities)
 
 
@@ -60,16 +64,26 @@ def put_backs(recipe: Recipe, backbone: LoadedBackbone) -> list[tuple[str, Weigh
 
 
 def put_back(
-    bench: Bench, network: TransferNetwork, source: StagedNetwork, stages: tuple[str, ...], train: IntArray, seed: int
+    bench: Bench,
+    network: TransferNetwork,
+    source: StagedNetwork,
+    stages: tuple[str, ...],
+    train: IntArray,
+    seed: int,
+    before: Source | None = None,
 ) -> TransferNetwork:
-    """A copy of `network` with the tensors that `stages` have in `source`, and statistics to fit."""
+    """A copy of `network` with the tensors that `stages` have in `source`, and statistics to fit.
+
+    Args:
+        before: what the network is run from, no later than at the first of `stages`; None: pixels.
+    """
     twin = copy.deepcopy(network)
     for name in stages:
         twin.trunk.copy_stage_from(source, name)
     names = list(twin.actions)
     later = names[names.index(stages[0]) :]
     layers = [layer for name in later for layer in normalisations(twin.trunk.part(name))] + normalisations(twin.head)
-    estimate_statistics(twin, layers, bench.pixels(), train, bench.kernels.forward, seed)
+    estimate_statistics(twin, layers, before or bench.pixels(), train, bench.kernels.forward, seed)
     return twin
 
 

@@ -106,9 +106,9 @@ def _fit(work: Work, lane: Lane, line: Line, row: Row, reserve_s: float) -> _Fit
     needed += model.pass_s(len(validation))
     if not work.clock.allows(needed, reserve_s):
         return None
-    network = fit_network(bench, line.recipe, options, epochs, train, split.seed, work.clock.watch(reserve_s)).network
-    probabilities = predict(network, bench.pixels(), validation, bench.kernels.forward, bench.several)
-    return _Fitted(network, bench, line.recipe, train, validation, probabilities, split.seed)
+    fitted = fit_network(bench, line.recipe, options, epochs, train, split.seed, work.clock.watch(reserve_s))
+    probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward, bench.several)
+    return _Fitted(fitted.network, bench, line.recipe, train, validation, probabilities, split.seed)
 
 
 def _where(work: Work, fitted: _Fitted) -> str:
