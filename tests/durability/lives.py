@@ -118,7 +118,9 @@ def unfinished(reference: Whole, out: Path, without: Callable[[str], bool] = lam
     """
     begun(reference, out)
     with RunFolder.create(out, RunFolder.open(out).settings, RunFolder.open(out).version) as run:
-        run.write_section("sizes", RunFolder.open(reference.path).section("sizes"))
+        for section in ("sizes", "registered"):
+            run.write_section(section, RunFolder.open(reference.path).section(section))
+        shutil.copy(RunFolder.open(reference.path).plan_path, run.plan_path)  # written before the first result
     for name in ("results", "cache"):
         shutil.copytree(reference.path / name, out / name, dirs_exist_ok=True)
     seen = sealed(reference.path)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from frostline.compute.bench import Bench
-from frostline.compute.forks import Forks
+from frostline.compute.forks import Forks, LookingBack
 from frostline.compute.trials import run_trial
 from frostline.store.checkpoints import CheckpointStore
 from frostline.terms.data import Split
@@ -95,6 +95,21 @@ def test_a_shorter_trial_does_not_go_on_from_a_longer_one(bench: Bench, tmp_path
     run(bench, WHOLE, 6, store)
     again = run(bench, WHOLE, 3, store)
     assert again.forked == 0 and same(again, run(bench, WHOLE, 3, None))
+
+
+@pytest.mark.parametrize("text", [WHOLE, "all: freeze | head: conv(8)x2"])
+def test_a_kept_network_is_looked_at_without_training_it_again(bench: Bench, text: str, tmp_path: Path) -> None:
+    store, trial = store_in(tmp_path), trial_of(bench, text, 2)
+    look = LookingBack(store)
+    alone = run_trial(bench, trial, SPLIT, forks=Forks(store, followed=False))
+    assert not look.knows(trial), "nobody asked for it"
+    kept = run_trial(bench, trial, SPLIT, forks=Forks(store, followed=False, kept=True))
+    assert look.knows(trial) and not look.knows(trial_of(bench, text, 3))
+    seen = run_trial(bench, trial, SPLIT, forks=look)
+    assert (kept.forked, seen.forked) == (0, 2)
+    assert same(alone, kept) and same(seen, kept)
+    again = run_trial(bench, trial, SPLIT, forks=Forks(store, followed=False, kept=True))
+    assert again.forked == 0, "a trial is carried out"
 
 
 @pytest.mark.parametrize("damage", ["missing", "flipped", "cut"])

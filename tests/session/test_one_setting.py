@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import frostline as fl
+from frostline.compute.trials import Fitted, fit_network
+from frostline.session import explanation
 from frostline.store.results import ResultStore
 
 FIXED = "all: tune | head: linear | train: lr=0.0001 epochs=1"
@@ -25,3 +27,19 @@ def test_it_is_not_screened_and_scores_as_beside_another(textures: Path, backbon
     assert _rungs(beside) > _rungs(alone), "two recipes are screened"
     scores = [{row.recipe: row.score.value for row in run.verdict.rows if row.score} for run in (alone, beside)]
     assert scores[0][FIXED] == pytest.approx(scores[1][FIXED], abs=0.02)
+
+
+def test_the_chosen_network_is_taken_apart_as_it_was_judged(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def fit(*given: object) -> Fitted:
+        fitted = fit_network(*given)
+        taken.append(fitted.forked)
+        return fitted
+
+    monkeypatch.setattr(explanation, "fit_network", fit)
+    run = fl.train(textures, backbone_name, FIXED, out=tmp_path / "run", size=64)
+    assert taken == [1], "its one epoch on the common fold is not run twice"
+    assert not any((run.path / "cache" / "checkpoints").iterdir()), "nobody looks back any more"

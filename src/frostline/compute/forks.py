@@ -1,4 +1,5 @@
-"""Epochs that two trials have in common run once: the shorter one leaves its state where the longer one finds it."""
+"""Epochs that two trials have in common run once: the shorter one leaves its state where the longer one finds it. A finished
+training may be kept too, for whoever wants to look at its network."""
 
 from __future__ import annotations
 
@@ -24,14 +25,27 @@ class Forks:
 
     Attributes:
         followed: a longer trial may follow, so that the state is kept for it.
+        kept: so is the finished network, for `LookingBack`.
     """
 
     store: CheckpointStore
     followed: bool
+    kept: bool = False
 
     def branch(self, trial: Trial) -> Branch:
         """Where `trial` finds the state of a shorter one, and leaves its own."""
         return Branch(self, trial.lineage)
+
+
+@dataclass(frozen=True)
+class LookingBack(Forks):
+    """Finds trainings that were carried out, and kept, before."""
+
+    followed: bool = False
+
+    def knows(self, trial: Trial) -> bool:
+        """Whether there is something under the name of `trial`."""
+        return self.store.holds(_finished(trial.lineage, trial.budget.epochs))
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,20 @@ class _Memory:
     def save(self, state: Checkpoint) -> None:
         if self.branch.forks.followed:
             self.branch.forks.store.save(self.branch.name, self.trajectory, state)
+
+    def finished(self, epochs: int) -> Checkpoint | None:
+        """The network as it was after so many epochs, the last: to be looked at, a trial is carried out."""
+        forks = self.branch.forks
+        return forks.store.load(_finished(self.branch.name, epochs), self.trajectory) if isinstance(forks, LookingBack) else None
+
+    def finish(self, state: Checkpoint) -> None:
+        """Keep a network that is trained to its end, if somebody will want to look at it."""
+        if self.branch.forks.kept:
+            self.branch.forks.store.save(_finished(self.branch.name, state.epochs), self.trajectory, state)
+
+
+def _finished(lineage: str, epochs: int) -> str:
+    return f"{lineage}-{epochs}"
 
 
 def trajectory(bench: Bench, recipe: Recipe, source: Source, rows: IntArray, seed: int) -> str:

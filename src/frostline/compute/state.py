@@ -14,22 +14,35 @@ MODEL, OPTIMIZER = "model", "optimizer"
 
 def state_of(model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]) -> Checkpoint:
     """A copy of everything that training has changed."""
-    found = dict(changing(model))
+    found = dict(trained_state(model, losses).tensors)
     for number, parameter in enumerate(_parameters(optimizer)):
         for name, value in optimizer.state[parameter].items():
             found[f"{OPTIMIZER}.{number}.{name}"] = torch.as_tensor(value)
     return Checkpoint({name: _copy(tensor) for name, tensor in found.items()}, tuple(losses))
 
 
+def trained_state(model: nn.Module, losses: list[float]) -> Checkpoint:
+    """A copy of what training has changed in the model itself: nothing goes on from it."""
+    return Checkpoint({name: _copy(tensor) for name, tensor in changing(model)}, tuple(losses))
+
+
 @torch.no_grad()
-def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: Checkpoint) -> bool:
-    """Put `state` into a freshly built model and its optimizer, in place; False, with nothing changed, where it does not fit."""
+def take(model: nn.Module, state: Checkpoint) -> bool:
+    """Put a model's part of `state` into a freshly built one, in place; False, with nothing changed, where it does not fit."""
     own = dict(changing(model))
     given = {name: tensor for name, tensor in state.tensors.items() if name.startswith(f"{MODEL}.")}
     if own.keys() != given.keys() or any(own[name].shape != given[name].shape for name in own):
         return False
     for name, tensor in own.items():
         tensor.copy_(given[name])
+    return True
+
+
+@torch.no_grad()
+def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: Checkpoint) -> bool:
+    """Put `state` into a freshly built model and its optimizer, in place; False, with nothing changed, where it does not fit."""
+    if not take(model, state):
+        return False
     for number, parameter in enumerate(_parameters(optimizer)):
         prefix = f"{OPTIMIZER}.{number}."
         values = {name.removeprefix(prefix): tensor for name, tensor in state.tensors.items() if name.startswith(prefix)}

@@ -18,6 +18,7 @@ from frostline.compute.frozen import frozen_sample, linear_path, shown_views, sm
 from frostline.compute.inputs import source_for
 from frostline.compute.ranks import train_by_ranks
 from frostline.compute.sources import Source
+from frostline.compute.state import take, trained_state
 from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
 from frostline.stats.strata import image_strata
 from frostline.terms.data import Split, Targets
@@ -198,13 +199,18 @@ def _fit(
     if recipe.trunk_frozen(backbone.stage_names) and recipe.head.kind is not HeadKind.CONV:
         return Fitted(network, source)
     schedule = replace(Schedule.of(options), epochs=epochs)
-    weights, mode = bench.class_weights(rows), bench.kernels.train
     memory = None if branch is None else branch.memory(trajectory(bench, told, source, rows, seed))
-    if bench.devices > 1:
+    known = None if memory is None else memory.finished(epochs)
+    if known is not None and take(network, known):
+        losses, forked = list(known.losses), epochs
+    elif bench.devices > 1:
         losses, forked = train_by_ranks(bench, told, network, rows, schedule, seed, watch, memory)
     else:
+        weights, mode = bench.class_weights(rows), bench.kernels.train
         losses, forked = train(network, source, rows, bench.labels, schedule, mode, seed, weights, watch, memory)
-    settle_statistics(network, source, rows, mode, seed, schedule.batch)
+    if memory is not None:
+        memory.finish(trained_state(network, losses))
+    settle_statistics(network, source, rows, bench.kernels.train, seed, schedule.batch)
     return Fitted(network, source, losses, forked)
 
 

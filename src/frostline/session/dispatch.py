@@ -47,7 +47,11 @@ class Task:
     def near(self) -> str:
         """What it reads, by name: its own shorter trial's state, else what the recipes with this frozen prefix share."""
         recipe = self.trial.recipe
-        return self.trial.lineage if self.forks else f"{self.lane} {recipe.weights} {recipe.ranges[:1]} {self.trial.budget.size}"
+        return (
+            self.trial.lineage
+            if self.forks and not self.forks.kept
+            else f"{self.lane} {recipe.weights} {recipe.ranges[:1]} {self.trial.budget.size}"
+        )
 
 
 def _received(trial: Trial, split: Split, lane: str, deadline: Moment | None, forks: Forks | None) -> Task:

@@ -15,6 +15,7 @@ import numpy as np
 from frostline.compute.attention import class_maps, filters, heated, photograph
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, fitting
+from frostline.compute.forks import LookingBack
 from frostline.compute.new_layers import last_layout
 from frostline.compute.rewind import likeness, put_back, put_backs, rewinds
 from frostline.compute.train import Diverged, place, predict
@@ -31,6 +32,7 @@ from frostline.terms.evidence import Evidence, Filters, Likeness, Mistake, Rewin
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, Weights
 from frostline.terms.result import FloatArray, IntArray
+from frostline.terms.trial import Budget
 from frostline.terms.verdict import Row
 
 FAILURES = (Diverged, MemoryError, RuntimeError, ValueError, ArithmeticError)  # of a network; as in a trial
@@ -42,7 +44,7 @@ SETTLED = 256  # images that statistics are estimated on
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """The recipe fitted on the common fold's training part, with its predictions for what the fold held out."""
+    """The recipe as it was fitted on the common fold's training part, with its predictions for what the fold held out."""
 
     network: TransferNetwork
     bench: Bench
@@ -62,7 +64,9 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
     work.clock.kept_s = 0.0
     steps = STEPS_BEFORE + len(put_backs(line.recipe, lane.backbone))
     with work.phase("take the chosen model apart", steps, "steps") as phase:
-        return _explained(work, phase, evidence, lane, line, row, reserve_s)
+        found = _explained(work, phase, evidence, lane, line, row, reserve_s)
+    work.checkpoints.clear()  # nobody looks back any more
+    return found
 
 
 def _explained(work: Work, phase: Phase, evidence: Evidence, lane: Lane, line: Line, row: Row, reserve_s: float) -> Evidence:
@@ -101,12 +105,14 @@ def _fit(work: Work, lane: Lane, line: Line, row: Row, reserve_s: float) -> _Fit
     epochs = int(options.pop("epochs", line.recipe.option("epochs") or 0))
     split, bench = work.common, lane.bench
     train, validation = np.asarray(split.train, np.int64), np.asarray(split.validation, np.int64)
-    model = costs_of(work, line)
-    needed = model.training_s(line.recipe, len(train), epochs) if epochs else 0.0
+    model, before = costs_of(work, line), LookingBack(work.checkpoints)
+    trial = work.trial(line, split, (), Budget("full", work.settings.size, None, epochs), options)
+    needed = model.training_s(line.recipe, len(train), epochs) if epochs and not before.knows(trial) else 0.0
     needed += model.pass_s(len(validation))
     if not work.clock.allows(needed, reserve_s):
         return None
-    fitted = fit_network(bench, line.recipe, options, epochs, train, split.seed, work.clock.watch(reserve_s))
+    watch = work.clock.watch(reserve_s)
+    fitted = fit_network(bench, line.recipe, options, epochs, train, split.seed, watch, before.branch(trial))
     probabilities = predict(fitted.network, fitted.source, validation, bench.kernels.forward, bench.several)
     return _Fitted(fitted.network, bench, line.recipe, train, validation, probabilities, split.seed)
 

@@ -206,8 +206,14 @@ class _Fold:
     def _task(self, one: Screened, epochs: int, reserve: float | None) -> Task:
         trial = self._trial(one, epochs)
         self.given[trial.id] = one
-        forks = Forks(self.work.checkpoints, followed=2 * epochs <= MOST_EPOCHS) if one in self.followed else None
-        return Task(trial, self.split, one.line.backbone, self.work.clock.deadline(reserve), forks)
+        return Task(trial, self.split, one.line.backbone, self.work.clock.deadline(reserve), self._forks(one, epochs))
+
+    def _forks(self, one: Screened, epochs: int) -> Forks | None:
+        """Longer trials go on from shorter ones; on the common fold what may be chosen is kept, to be taken apart at the end."""
+        if one in self.followed:
+            return Forks(self.work.checkpoints, followed=2 * epochs <= MOST_EPOCHS)
+        handed = self.split is self.work.common and (one.line.family not in CONTROLS or _only_controls(self.work))
+        return Forks(self.work.checkpoints, followed=False, kept=True) if handed else None
 
     def _trial(self, one: Screened, epochs: int) -> Trial:
         return deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))

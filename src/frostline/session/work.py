@@ -86,7 +86,7 @@ class Work:
     Attributes:
         backend: carries out the trials. pace: how many times longer one takes there at most than the kernels' seconds say.
         inner: part of the common fold's training images held out of them: screening never sees what the fold judges with.
-        checkpoints: of trials that a longer one may go on from; kept no longer than that.
+        checkpoints: of trials that a longer one may go on from, and networks that may be taken apart; kept no longer than that.
         splits: the folds in use: a short time leaves out repeats of the plan's.
         opened_at: when the sealed test set was opened, perhaps by an earlier start of this run; None: it is sealed.
         curve: how the error falls with the number of images, where that was asked for; curve_s: seconds that it may take.

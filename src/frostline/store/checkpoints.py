@@ -74,6 +74,10 @@ class CheckpointStore:
         except (OSError, ValueError, SafetensorError):
             return None
 
+    def holds(self, name: str) -> bool:
+        """Whether there is something under `name`; whether it is intact, `load` says."""
+        return self._label_path(name).exists()
+
     def save(self, name: str, trajectory: str, state: Checkpoint) -> bool:
         """Whether `state` found room under `name`, in the place of what was there; nothing depends on it."""
         needed = sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values())
