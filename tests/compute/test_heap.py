@@ -1,47 +1,46 @@
-"""Freed memory stays with the process while a search runs, and goes back to the system afterwards."""
+"""Freed memory stays with the process while a search runs, and goes back to the system afterwards.
+
+Each in a process of its own: how memory lies depends on everything that was done before.
+"""
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 
 import pytest
-import torch
 
+from frostline.compute import heap
+
+glibc = pytest.mark.skipif(heap._glibc() is None, reason="only glibc gives large blocks back at once")
+
+FAULTS = """
+import resource, torch
 from frostline.compute import heap
 from frostline.compute.machine import settings_restored, settle
 
-LARGE = 64 * 2**20  # bytes: the C library maps a block of this size by itself
-glibc = pytest.mark.skipif(heap._glibc() is None, reason="only glibc gives large blocks back at once")
-
-
-def faults(times: int = 8) -> int:
-    """Pages that the system handed out while a large tensor was made and freed again and again."""
-    torch.ones(LARGE // 4)
+def faults():
+    "Pages that the system handed out while a tensor of 64 MiB was made and freed again and again."
+    torch.ones(2**24)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(times):
-        torch.ones(LARGE // 4)
+    for _ in range(8):
+        torch.ones(2**24)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
+usual = faults()
+with settings_restored():
+    settle("cpu", torch.get_num_threads())
+    kept = faults()
+print(usual, kept, int(heap.kept()))
+"""
 
-@glibc
-def test_a_large_tensor_gets_the_pages_of_the_one_before() -> None:
-    usual = faults()
-    with settings_restored():
-        settle("cpu", torch.get_num_threads())
-        kept = faults()
-    assert kept < usual / 4
-    assert faults() > usual / 2, "afterwards as it was"
-
-
-@glibc
-def test_what_was_kept_goes_back() -> None:
-    code = """
+RESIDENT = """
 import torch
 from frostline.compute import heap
+
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
+
 heap.keep(); heap.keep()
 before = resident()
 torch.ones(2**28)
@@ -49,13 +48,29 @@ held = resident() - before
 heap.release()
 print(held, resident() - before)
 """
+
+
+def printed(code: str) -> list[int]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    held, left = map(int, done.stdout.split())
+    return [int(word) for word in done.stdout.split()]
+
+
+@glibc
+def test_a_large_tensor_gets_the_pages_of_the_one_before() -> None:
+    usual, kept, afterwards = printed(FAULTS)
+    assert usual > 8 * 2**26 / 4096 / 2 and kept < usual / 4
+    assert not afterwards
+
+
+@glibc
+def test_what_was_kept_goes_back() -> None:
+    held, left = printed(RESIDENT)
     assert held > 2**29 and left < 2**28
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "_glibc", lambda: None)
+    monkeypatch.setattr(heap, "_asked", [False])
     heap.keep()
     assert not heap.kept()
     heap.release()
