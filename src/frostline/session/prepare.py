@@ -160,10 +160,11 @@ def _assemble(
         stores.append(store)
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
     seen = [note for backbone in sized for note in seen_before(backbone.name, backbone.trained_on, dataset, plan)]
-    known = folder.results.load_all()
+    results = folder.results
+    known = results.load_all()
     _refuse_other_splits(folder, plan, known.values())
     write_splits(folder.splits_path, dataset, plan)
-    labels, results = dataset.targets(), folder.results
+    labels = dataset.targets()
     ledger = Ledger(results, listener, truth_of(dataset).labels, settings.metric, known)
     budget = cache_room(folder.path, settings.cache_bytes)
     classes, pool = len(dataset.classes), len(plan.pool)
