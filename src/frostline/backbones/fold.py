@@ -36,14 +36,14 @@ def folded(network: StagedNetwork, taps: Collection[str] = ()) -> StagedNetwork:
 
 
 def divided(codes: Iterable[StageCode], network: nn.Module) -> frozenset[str]:
-    """Names of cuts between a convolution and its own normalisation: tapped there, the two are not one any more. The pooled value
-    behind the normalisation says the same of the features, channel by channel.
+    """Names of cuts between a convolution and its own normalisation: tapped there, the two are not one any more. Behind a
+    plain normalisation the pooled values say the same of the features, channel by channel.
 
     Args:
         network: that holds the modules of all stages.
     """
     modules = dict(network.named_modules())
-    ends = ((code.evaluating.marks.get(node)) for code in codes for node, _ in _pairs(code.evaluating, modules))
+    ends = (code.evaluating.marks.get(node) for code in codes for node, _ in _pairs(code.evaluating, modules))
     return frozenset(name for name in ends if name is not None)
 
 

@@ -78,10 +78,14 @@ class _Memory:
         forks = self.branch.forks
         return forks.store.load(_finished(self.branch.name, epochs), self.trajectory) if isinstance(forks, LookingBack) else None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether somebody will want to look at a network that is trained to its end."""
+        return self.branch.forks.kept
+
     def finish(self, state: Checkpoint) -> None:
-        """Keep a network that is trained to its end, if somebody will want to look at it."""
-        if self.branch.forks.kept:
-            self.branch.forks.store.save(_finished(self.branch.name, state.epochs), self.trajectory, state)
+        """Keep such a network."""
+        self.branch.forks.store.save(_finished(self.branch.name, state.epochs), self.trajectory, state)
 
 
 def _finished(lineage: str, epochs: int) -> str:

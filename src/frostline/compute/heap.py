@@ -9,12 +9,11 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
-TRIM, MOST_MAPPED = (
-    -1,
-    -4,
-)  # parameters of mallopt(3): from what size on free memory at the heap's end is given back; blocks mapped
+# Parameters of mallopt(3): from what size on free memory at the heap's end is given back; from what size on a block is mapped by
+# itself; how many may be.
+TRIM, MAPPED_FROM, MOST_MAPPED = -1, -3, -4
 NEVER = -1
-USUAL = {TRIM: 128 * 1024, MOST_MAPPED: 65536}
+USUAL = {TRIM: 64 * 2**20, MAPPED_FROM: 32 * 2**20, MOST_MAPPED: 65536}  # where glibc's own adjustment ends, off from then on
 _asked: list[bool] = [False]
 
 
@@ -29,9 +28,9 @@ def keep() -> None:
 
 
 def release() -> None:
-    """What is free goes back to the system, now and from now on."""
-    _set(USUAL, False)
-    if (library := _glibc()) is not None:
+    """What is free goes back to the system, now and from now on; does nothing where nothing was kept."""
+    if (library := _glibc()) is not None and kept():
+        _set(USUAL, False)
         library.malloc_trim(0)
 
 

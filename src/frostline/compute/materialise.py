@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from uuid import uuid4
 
@@ -50,6 +51,7 @@ class Taps:
     keys: tuple[ActivationKey, ...] = ()
     _features: dict[tuple[str, ...], Features] = field(default_factory=dict)
     _identity: str = field(init=False, default_factory=lambda: uuid4().hex)
+    _lock: RLock = field(init=False, default_factory=RLock)
 
     def __reduce__(self) -> tuple[Any, ...]:
         pooled, maps = ({name: sendable(array) for name, array in arrays.items()} for arrays in (self.pooled, self.maps))
@@ -61,10 +63,11 @@ class Taps:
         Args:
             total: images of the data set.
         """
-        if cuts not in self._features:
-            views = tuple(_beside([taps.pooled[cut] for cut in cuts], self.folder) for taps in (self, *self.further))
-            self._features[cuts] = Features(views, positions(self.rows, total), self.folder)
-        return self._features[cuts]
+        with self._lock:  # folds of one recipe begin at the same time
+            if cuts not in self._features:
+                views = tuple(_beside([taps.pooled[cut] for cut in cuts], self.folder) for taps in (self, *self.further))
+                self._features[cuts] = Features(views, positions(self.rows, total), self.folder)
+            return self._features[cuts]
 
     def views_of(self, cut: str) -> tuple[FloatArray, ...]:
         """The stored feature maps at `cut` in every view, as far as they are there."""

@@ -43,8 +43,10 @@ def rewinds(
     backbone = fitting(recipe, bench.backbone)
     sources = {weights: backbone.network(weights, seed) for weights in (Weights.PRETRAINED, Weights.RANDOM)}
     places = {name: place for place, name in enumerate(network.actions)}
+    tied = {stage.name: (stage.name, *stage.tied_to) for stage in backbone.stages}  # share parameters: put back together
     for stage, weights in put_backs(recipe, backbone):
-        before = source_before(bench, recipe, network, backbone, places[stage])
+        first = min(places[name] for name in tied[stage] if name in places)
+        before = source_before(bench, recipe, network, backbone, first)
         twin = put_back(bench, network, sources[weights], (stage,), train, seed, before)
         probabilities = predict(twin, before, wanted, bench.kernels.forward, bench.several)
         yield Rewound(stage, weights, probabilities)

@@ -14,7 +14,7 @@ MODEL, OPTIMIZER = "model", "optimizer"
 
 def state_of(model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]) -> Checkpoint:
     """A copy of everything that training has changed."""
-    found = dict(trained_state(model, losses).tensors)
+    found = dict(changing(model))
     for number, parameter in enumerate(_parameters(optimizer)):
         for name, value in optimizer.state[parameter].items():
             found[f"{OPTIMIZER}.{number}.{name}"] = torch.as_tensor(value)

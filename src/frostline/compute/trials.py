@@ -208,7 +208,7 @@ def _fit(
     else:
         weights, mode = bench.class_weights(rows), bench.kernels.train
         losses, forked = train(network, source, rows, bench.labels, schedule, mode, seed, weights, watch, memory)
-    if memory is not None:
+    if memory is not None and memory.keeps:
         memory.finish(trained_state(network, losses))
     settle_statistics(network, source, rows, bench.kernels.train, seed, schedule.batch)
     return Fitted(network, source, losses, forked)

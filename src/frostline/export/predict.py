@@ -14,8 +14,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from frostline.compute import heap
-from frostline.compute.machine import settings_restored
 from frostline.compute.train import for_evaluation
 from frostline.data import load
 from frostline.errors import DataError
@@ -131,8 +129,7 @@ Waiting = tuple[str, "Future[Tensor]"]
 
 def _stream(model: Classifier, inputs: Inputs, rule: Rule) -> Iterator[Prediction]:
     quick = fast(model)
-    with decode_ahead(inputs.paths, model) as ready, settings_restored():
-        heap.keep()
+    with decode_ahead(inputs.paths, model) as ready:
         while batch := ready.take():
             yield from _answer(quick, batch, rule)
     ready.raise_failure()

@@ -38,7 +38,7 @@ from frostline.terms.verdict import Row
 FAILURES = (Diverged, MemoryError, RuntimeError, ValueError, ArithmeticError)  # of a network; as in a trial
 MOST_MISTAKES = 6
 MOST_ALIKE = 400  # images for CKA: its error falls with their number, its cost grows with it
-STEPS_BEFORE = 3  # the model fitted again, features compared, errors; then a step each stage that is put back
+STEPS_BEFORE = 3  # the model as it was fitted, features compared, errors; then a step each stage that is put back
 SETTLED = 256  # images that statistics are estimated on
 
 

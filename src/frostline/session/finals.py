@@ -213,7 +213,8 @@ class _Fold:
         if one in self.followed:
             return Forks(self.work.checkpoints, followed=2 * epochs <= MOST_EPOCHS)
         handed = self.split is self.work.common and (one.line.family not in CONTROLS or _only_controls(self.work))
-        return Forks(self.work.checkpoints, followed=False, kept=True) if handed else None
+        here = self.work.backend.workers == 1  # others compute with other threads: theirs is not quite what is fitted here
+        return Forks(self.work.checkpoints, followed=False, kept=True) if handed and here else None
 
     def _trial(self, one: Screened, epochs: int) -> Trial:
         return deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))

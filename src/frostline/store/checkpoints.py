@@ -104,8 +104,9 @@ class CheckpointStore:
 
     def clear(self) -> None:
         """Forget everything."""
-        for path in self.folder.glob("*"):
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is a cache
+            for path in self.folder.glob("*"):
+                path.unlink(missing_ok=True)
 
     def bytes_used(self) -> int:
         """Of all entries."""
