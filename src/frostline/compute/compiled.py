@@ -8,6 +8,8 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +17,8 @@ from torch import Tensor
 from frostline.backbones import StagedNetwork, StraightTaps
 from frostline.terms.kernels import Mode
 
-Tap = Callable[[Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
+Tapped = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled and whole values, by the names of their cuts
+Tap = Callable[[Tensor], Tapped]
 
 
 def tap_with(network: StagedNetwork, mode: Mode, cuts: Collection[str], keep: Collection[str], batch: int) -> Tap:
@@ -25,9 +28,15 @@ def tap_with(network: StagedNetwork, mode: Mode, cuts: Collection[str], keep: Co
         network: in its place, not to be changed or moved any more.
         batch: images of a full batch; a smaller one is filled up, because another shape would be compiled anew.
     """
-    if not mode.compiled:
-        return lambda images: network.tap_pooled(images, cuts, keep)
-    return _Compiled(network, cuts, keep, batch)
+    straight = StraightTaps(network, cuts, keep)
+    return _Compiled(straight, batch) if mode.compiled else partial(_run, straight, straight)
+
+
+@torch.no_grad()
+def _run(code: Callable[..., Any], straight: StraightTaps, images: Tensor, count: int | None = None) -> Tapped:
+    """What `code`, which is `straight` or was compiled from it, gives for the first `count` images, by the names of the cuts."""
+    pooled, whole = ([value[:count] for value in values] for values in code(images))
+    return dict(zip(straight.pooled, pooled, strict=True)), dict(zip(straight.whole, whole, strict=True))
 
 
 class _Compiled:
@@ -37,30 +46,19 @@ class _Compiled:
         error: what the compiler said; empty as long as it works.
     """
 
-    def __init__(self, network: StagedNetwork, cuts: Collection[str], keep: Collection[str], batch: int) -> None:
-        self.network, self.cuts, self.keep, self.batch = network, cuts, keep, batch
-        self.straight = StraightTaps(network, cuts, keep)
-        self.code = torch.compile(self.straight, dynamic=False, options={"freezing": True})
+    def __init__(self, straight: StraightTaps, batch: int) -> None:
+        self.straight, self.batch = straight, batch
+        self.code = torch.compile(straight, dynamic=False, options={"freezing": True})
         self.error = "" if compiler() else "no C++ compiler"
 
-    def __call__(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def __call__(self, images: Tensor) -> Tapped:
         if not self.error:
             try:
-                return self._run(images)
+                with _quiet():
+                    return _run(self.code, self.straight, _filled(images, self.batch), len(images))
             except Exception as error:  # compilers fail in many ways, and none of them concerns the pass
                 self.error = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        return self.network.tap_pooled(images, self.cuts, self.keep)
-
-    def _run(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        count = len(images)
-        with _quiet(), torch.no_grad():
-            pooled, whole = self.code(_filled(images, self.batch))
-        cut = [{name: value[:count] for name, value in zip(*pair, strict=True)} for pair in self._named(pooled, whole)]
-        return cut[0], cut[1]
-
-    def _named(self, pooled: list[Tensor], whole: list[Tensor]) -> Iterator[tuple[tuple[str, ...], list[Tensor]]]:
-        yield self.straight.pooled, pooled
-        yield self.straight.whole, whole
+        return _run(self.straight, self.straight, images)
 
 
 def _filled(images: Tensor, batch: int) -> Tensor:

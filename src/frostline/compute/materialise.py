@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from frostline.backbones import LoadedBackbone
 from frostline.compute.features import PIECE, Features, work_array
-from frostline.compute.passes import FillShard, Pass, Spread, outputs
+from frostline.compute.passes import BATCH, FillShard, Pass, Shard, Spread, outputs
 from frostline.compute.sources import PixelSource, positions
 from frostline.errors import StoreFull
 from frostline.store.activations import ActivationStore, ActivationWriter, seal
@@ -204,21 +205,26 @@ def _fill(
     progress: Callable[[int, int], None] | None,
     spread: Spread | None,
 ) -> None:
-    """By everybody whom `spread` knows, where all arrays are files; else here."""
+    """Where all arrays are files by everybody whom `spread` knows, or by this process; on a full disk into memory."""
     arrays = {cut: writer.array for cut, writer in writers.items()}
-    fill = FillShard.of(work, pooled, arrays) if spread is not None else None
-    if spread is not None and fill is not None:
-        spread(fill, len(work.places))
-        return
-    done = len(work.rows) - len(work.places)
-    for places, flat, maps in outputs(work, list(writers)):
-        if pooled is not None:
-            pooled[places] = flat
-        for cut, values in maps.items():
-            arrays[cut][places] = values
-        done += len(places)
+    fill, images = FillShard.of(work, pooled, arrays), len(work.places)
+    ended = count(len(work.rows) - images, BATCH)  # rows that are done when the next batch is computed
+
+    def watch() -> None:
+        done = next(ended)
         if progress is not None:
             progress(done, len(work.rows))
+
+    if fill is not None and spread is not None:
+        spread(fill, images)
+    elif fill is not None:
+        fill(Shard(0, images), watch)
+    else:
+        for places, flat, maps in outputs(work, list(writers)):
+            watch()
+            for array, values in ((pooled, flat), *((arrays[cut], values) for cut, values in maps.items())):
+                if array is not None:
+                    array[places] = values
 
 
 def _pooled_rows(

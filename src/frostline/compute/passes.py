@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,16 +144,32 @@ class FillShard:
         return FillShard, (self.work, self.pooled, self.maps)
 
     def __call__(self, shard: Shard, watch: Callable[[], None]) -> int:
+        """`watch` is called before each batch is written: while it is, the next one is computed."""
         with ExitStack() as stack:  # on a network's file system closing a file sends what was written, for another machine to see
             files = {cut: stack.enter_context(place.file.open("r+b")) for cut, place in self.maps.items()}
             flat = None if self.pooled is None else stack.enter_context(self.pooled.file.open("r+b"))
+            writer, written = stack.enter_context(ThreadPoolExecutor(1)), None
             for places, pooled, maps in outputs(self.work, list(self.maps), shard.start, shard.stop, self._tap):
                 watch()
-                if self.pooled is not None and flat is not None:
-                    _write(flat, self.pooled, places, pooled)
-                for cut, values in maps.items():
-                    _write(files[cut], self.maps[cut], places, values)
+                if written is not None:
+                    written.result()
+                written = writer.submit(self._write, flat, files, places, pooled, maps)
+            if written is not None:
+                written.result()
         return shard.stop - shard.start
+
+    def _write(
+        self,
+        flat: BinaryIO | None,
+        files: Mapping[str, BinaryIO],
+        places: IntArray,
+        pooled: FloatArray,
+        maps: Mapping[str, FloatArray],
+    ) -> None:
+        if self.pooled is not None and flat is not None:
+            _write(flat, self.pooled, places, pooled)
+        for cut, values in maps.items():
+            _write(files[cut], self.maps[cut], places, values)
 
     @cached_property
     def _tap(self) -> Tap:

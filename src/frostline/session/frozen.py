@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from frostline.backends import Lost, Threads
 from frostline.compute.bench import Bench
@@ -132,11 +132,11 @@ def fit_heads(
     if not lines:
         return 0.0
     before = work.clock.elapsed()
-    ordered = sorted(lines, key=lambda line: (not _solved(line), line.family is not Family.SOFTMAX_ONLY))
+    ordered = sorted(lines, key=_place)
     lanes = [work.lane(name) for name in {line.backbone for line in lines}]
     benches = [lane.first if first and lane.first else lane.bench for lane in lanes]
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
-        heads = _Heads(work, phase, deque((line, split) for line in ordered for split in splits), optional, first)
+        heads = _Heads(work, phase, deque(_one_ahead(ordered, splits)), optional, first)
         if work.backend.workers == 1:
             there = threads()
             each = max(1, there // (len(lines) * len(splits)))  # of a single small network every thread, as there is no other
@@ -147,9 +147,26 @@ def fit_heads(
     return work.clock.elapsed() - before
 
 
+def _place(line: Line) -> tuple[bool, bool, bool]:
+    """The first answer comes first, then what takes longest."""
+    return not _solved(line), line.family is not Family.SOFTMAX_ONLY, line.family is not Family.ALL_LAYER
+
+
+def _one_ahead(lines: Sequence[Line], splits: Sequence[Split]) -> Iterator[tuple[Line, Split]]:
+    """A line after the other, the first split of each while the line before it is still on its way: what all splits of a line
+    need is then worked out by one thread while the others have something to do."""
+    first, *further = splits
+    for line, following in zip_longest(lines, lines[1:]):
+        if line is lines[0]:
+            yield line, first
+        if following is not None:
+            yield following, first
+        yield from ((line, split) for split in further)
+
+
 @dataclass
 class _Heads:
-    """Frozen-trunk lines on splits, a line after the other; each trial is a pair of both.
+    """Frozen-trunk lines on splits; each trial is a pair of both.
 
     Attributes:
         lines: by their keys. left: trials of each that are not finished. longest: seconds of one so far.
