@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from frostline import backbones, data
 from frostline.backends import Process, Serial
 from frostline.backends.backend import Backend
+from frostline.compute import passes
 from frostline.compute.materialise import Taps, tapped_pass
 from frostline.compute.passes import BATCH, FillShard, Shard, shards
 from frostline.compute.sources import PixelSource
@@ -42,7 +45,9 @@ def carried_out(backend: Backend, told: list[Shard]) -> Callable[[FillShard, int
 
 @pytest.mark.parametrize("make", [Serial, lambda: Process([{}, {}])])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_slices_of_a_pass_are_its_bytes(stripes: Path, tmp_path: Path, make: Callable[[], Backend], dtype: str) -> None:
+def test_slices_of_a_pass_are_its_bytes(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Backend], dtype: str
+) -> None:
     backbone, mode = backbones.load("timm/test_resnet", pretrained=False, size=SIZE), Mode(dtype, True)
     dataset, store = data.build_store(data.read(stripes), data.Geometry.of(backbone.spec), tmp_path)
     source, rows = PixelSource(store, backbone.spec, mode), np.arange(47)
@@ -53,7 +58,10 @@ def test_slices_of_a_pass_are_its_bytes(stripes: Path, tmp_path: Path, make: Cal
         return tapped_pass(backbone, Weights.RANDOM, 0, source, rows, dataset.fingerprint, activations, mode, keep, spread=spread)
 
     backend, told = make(), []
-    whole, shared = run("whole", None), run("shared", carried_out(backend, told))
+    with monkeypatch.context() as patched:
+        patched.setattr(FillShard, "of", lambda *_: None)  # as where nothing can be sent: by assignment to the arrays
+        whole = run("whole", None)
+    shared = run("shared", carried_out(backend, told))
     backend.close()
     assert sorted((one.start, one.stop) for one in told) == [(0, 32), (32, 47)]
     for one, other in ((whole.pooled, shared.pooled), (whole.maps, shared.maps)):
@@ -98,6 +106,68 @@ def test_rows_that_are_known_are_copied_and_the_others_run(
     assert not any(key in activations for key in part.keys) and all(key in activations for key in found.keys)
     lacking = run(rows, keep, run(first, keep[:1], name="fewer"), name="again")
     assert np.array_equal(lacking.maps[keep[1]], whole.maps[keep[1]]), "a map that was not kept of them is run for all"
+
+
+def a_pass(stripes: Path, folder: Path, **more: object) -> Callable[[], Taps]:
+    """47 images, two maps kept."""
+    backbone, mode = backbones.load("timm/test_resnet", pretrained=False, size=SIZE), Mode("fp32", True)
+    dataset, store = data.build_store(data.read(stripes), data.Geometry.of(backbone.spec), folder)
+    source, rows = PixelSource(store, backbone.spec, mode), np.arange(47)
+    keep = [backbone.stages[1].cut.name, backbone.stages[-1].cut.name]
+    activations = ActivationStore(folder / "store")
+    return lambda: tapped_pass(backbone, Weights.RANDOM, 0, source, rows, dataset.fingerprint, activations, mode, keep, **more)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, at: int, error: OSError) -> None:
+    """The write with this number, from 0, fails: a batch is three of them."""
+    numbers, write = itertools.count(), passes._write
+
+    def written(*arguments: object) -> None:
+        if next(numbers) == at:
+            raise error
+        write(*arguments)
+
+    monkeypatch.setattr(passes, "_write", written)
+
+
+@pytest.mark.parametrize("at", [1, 5], ids=["first batch", "last batch"])
+def test_a_write_that_fails_ends_the_pass_and_publishes_nothing(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    run = a_pass(stripes, tmp_path)
+    failing(monkeypatch, at, OSError(errno.EIO, "broken disk"))
+    with pytest.raises(OSError, match="broken disk"):
+        run()
+    assert not list((tmp_path / "store").iterdir())
+
+
+@pytest.mark.parametrize("at", [1, 5], ids=["first batch", "last batch"])
+def test_where_the_disk_refuses_what_it_promised_the_pass_is_run_into_memory(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    whole = a_pass(stripes, tmp_path / "whole")()
+    run = a_pass(stripes, tmp_path / "full")
+    failing(monkeypatch, at, OSError(errno.ENOSPC, "no space left"))
+    found = run()
+    assert found.pooled.keys() == whole.pooled.keys() and len(whole.pooled) > 1 and not found.maps and whole.maps
+    assert all(np.array_equal(found.pooled[name], values) for name, values in whole.pooled.items())
+    assert not list((tmp_path / "full/store").iterdir())
+
+
+def test_a_pass_tells_how_far_it_is_from_nothing_to_all(stripes: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    a_pass(stripes, tmp_path, progress=lambda done, total: told.append((done, total)))()
+    assert told == [(0, 47), (32, 47), (47, 47)]
+
+
+def test_a_pass_that_is_stopped_publishes_nothing(stripes: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        a_pass(stripes, tmp_path, progress=stop)()
+    assert not list((tmp_path / "store").iterdir())
 
 
 def test_arrays_in_memory_cannot_be_filled_in_by_others() -> None:

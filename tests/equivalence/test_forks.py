@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from frostline.compute.bench import Bench
-from frostline.compute.forks import Forks, LookingBack
+from frostline.compute.forks import FINISHED, Forks
 from frostline.compute.trials import run_trial
 from frostline.store.checkpoints import CheckpointStore
 from frostline.terms.data import Split
@@ -100,16 +100,35 @@ def test_a_shorter_trial_does_not_go_on_from_a_longer_one(bench: Bench, tmp_path
 @pytest.mark.parametrize("text", [WHOLE, "all: freeze | head: conv(8)x2"])
 def test_a_kept_network_is_looked_at_without_training_it_again(bench: Bench, text: str, tmp_path: Path) -> None:
     store, trial = store_in(tmp_path), trial_of(bench, text, 2)
-    look = LookingBack(store)
-    alone = run_trial(bench, trial, SPLIT, forks=Forks(store, followed=False))
+    look = Forks(store, looks_back=True)
+    alone = run_trial(bench, trial, SPLIT, forks=Forks(store))
     assert not look.knows(trial), "nobody asked for it"
-    kept = run_trial(bench, trial, SPLIT, forks=Forks(store, followed=False, kept=True))
+    kept = run_trial(bench, trial, SPLIT, forks=Forks(store, kept=True))
     assert look.knows(trial) and not look.knows(trial_of(bench, text, 3))
     seen = run_trial(bench, trial, SPLIT, forks=look)
     assert (kept.forked, seen.forked) == (0, 2)
     assert same(alone, kept) and same(seen, kept)
-    again = run_trial(bench, trial, SPLIT, forks=Forks(store, followed=False, kept=True))
+    again = run_trial(bench, trial, SPLIT, forks=Forks(store, kept=True))
     assert again.forked == 0, "a trial is carried out"
+
+
+def test_a_network_of_other_images_is_not_looked_at(bench: Bench, tmp_path: Path) -> None:
+    store, trial = store_in(tmp_path), trial_of(bench, WHOLE, 2)
+    run_trial(bench, trial, SPLIT, forks=Forks(store, kept=True))
+    fewer = replace(SPLIT, train=SPLIT.train[:-2])
+    seen = run_trial(bench, trial, fewer, forks=Forks(store, looks_back=True))
+    assert seen.forked == 0 and same(seen, run_trial(bench, trial, fewer))
+
+
+def test_kept_networks_stay_when_the_states_of_screening_go(bench: Bench, tmp_path: Path) -> None:
+    store, trial = store_in(tmp_path), trial_of(bench, WHOLE, 2)
+    run_trial(bench, trial, SPLIT, forks=Forks(store, followed=True, kept=True))
+    assert store.holds(trial.lineage)
+    store.clear(but=FINISHED)
+    assert not store.holds(trial.lineage)
+    assert run_trial(bench, trial, SPLIT, forks=Forks(store, looks_back=True)).forked == 2
+    Forks(store).forget(trial)
+    assert not Forks(store).knows(trial)
 
 
 @pytest.mark.parametrize("damage", ["missing", "flipped", "cut"])
@@ -134,15 +153,15 @@ def test_a_state_of_other_labels_images_or_kernels_is_not_taken(bench: Bench, tm
     half = replace(bench, kernels=replace(bench.kernels, train=Mode("bf16")))
     for other in (flipped, fewer_views, half):
         trial = trial_of(other, WHOLE, 6)
-        assert run_trial(other, trial, SPLIT, forks=Forks(store, followed=False)).forked == 0
+        assert run_trial(other, trial, SPLIT, forks=Forks(store)).forked == 0
     fewer = replace(SPLIT, train=SPLIT.train[:-2])
-    assert run_trial(bench, trial_of(bench, WHOLE, 6), fewer, forks=Forks(store, followed=False)).forked == 0
-    assert run_trial(bench, trial_of(bench, WHOLE, 6), SPLIT, forks=Forks(store, followed=False)).forked == 2
+    assert run_trial(bench, trial_of(bench, WHOLE, 6), fewer, forks=Forks(store)).forked == 0
+    assert run_trial(bench, trial_of(bench, WHOLE, 6), SPLIT, forks=Forks(store)).forked == 2
 
 
 def test_nothing_is_left_where_nothing_follows(bench: Bench, tmp_path: Path) -> None:
     store = store_in(tmp_path / "checkpoints")
-    run_trial(bench, trial_of(bench, WHOLE, 3), SPLIT, forks=Forks(store, followed=False))
+    run_trial(bench, trial_of(bench, WHOLE, 3), SPLIT, forks=Forks(store))
     run(bench, WHOLE, 1, store)  # its cooldown is its only epoch
     assert store.bytes_used() == 0
 

@@ -29,3 +29,10 @@ def test_as_many_folds_at_once_as_there_are_threads(
     monkeypatch.setattr("frostline.compute.kernels._probe_threads", lambda *_: 2)  # which may find that one is enough here
     fl.search(textures, backbone_name, recipe=HEADS, out=tmp_path / "run", size=64)
     assert seen and all(pair == (2, 1) for pair in seen), seen
+
+
+def test_the_first_split_of_a_line_comes_before_the_last_of_the_one_before_it() -> None:
+    given = list(frozen._one_ahead(["a", "b", "c"], [1, 2, 3]))
+    assert given == [("a", 1), ("b", 1), ("a", 2), ("a", 3), ("c", 1), ("b", 2), ("b", 3), ("c", 2), ("c", 3)]
+    assert list(frozen._one_ahead(["a", "b"], [1])) == [("a", 1), ("b", 1)]
+    assert list(frozen._one_ahead(["a"], [1, 2])) == [("a", 1), ("a", 2)]

@@ -210,6 +210,27 @@ def test_claims_use_the_folds_that_both_sides_share() -> None:
     assert any("2 of 5 folds" in note for note in verdict.notes)
 
 
+def lucky(strengths: dict[Candidate, float]) -> list[Result]:
+    """The whole network ran on one fold only, and was the best there; softmax, the worst of the others, does as well there."""
+    predictions = predicted(strengths)
+    for one in (SOFTMAX, WHOLE):
+        predictions[one][:, SPLITS["r0f0"]] = scores_to_probabilities(3.0 * (2 * LABELS[SPLITS["r0f0"]] - 1))
+    return results_of(predictions, SPLITS, only={WHOLE: ["r0f0"]})
+
+
+def test_one_lucky_fold_does_not_lift_a_recipe_that_is_behind_on_all_others() -> None:
+    strengths = {PIXELS: 0.2, SOFTMAX: 0.4, LAYERS: 1.2, TUNED: 1.2, WHOLE: 1.5}
+    verdict = decide(lucky(strengths), KNOWN, list(strengths), FAST)
+    assert verdict.chosen.family == "whole", "softmax is as good on the leader's fold, and simpler"
+    beside = {row.family: row for row in verdict.rows}
+    assert beside["softmax-only"].status != "chosen" and beside["softmax-only"].folds == 5
+
+
+def test_what_cannot_be_handed_over_puts_nobody_behind() -> None:
+    strengths = {PIXELS: 2.0, SOFTMAX: 0.4, WHOLE: 1.5}
+    assert decide(lucky(strengths), KNOWN, list(strengths), FAST).chosen.family == "softmax-only"
+
+
 def test_one_split_is_a_hold_out() -> None:
     results = [one for one in run({PIXELS: 0.2, SOFTMAX: 0.7}) if one.trial.split == "r0f0"]
     assert decide(results, KNOWN, [PIXELS, SOFTMAX], FAST).score.how == "hold-out-corrected"

@@ -56,6 +56,12 @@ def names(pool: Pool, choice: Choice) -> tuple[Family, Family]:
         pytest.param({SOFTMAX: [0.7, 0.9], WHOLE: [0.75, None]}, WHOLE, WHOLE, id="though its mean is lower"),
         pytest.param({SOFTMAX: [0.9, 0.7], WHOLE: [0.905, None]}, WHOLE, SOFTMAX, id="deficits on the leader's folds"),
         pytest.param(
+            {SOFTMAX: [0.9, 0.5], LAYERS: [0.85, 0.8], WHOLE: [0.9, None]}, WHOLE, WHOLE, id="behind on more folds, lucky on one"
+        ),
+        pytest.param(
+            {SOFTMAX: [0.9, 0.75], LAYERS: [0.86, 0.8], WHOLE: [0.905, None]}, WHOLE, SOFTMAX, id="not behind: within delta there"
+        ),
+        pytest.param(
             {SOFTMAX: [0.8, 0.8], LAYERS: [0.82, None], WHOLE: [None, 0.85]}, WHOLE, WHOLE, id="largest difference of several"
         ),
         pytest.param({SOFTMAX: [0.8, 0.8], WHOLE: [0.8, None]}, SOFTMAX, SOFTMAX, id="equal on fewer folds does not lead"),

@@ -1,4 +1,4 @@
-"""A tapped network without an interpreter, which takes a twentieth longer: plain code that torch can compile as a whole."""
+"""A tapped network as plain code: a twentieth quicker than an interpreter of its graph, and torch can compile it as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tapped pass as compiled code, where that pays: built once a pass, and never in the way of the pass itself."""
+"""The tapped pass as plain code, compiled where that pays: built once a pass, and never in the way of the pass itself."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def tap_with(network: StagedNetwork, mode: Mode, cuts: Collection[str], keep: Co
         batch: images of a full batch; a smaller one is filled up, because another shape would be compiled anew.
     """
     straight = StraightTaps(network, cuts, keep)
-    return _Compiled(straight, batch) if mode.compiled else partial(_run, straight, straight)
+    return _Compiled(straight, batch) if mode.compiled else partial(_run, straight)
 
 
 @torch.no_grad()
-def _run(code: Callable[..., Any], straight: StraightTaps, images: Tensor, count: int | None = None) -> Tapped:
-    """What `code`, which is `straight` or was compiled from it, gives for the first `count` images, by the names of the cuts."""
-    pooled, whole = ([value[:count] for value in values] for values in code(images))
+def _run(straight: StraightTaps, images: Tensor, code: Callable[..., Any] | None = None, count: int | None = None) -> Tapped:
+    """What `straight`, or the code compiled from it, gives for the first `count` images, by the names of the cuts."""
+    pooled, whole = ([value[:count] for value in values] for values in (code or straight)(images))
     return dict(zip(straight.pooled, pooled, strict=True)), dict(zip(straight.whole, whole, strict=True))
 
 
@@ -55,10 +55,10 @@ class _Compiled:
         if not self.error:
             try:
                 with _quiet():
-                    return _run(self.code, self.straight, _filled(images, self.batch), len(images))
+                    return _run(self.straight, _filled(images, self.batch), self.code, len(images))
             except Exception as error:  # compilers fail in many ways, and none of them concerns the pass
                 self.error = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        return _run(self.straight, self.straight, images)
+        return _run(self.straight, images)
 
 
 def _filled(images: Tensor, batch: int) -> Tensor:

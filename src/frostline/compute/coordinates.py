@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.compute.features import PIECE, Sample, principal_axes, rows_key
+from frostline.compute.features import PIECE, Sample, decomposed, principal_axes, rows_key
+from frostline.compute.machine import one_thread
 from frostline.terms.result import FloatArray
 
 FEW_COLUMNS = 6  # measured: two take .26 ms one by one and .58 at once, ten 1.6 and 1.1 (1,536 x 1,280, one thread)
@@ -82,13 +83,14 @@ def leading(sample: Sample, mean: FloatArray, scale: FloatArray, most: int) -> F
     return sample.leading[key]
 
 
+@one_thread()
 def own_axes(sample: Sample, mean: FloatArray, scale: FloatArray) -> FloatArray:
     """(channels, r) axes along which the sample itself varies, the least varying first."""
     if sample.channels <= len(sample):
         return principal_axes(sample).directions
     # With fewer samples than channels they come from the smaller Gram matrix, (V n, V n).
     standard = np.concatenate([(values - mean) / scale for _, values in sample.pieces()])
-    spectrum, left = np.linalg.eigh(standard @ standard.T / len(standard))
+    spectrum, left = decomposed(standard @ standard.T / len(standard))
     keep = spectrum > max(float(spectrum[-1]), 1e-12) * 1e-6
     keep[-1] = True
     return np.asarray(standard.T @ left[:, keep] / np.sqrt(np.maximum(spectrum[keep], 1e-12) * len(standard)))

@@ -18,6 +18,8 @@ from frostline.terms.result import IntArray
 from frostline.terms.schedule import WARM_STEPS
 from frostline.terms.trial import Trial
 
+FINISHED = "-finished"  # how the names of finished networks end
+
 
 @dataclass(frozen=True)
 class Forks:
@@ -25,26 +27,25 @@ class Forks:
 
     Attributes:
         followed: a longer trial may follow, so that the state is kept for it.
-        kept: so is the finished network, for `LookingBack`.
+        kept: so is the finished network, for who looks back.
+        looks_back: a network that was kept is taken as it is. Nobody but who looks at one asks for that: a trial is carried out.
     """
 
     store: CheckpointStore
-    followed: bool
+    followed: bool = False
     kept: bool = False
+    looks_back: bool = False
 
     def branch(self, trial: Trial) -> Branch:
         """Where `trial` finds the state of a shorter one, and leaves its own."""
         return Branch(self, trial.lineage)
 
-
-@dataclass(frozen=True)
-class LookingBack(Forks):
-    """Finds trainings that were carried out, and kept, before."""
-
-    followed: bool = False
+    def forget(self, trial: Trial) -> None:
+        """Nobody will look at the finished network of `trial`."""
+        self.store.remove(_finished(trial.lineage, trial.budget.epochs))
 
     def knows(self, trial: Trial) -> bool:
-        """Whether there is something under the name of `trial`."""
+        """Whether the finished network of `trial` was kept."""
         return self.store.holds(_finished(trial.lineage, trial.budget.epochs))
 
 
@@ -74,9 +75,9 @@ class _Memory:
             self.branch.forks.store.save(self.branch.name, self.trajectory, state)
 
     def finished(self, epochs: int) -> Checkpoint | None:
-        """The network as it was after so many epochs, the last: to be looked at, a trial is carried out."""
+        """The network as it was kept after so many epochs, the last."""
         forks = self.branch.forks
-        return forks.store.load(_finished(self.branch.name, epochs), self.trajectory) if isinstance(forks, LookingBack) else None
+        return forks.store.load(_finished(self.branch.name, epochs), self.trajectory) if forks.looks_back else None
 
     @property
     def keeps(self) -> bool:
@@ -89,7 +90,7 @@ class _Memory:
 
 
 def _finished(lineage: str, epochs: int) -> str:
-    return f"{lineage}-{epochs}"
+    return f"{lineage}-{epochs}{FINISHED}"
 
 
 def trajectory(bench: Bench, recipe: Recipe, source: Source, rows: IntArray, seed: int) -> str:

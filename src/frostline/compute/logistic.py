@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
-from threadpoolctl import ThreadpoolController
 
 from frostline.compute.coordinates import Coordinates, coordinates, product
 from frostline.compute.features import Sample
+from frostline.compute.machine import one_thread
 from frostline.stats.strata import several
 from frostline.terms.data import Targets
 from frostline.terms.result import FloatArray
@@ -51,6 +49,7 @@ def softmax(logits: FloatArray) -> FloatArray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
+@one_thread()
 def logistic_path(
     sample: Sample,
     labels: Targets,
@@ -73,13 +72,6 @@ def logistic_path(
     Returns:
         one head a strength, in the order of `strengths`, which should fall.
     """
-    with one_thread():
-        return _path(sample, labels, classes, strengths, weights)
-
-
-def _path(
-    sample: Sample, labels: Targets, classes: int, strengths: Sequence[float], weights: FloatArray | None
-) -> list[LinearHead]:
     mean, scale = sample.moments()
     found = coordinates(sample, mean, scale)
     weight = np.ones(len(sample), np.float32) if weights is None else np.tile(weights, len(sample.views))
@@ -94,20 +86,6 @@ def _path(
         bias = fitted[-1] - mean @ slopes
         heads.append(LinearHead(np.ascontiguousarray(slopes.T), bias.astype(np.float32), l2, several(labels)))
     return heads
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Products with a few columns only get slower with more threads; several solvers side by side do not. A decomposition by
-    another number of threads is another in its last digits: whoever fits the same head, in whatever process, uses one."""
-    with _libraries().limit(limits=1):
-        yield
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """The linear algebra libraries of this process, looked for once."""
-    return ThreadpoolController()
 
 
 Loss = Callable[[FloatArray], tuple[float, FloatArray]]  # coefficients (r + 1, columns) -> loss, gradient

@@ -7,9 +7,11 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from frostline.compute import heap
 
@@ -102,6 +104,23 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra, of torch and of numpy, by one thread meanwhile; around a block, or as a decorator of a function.
+
+    Products with a few columns only get slower with more threads, while several solvers side by side do not. And a decomposition
+    by another number of threads is another in its last digits: whoever fits the same head, in whatever process, uses one.
+    """
+    with torch_threads(1), _libraries().limit(limits=1):  # in this order: the second changes what torch says of itself
+        yield
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The linear algebra libraries of this process, looked for once."""
+    return ThreadpoolController()
 
 
 @contextlib.contextmanager

@@ -166,12 +166,18 @@ def _run(
     `pooled` is there already."""
     rows: FloatArray | None = None
     writers: dict[str, ActivationWriter] = {}
+    filled = False
     with contextlib.suppress(StoreFull), contextlib.ExitStack() as stack:  # after an error nothing is left half-written
         rows, own = _pooled_rows(work, activations, stack) if pooled is None else (None, [])
         writers = _writers(work, activations, missing, worth, stack)
         if rows is not None or writers:
-            _fill(_after_copying(work, rows, writers, known), rows, writers, progress, spread)
+            with activations.room():
+                _fill(_after_copying(work, rows, writers, known), rows, writers, progress, spread)
+        filled = True
         seal([*own, *writers.values()])
+    if rows is not None and not filled:  # some file systems refuse what they had promised
+        rows = np.empty(rows.shape, np.float32)
+        _fill(_after_copying(work, rows, {}, known), rows, {}, progress, None)
     found = pooled if rows is None else activations.get(work.all_pooled)
     kept = rows if found is None else found
     assert kept is not None
@@ -205,26 +211,28 @@ def _fill(
     progress: Callable[[int, int], None] | None,
     spread: Spread | None,
 ) -> None:
-    """Where all arrays are files by everybody whom `spread` knows, or by this process; on a full disk into memory."""
+    """Every row that is not known: into files by everybody whom `spread` knows, or by this process; else into memory."""
     arrays = {cut: writer.array for cut, writer in writers.items()}
     fill, images = FillShard.of(work, pooled, arrays), len(work.places)
-    ended = count(len(work.rows) - images, BATCH)  # rows that are done when the next batch is computed
+    known, batches = len(work.rows) - images, count()
 
-    def watch() -> None:
-        done = next(ended)
+    def tell(batch: int) -> None:
         if progress is not None:
-            progress(done, len(work.rows))
+            progress(min(known + batch * BATCH, len(work.rows)), len(work.rows))
 
     if fill is not None and spread is not None:
         spread(fill, images)
-    elif fill is not None:
-        fill(Shard(0, images), watch)
+        return
+    if fill is not None:
+        fill(Shard(0, images), lambda: tell(next(batches)))
     else:
         for places, flat, maps in outputs(work, list(writers)):
-            watch()
-            for array, values in ((pooled, flat), *((arrays[cut], values) for cut, values in maps.items())):
-                if array is not None:
-                    array[places] = values
+            tell(next(batches))
+            if pooled is not None:
+                pooled[places] = flat
+            for cut, values in maps.items():
+                arrays[cut][places] = values
+    tell(-(-images // BATCH))
 
 
 def _pooled_rows(

@@ -144,7 +144,7 @@ class FillShard:
         return FillShard, (self.work, self.pooled, self.maps)
 
     def __call__(self, shard: Shard, watch: Callable[[], None]) -> int:
-        """`watch` is called before each batch is written: while it is, the next one is computed."""
+        """A batch is written while the next one is computed; `watch` is called in between."""
         with ExitStack() as stack:  # on a network's file system closing a file sends what was written, for another machine to see
             files = {cut: stack.enter_context(place.file.open("r+b")) for cut, place in self.maps.items()}
             flat = None if self.pooled is None else stack.enter_context(self.pooled.file.open("r+b"))
@@ -181,7 +181,8 @@ Spread = Callable[[FillShard, int], None]  # has every row of a pass filled in
 
 
 def _write(file: BinaryIO, place: Mapped, places: IntArray, values: FloatArray) -> None:
-    """By writing, not through a mapping: pages that two machines share would overwrite each other. Neighbours go together."""
+    """By writing, not through a mapping: its pages would be asked for one by one, and those that two machines share would
+    overwrite each other. Neighbours go together."""
     breaks = np.flatnonzero(np.diff(places) != 1) + 1
     for start, rows in zip(places[np.r_[0, breaks]], np.split(values, breaks), strict=True):
         file.seek(place.offset + int(start) * place.strides[0])

@@ -41,13 +41,13 @@ def rewinds(
         network: fitted on `train`; it is left as it is. wanted: data set indices to predict, none of them in `train`.
     """
     backbone = fitting(recipe, bench.backbone)
-    sources = {weights: backbone.network(weights, seed) for weights in (Weights.PRETRAINED, Weights.RANDOM)}
+    donors = {weights: backbone.network(weights, seed) for weights in (Weights.PRETRAINED, Weights.RANDOM)}
     places = {name: place for place, name in enumerate(network.actions)}
     tied = {stage.name: (stage.name, *stage.tied_to) for stage in backbone.stages}  # share parameters: put back together
     for stage, weights in put_backs(recipe, backbone):
         first = min(places[name] for name in tied[stage] if name in places)
         before = source_before(bench, recipe, network, backbone, first)
-        twin = put_back(bench, network, sources[weights], (stage,), train, seed, before)
+        twin = put_back(bench, network, donors[weights], (stage,), train, seed, before)
         probabilities = predict(twin, before, wanted, bench.kernels.forward, bench.several)
         yield Rewound(stage, weights, probabilities)
 
@@ -68,20 +68,20 @@ def put_backs(recipe: Recipe, backbone: LoadedBackbone) -> list[tuple[str, Weigh
 def put_back(
     bench: Bench,
     network: TransferNetwork,
-    source: StagedNetwork,
+    donor: StagedNetwork,
     stages: tuple[str, ...],
     train: IntArray,
     seed: int,
     before: Source | None = None,
 ) -> TransferNetwork:
-    """A copy of `network` with the tensors that `stages` have in `source`, and statistics to fit.
+    """A copy of `network` with the tensors that `stages` have in `donor`, and statistics to fit.
 
     Args:
         before: what the network is run from, no later than at the first of `stages`; None: pixels.
     """
     twin = copy.deepcopy(network)
     for name in stages:
-        twin.trunk.copy_stage_from(source, name)
+        twin.trunk.copy_stage_from(donor, name)
     names = list(twin.actions)
     later = names[names.index(stages[0]) :]
     layers = [layer for name in later for layer in normalisations(twin.trunk.part(name))] + normalisations(twin.head)

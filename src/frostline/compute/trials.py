@@ -19,7 +19,7 @@ from frostline.compute.inputs import source_for
 from frostline.compute.ranks import train_by_ranks
 from frostline.compute.sources import Source
 from frostline.compute.state import take, trained_state
-from frostline.compute.train import Diverged, Schedule, place, predict, settle_statistics, train
+from frostline.compute.train import Diverged, Memory, Schedule, place, predict, settle_statistics, train
 from frostline.stats.strata import image_strata
 from frostline.terms.data import Split, Targets
 from frostline.terms.recipe import Family, HeadKind, Recipe
@@ -198,20 +198,43 @@ def _fit(
     source = source_for(bench, recipe, network, backbone)
     if recipe.trunk_frozen(backbone.stage_names) and recipe.head.kind is not HeadKind.CONV:
         return Fitted(network, source)
-    schedule = replace(Schedule.of(options), epochs=epochs)
-    memory = None if branch is None else branch.memory(trajectory(bench, told, source, rows, seed))
-    known = None if memory is None else memory.finished(epochs)
-    if known is not None and take(network, known):
-        losses, forked = list(known.losses), epochs
-    elif bench.devices > 1:
-        losses, forked = train_by_ranks(bench, told, network, rows, schedule, seed, watch, memory)
-    else:
+    return _Training(bench, told, network, source, rows, replace(Schedule.of(options), epochs=epochs), seed).run(watch, branch)
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """Gradient descent of a network that was built from `recipe` and `seed`, on `rows`."""
+
+    bench: Bench
+    recipe: Recipe
+    network: TransferNetwork
+    source: Source
+    rows: IntArray
+    schedule: Schedule
+    seed: int
+
+    def run(self, watch: Watch | None, branch: Branch | None) -> Fitted:
+        """Trained now, or as it was kept when it was: see `Forks`."""
+        own = trajectory(self.bench, self.recipe, self.source, self.rows, self.seed)
+        memory = None if branch is None else branch.memory(own)
+        known = None if memory is None else memory.finished(self.schedule.epochs)
+        if known is not None and take(self.network, known):
+            losses, forked = list(known.losses), known.epochs
+        else:
+            losses, forked = self._trained(watch, memory)
+        if memory is not None and memory.keeps:
+            memory.finish(trained_state(self.network, losses))
+        mode, batch = self.bench.kernels.train, self.schedule.batch
+        settle_statistics(self.network, self.source, self.rows, mode, self.seed, batch)
+        return Fitted(self.network, self.source, losses, forked)
+
+    def _trained(self, watch: Watch | None, memory: Memory | None) -> tuple[list[float], int]:
+        """The mean loss of each epoch, and how many epochs were taken over."""
+        bench, rows, seed = self.bench, self.rows, self.seed
+        if bench.devices > 1:
+            return train_by_ranks(bench, self.recipe, self.network, rows, self.schedule, seed, watch, memory)
         weights, mode = bench.class_weights(rows), bench.kernels.train
-        losses, forked = train(network, source, rows, bench.labels, schedule, mode, seed, weights, watch, memory)
-    if memory is not None and memory.keeps:
-        memory.finish(trained_state(network, losses))
-    settle_statistics(network, source, rows, bench.kernels.train, seed, schedule.batch)
-    return Fitted(network, source, losses, forked)
+        return train(self.network, self.source, rows, bench.labels, self.schedule, mode, seed, weights, watch, memory)
 
 
 def as_options(configuration: str) -> dict[str, str]:

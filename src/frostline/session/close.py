@@ -134,6 +134,7 @@ def close(work: Work, keep: Keep) -> Finished:
         verdict = _tested(work, verdict, handover)
     verdict = detailed(work, verdict, _tested_rows(verdict), _seen(work, verdict))
     evidence = explained(work, evidence, handover.lane, _line_of(work, verdict.chosen), verdict.chosen, REPORT_S)
+    work.checkpoints.clear()  # nobody looks back any more
     evidence = deepened(work, evidence, handover.lane, verdict, REPORT_S)
     write_evidence(work.folder.evidence_path, evidence)
     verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
@@ -142,6 +143,7 @@ def close(work: Work, keep: Keep) -> Finished:
 
 
 def _without_model(work: Work, verdict: Verdict) -> Finished:
+    work.checkpoints.clear()  # there is nothing to look at
     evidence = gather_evidence(work, None, None, None, work.settings.seed)
     write_evidence(work.folder.evidence_path, evidence)
     verdict = detailed(work, verdict, _tested_rows(verdict), {})

@@ -15,7 +15,7 @@ import numpy as np
 from frostline.compute.attention import class_maps, filters, heated, photograph
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork, fitting
-from frostline.compute.forks import LookingBack
+from frostline.compute.forks import Forks
 from frostline.compute.new_layers import last_layout
 from frostline.compute.rewind import likeness, put_back, put_backs, rewinds
 from frostline.compute.train import Diverged, place, predict
@@ -64,9 +64,7 @@ def explained(work: Work, evidence: Evidence, lane: Lane, line: Line, row: Row, 
     work.clock.kept_s = 0.0
     steps = STEPS_BEFORE + len(put_backs(line.recipe, lane.backbone))
     with work.phase("take the chosen model apart", steps, "steps") as phase:
-        found = _explained(work, phase, evidence, lane, line, row, reserve_s)
-    work.checkpoints.clear()  # nobody looks back any more
-    return found
+        return _explained(work, phase, evidence, lane, line, row, reserve_s)
 
 
 def _explained(work: Work, phase: Phase, evidence: Evidence, lane: Lane, line: Line, row: Row, reserve_s: float) -> Evidence:
@@ -105,7 +103,7 @@ def _fit(work: Work, lane: Lane, line: Line, row: Row, reserve_s: float) -> _Fit
     epochs = int(options.pop("epochs", line.recipe.option("epochs") or 0))
     split, bench = work.common, lane.bench
     train, validation = np.asarray(split.train, np.int64), np.asarray(split.validation, np.int64)
-    model, before = costs_of(work, line), LookingBack(work.checkpoints)
+    model, before = costs_of(work, line), Forks(work.checkpoints, looks_back=True)
     trial = work.trial(line, split, (), Budget("full", work.settings.size, None, epochs), options)
     needed = model.training_s(line.recipe, len(train), epochs) if epochs and not before.knows(trial) else 0.0
     needed += model.pass_s(len(validation))

@@ -26,6 +26,7 @@ from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import Budget, Trial
 
+LEAST_CLOSING_S = 12.0  # 8 s were measured for 120 images
 MARGIN = 1.15  # a trial is begun only where so many times its expected seconds are left: stopped half-way it is wasted
 SETTLED = "their ranking there is the one that fewer folds had given, so further draws were left out."
 
@@ -138,6 +139,12 @@ def test_s(work: Work) -> float:
     return 2 * CostModel(lane.backbone.description, lane.bench.kernels).pass_s(len(work.plan.sealed))
 
 
+def _closing_s(work: Work) -> float:
+    """Kept for closing: of a short limit a quarter, as few images can be run in it, and few are closed sooner."""
+    limit = work.clock.limit_s
+    return CLOSING_S if limit is None else min(CLOSING_S, max(LEAST_CLOSING_S, limit / 4))
+
+
 def _epochs(line: Line, allotted: Finals) -> int:
     return epochs_of(line.recipe, allotted.scratch_epochs if line.family in CONTROLS else allotted.epochs)
 
@@ -192,7 +199,7 @@ class _Fold:
             self._catch_up()
         while self.waiting:
             one, epochs = self.waiting.popleft()
-            reserve = CLOSING_S + test_s(self.work) + _reserve(self.work, one, self.allotted)
+            reserve = _closing_s(self.work) + test_s(self.work) + _reserve(self.work, one, self.allotted)
             must = not self.given and not _something_to_hand_over(self.work)
             known = self.work.ledger.knows(self._trial(one, epochs))
             needed = MARGIN * _needed_s(self.work, one, self.split, epochs)
@@ -210,11 +217,10 @@ class _Fold:
 
     def _forks(self, one: Screened, epochs: int) -> Forks | None:
         """Longer trials go on from shorter ones; on the common fold what may be chosen is kept, to be taken apart at the end."""
-        if one in self.followed:
-            return Forks(self.work.checkpoints, followed=2 * epochs <= MOST_EPOCHS)
         handed = self.split is self.work.common and (one.line.family not in CONTROLS or _only_controls(self.work))
         here = self.work.backend.workers == 1  # others compute with other threads: theirs is not quite what is fitted here
-        return Forks(self.work.checkpoints, followed=False, kept=True) if handed and here else None
+        followed, kept = one in self.followed and 2 * epochs <= MOST_EPOCHS, handed and here
+        return Forks(self.work.checkpoints, followed, kept) if one in self.followed or kept else None
 
     def _trial(self, one: Screened, epochs: int) -> Trial:
         return deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))
@@ -233,6 +239,7 @@ class _Fold:
             self.work.not_run.append(f"'{one.line.recipe}' was stopped on fold {self.split.name}: it took longer than expected.")
         if result is not None and self._goes_further(one, result, epochs):
             self.before[one] = self.work.ledger.best(result)[0]
+            Forks(self.work.checkpoints).forget(task.trial)
             self.waiting.appendleft((one, 2 * epochs))
         else:
             self.work.checkpoints.remove(task.trial.lineage)

@@ -13,8 +13,8 @@ from frostline.backends import Lost, Threads
 from frostline.compute.bench import Bench
 from frostline.compute.frozen import MLP_RATES
 from frostline.compute.heads import TREES
-from frostline.compute.logistic import STRENGTHS, one_thread
-from frostline.compute.machine import threads, torch_threads
+from frostline.compute.logistic import STRENGTHS
+from frostline.compute.machine import one_thread, threads, torch_threads
 from frostline.compute.materialise import Taps, tapped_pass
 from frostline.compute.passes import FillShard, shards
 from frostline.planning.forecast import CLOSING_S
@@ -136,14 +136,15 @@ def fit_heads(
     lanes = [work.lane(name) for name in {line.backbone for line in lines}]
     benches = [lane.first if first and lane.first else lane.bench for lane in lanes]
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
-        heads = _Heads(work, phase, deque(_one_ahead(ordered, splits)), optional, first)
-        if work.backend.workers == 1:
-            there = threads()
-            each = max(1, there // (len(lines) * len(splits)))  # of a single small network every thread, as there is no other
-            with one_thread(), torch_threads(each):
-                give_out(work, benches, heads.ask, heads.tell, backend=Threads(there))
-        else:
+        beside = threads() if work.backend.workers == 1 else 1
+        order = _one_ahead if beside > 1 and not optional else _one_by_one
+        heads = _Heads(work, phase, deque(order(ordered, splits)), optional, first)
+        if work.backend.workers > 1:
             give_out(work, benches, heads.ask, heads.tell)
+        else:
+            alone = len(lines) * len(splits) == 1  # then it has every thread: there is nothing to fit beside it
+            with one_thread(), torch_threads(beside if alone else 1):
+                give_out(work, benches, heads.ask, heads.tell, backend=Threads(beside))
     return work.clock.elapsed() - before
 
 
@@ -152,9 +153,13 @@ def _place(line: Line) -> tuple[bool, bool, bool]:
     return not _solved(line), line.family is not Family.SOFTMAX_ONLY, line.family is not Family.ALL_LAYER
 
 
+def _one_by_one(lines: Sequence[Line], splits: Sequence[Split]) -> Iterator[tuple[Line, Split]]:
+    return ((line, split) for line in lines for split in splits)
+
+
 def _one_ahead(lines: Sequence[Line], splits: Sequence[Split]) -> Iterator[tuple[Line, Split]]:
-    """A line after the other, the first split of each while the line before it is still on its way: what all splits of a line
-    need is then worked out by one thread while the others have something to do."""
+    """For threads side by side: the first split of each line while the line before it is still on its way. What all splits of a
+    line need is then worked out by one thread while the others have something to do."""
     first, *further = splits
     for line, following in zip_longest(lines, lines[1:]):
         if line is lines[0]:

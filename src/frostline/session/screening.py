@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from frostline.compute.bench import Bench
-from frostline.compute.forks import Forks
+from frostline.compute.forks import FINISHED, Forks
 from frostline.compute.trials import subset
 from frostline.planning.allot import Load, Screening, screening, screening_size
 from frostline.planning.cost import CostModel
@@ -72,7 +72,7 @@ def _rungs(work: Work, deep: list[tuple[Lane, Line]], allotted: Screening) -> li
     rung0 = _rung(work, _first_entries(work, deep), allotted, 0, until, "screening")
     rung0 |= _rung(work, _beyond(rung0), allotted, 0, until, "screening, rates beyond the edge")
     rung1 = _rung(work, _promoted(rung0), allotted, 1, until, "screening, longer") if allotted.second_rung else {}
-    work.checkpoints.clear()  # no trial follows
+    work.checkpoints.clear(but=FINISHED)  # no trial follows; an earlier start of the run may have kept networks
     return _summary(rung0, rung1)
 
 

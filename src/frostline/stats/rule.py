@@ -31,7 +31,7 @@ class Choice:
 
     Attributes:
         folds: (F,) mask of the leader's folds.
-        eligible: recipes run on all of them; `means` theirs over these folds.
+        eligible: recipes run on all of them and not behind on others; `means` theirs over these folds.
         leader: the best; `chosen` the one to use.
         delta: in the metric's unit.
     """
@@ -64,10 +64,30 @@ def decide_rule(pool: Pool, delta: float | None) -> Choice:
         )
     folds = pool.recipe_ran[leader]
     eligible = np.flatnonzero(pool.recipe_ran[:, folds].all(axis=1))
+    eligible = eligible[~_behind(pool, eligible, folds, delta)]
     means = mean_of_defined(pool.recipe_scores[eligible][:, folds], axis=1)
     members = [pool.candidates[one] for one in eligible]
     place = choose(means[None, :], choosable(members), simplicity(members), delta, METRICS[pool.metric].ceiling)[0]
     return Choice(folds, eligible, means, leader, int(eligible[place]), delta_for(float(means.max()), delta, pool.metric))
+
+
+def _behind(pool: Pool, recipes: Array, folds: Array, delta: float | None) -> Array:
+    """(r,) mask: what is more than delta below the best of those that ran on most folds, where that is more than `folds`.
+
+    A leader on few folds cannot lift what many folds have told apart. Only what may be handed over takes part on either side.
+    """
+    ran, scores = pool.recipe_ran, pool.recipe_scores
+    found, able = np.zeros(len(recipes), dtype=bool), choosable([pool.candidates[one] for one in recipes])
+    widest = max((int(ran[one].sum()) for one in recipes[able]), default=0)
+    if widest <= folds.sum():
+        return found
+    base = max((int(one) for one in recipes[able] if ran[one].sum() == widest), key=lambda one: float(np.nanmean(scores[one])))
+    for place in np.flatnonzero(able):
+        common = ran[recipes[place]] & ran[base]
+        if common.sum() > folds.sum():
+            best = float(np.nanmean(scores[base][common]))
+            found[place] = _gain(scores[base], scores[recipes[place]], common) > delta_for(best, delta, pool.metric) + ROUNDING
+    return found
 
 
 def delta_for(best: float, delta: float | None, metric: str) -> float:

@@ -109,7 +109,7 @@ class ActivationStore:
         """Whether the second tier had the entry, and there was room for it."""
         temporary = temporary_beside(self._path(key))
         try:
-            with _telling_full(self.folder, self.refusals):
+            with self.room():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 size = shared.size(key)
                 if not size:
@@ -135,10 +135,14 @@ class ActivationStore:
         Raises:
             StoreFull: the budget or the disk has no room for it: compute without the cache.
         """
-        with _telling_full(self.folder, self.refusals):
+        with self.room():
             self.folder.mkdir(parents=True, exist_ok=True)
             self._make_room(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize, worth)
             return ActivationWriter(self, key, shape, np.dtype(dtype), worth)
+
+    def room(self) -> contextlib.AbstractContextManager[None]:
+        """While one of its files is written: no room, or no file any more, is `StoreFull`, and why is added to `refusals`."""
+        return _telling_full(self.folder, self.refusals)
 
     def discard(self, keys: Iterable[ActivationKey]) -> None:
         """Remove these entries: nobody will ask for them. Who still reads one may go on."""

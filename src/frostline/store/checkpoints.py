@@ -102,11 +102,12 @@ class CheckpointStore:
         self._label_path(name).unlink(missing_ok=True)
         self._path(name).unlink(missing_ok=True)
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def clear(self, but: str | None = None) -> None:
+        """Forget everything, or everything but the names that end in `but`."""
         with contextlib.suppress(OSError):  # it is a cache
             for path in self.folder.glob("*"):
-                path.unlink(missing_ok=True)
+                if but is None or not path.stem.endswith(but):
+                    path.unlink(missing_ok=True)
 
     def bytes_used(self) -> int:
         """Of all entries."""
