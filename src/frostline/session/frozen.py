@@ -34,7 +34,7 @@ from frostline.terms.trial import FIRST, Budget, Trial
 PASSES = {Weights.PRETRAINED: "pre-trained", Weights.RANDOM: "random", Weights.MATCHED: "random, matched"}
 LEAST_SHARED_S = 20.0  # of a pass in one process
 PARTS_A_WORKER = 4  # so that all end at about the same time
-DEEP_SHARE = 0.6  # of a time limit: kept for recipes that train the trunk
+DEEP_SHARE = 0.7  # of a time limit: kept from further draws of the folds for recipes that train the trunk
 
 
 def run_frozen(work: Work) -> None:
