@@ -214,7 +214,7 @@ def _fill(
     """Every row that is not known: into files by everybody whom `spread` knows, or by this process; else into memory."""
     arrays = {cut: writer.array for cut, writer in writers.items()}
     fill, images = FillShard.of(work, pooled, arrays), len(work.places)
-    known, batches = len(work.rows) - images, count()
+    known, batches = len(work.rows) - images, count(1)
 
     def tell(batch: int) -> None:
         if progress is not None:
@@ -232,7 +232,6 @@ def _fill(
                 pooled[places] = flat
             for cut, values in maps.items():
                 arrays[cut][places] = values
-    tell(-(-images // BATCH))
 
 
 def _pooled_rows(
