@@ -43,8 +43,11 @@ def test_without_a_networks_anatomy_nothing_is_costed() -> None:
 def test_the_answer_names_what_is_smaller_and_no_further_below() -> None:
     small = row("stem: freeze | features.3 .. features.18: drop | head: linear", "truncated", 0.966, flops=9_000_000)
     said, recipe = cost_answer(costed((*ROWS, small), FACTS), delta=0.008)
-    assert said.startswith("A smaller model is within the 0.8 points") and ".966 against .968" in said
+    assert said.startswith("A smaller model is less than 0.8 points") and ".966 against .968" in said
     assert small.recipe in recipe
+    assert "further than that below the best" in recipe, "it is simpler, so the rule would have taken it"
+    plain = dataclasses.replace(ROWS[0], family="softmax-only")
+    assert "not the smallest model" in cost_answer(costed((plain, *ROWS[1:], small), FACTS), delta=0.008)[1]
     (said,) = cost_answer(costed(ROWS, FACTS), delta=0.001)
     assert "nothing smaller comes as close" in said
 

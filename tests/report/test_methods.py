@@ -44,6 +44,14 @@ def drawn(unit: str) -> Verdict:
             " on a part of the images, and left out.",
             "2 further",
         ),
+        (
+            dataclasses.replace(
+                VERDICT, rows=(*VERDICT.rows[:2], CONV), not_run=(f"'{CONV.recipe}' was not run at full size: no time.",)
+            ),
+            FACTS,
+            "; 1 further one was screened, and not run at full size for want of time.",
+            "halving",
+        ),
         (VERDICT, FACTS, "2 planned recipes did not run or failed (new-layers+unfreeze and random-matched).", "Nothing"),
         (VERDICT, FACTS, "raw pixels, training from scratch and frozen random features", "No control"),
         (VERDICT, FACTS, "tuned recipes started from the head fitted on frozen features", "no stage of a pre-trained"),

@@ -118,8 +118,17 @@ def cost_answer(costs: Sequence[tuple[Row, CostMark]], delta: float) -> list[str
         return [f"The chosen model has {big(mark.parameters)} parameters{against}; nothing smaller comes as close to the best."]
     other, one = min(smaller, key=lambda pair: pair[1].parameters)
     return [
-        f"A smaller model is within the {points(delta, row.metric)} that count as no difference: {other.family} has"
-        f" {big(one.parameters)} parameters instead of {big(mark.parameters)}, with {score(one.value.value, row.metric)} against"
-        f" {score(mark.value.value, row.metric)}.",
-        f"Its recipe is '{other.recipe}'. The rule chooses the simplest family, not the smallest model.",
+        f"A smaller model is less than {points(delta, row.metric)}, which count as no difference, below the chosen one:"
+        f" {other.family} has {big(one.parameters)} parameters instead of {big(mark.parameters)}, with"
+        f" {score(one.value.value, row.metric)} against {score(mark.value.value, row.metric)}.",
+        f"Its recipe is '{other.recipe}'. {_why_not(other, row)}",
     ]
+
+
+def _why_not(smaller: Row, chosen: Row) -> str:
+    """The rule asks for the simplest recipe that is close to the best one; simple is not small."""
+    families = list(Family)
+    order = [(families.index(Family(row.family)), row.trained_parameters) for row in (smaller, chosen)]
+    if order[0] < order[1]:
+        return "It was not chosen because it is further than that below the best recipe, though not below the chosen one."
+    return "The rule chooses the simplest family, not the smallest model."

@@ -66,7 +66,9 @@ def _compared(verdict: Verdict, settings: Settings) -> str:
     names = listed([*backbones, *(["raw pixels"] if any(not row.backbone for row in ran) else [])])
     screened = [row for row in verdict.rows if row.status == "screened"]
     behind = sum(not _trained(row) for row in screened)
-    also = _further(len(screened) - behind, "dropped by successive halving")
+    late = sum(any(f"'{row.recipe}' was not run at full size" in said for said in verdict.not_run) for row in screened)
+    also = _further(len(screened) - behind - late, "dropped by successive halving")
+    also += _further(late, "screened, and not run at full size for want of time")
     also += _further(behind, "clearly behind another one of the same family on a part of the images, and left out")
     return (
         f"{plural(len(ran), 'recipe')} for {names or 'no network'} at {settings.size} x {settings.size} pixels ran at full size"

@@ -117,7 +117,7 @@ def _allot(work: Work, entries: list[Screened]) -> Finals:
     allotted = work.folder.sizes("finals", Finals)
     if allotted is None:
         best, scratch = (_load(work, entries, control) for control in (False, True))
-        left = work.clock.left(CLOSING_S + test_s(work))
+        left = work.clock.left(_closing_s(work) + test_s(work))
         allotted = finals(best, scratch, len(work.common.train), len(work.pool), left)
         if not any(not line.deep and not line.family.control for line in work.lines()):
             allotted = allotted.at_least_one()  # nothing else could be handed over
