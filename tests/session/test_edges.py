@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ import frostline as fl
 from frostline import backbones, session
 from frostline.api import searching
 from frostline.errors import BackboneError, DataError, OptionError
+from frostline.session import finals
 from frostline.session import searching as engine
+from frostline.session.clock import Clock
 from frostline.strategy.halving import Setting
 from frostline.terms.progress import Event, Ranked, RecipeFinished, Remaining, Shared, Sharing, Warned
 from frostline.terms.schedule import common_epochs
@@ -332,3 +335,8 @@ def test_a_plan_writes_nothing_and_names_what_the_search_would_run(
 def test_a_plan_of_recipes_that_were_asked_for_names_those_on_pixels_too(textures: Path, backbone_name: str) -> None:
     found = fl.plan(textures, backbone_name, size=SIZE, recipe=[SOFTMAX, "pixels: logistic"])
     assert [recipe for _, recipe, _ in found.lines] == ["pixels: logistic", SOFTMAX]
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(None, 20.0), (900.0, 20.0), (60.0, 15.0), (30.0, 12.0)])
+def test_of_a_short_limit_less_is_kept_for_closing(limit: float | None, kept: float) -> None:
+    assert finals._closing_s(SimpleNamespace(clock=Clock(limit))) == kept  # type: ignore[arg-type]
