@@ -135,7 +135,6 @@ def test_two_gpus_train_what_one_trains(bench: Bench) -> None:
         assert two.losses == pytest.approx(one.losses, rel=1e-3)
 
 
-@pytest.mark.slow
 def test_a_search_whose_networks_are_trained_by_two_gives_what_a_usual_one_gives(
     textures: Path, backbone_name: str, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import frostline as fl
 from frostline.backends import Threads
 from frostline.session import frozen
 
-HEAD = "all: freeze | head: linear"
+HEADS = ("all: freeze | head: linear", "all: freeze | head: mlp(16)")
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
@@ -27,7 +27,7 @@ def test_as_many_folds_at_once_as_there_are_threads(
 
     monkeypatch.setattr(frozen, "Threads", threads)
     monkeypatch.setattr("frostline.compute.kernels._probe_threads", lambda *_: 2)  # which may find that one is enough here
-    fl.search(textures, backbone_name, recipe=(HEAD,), out=tmp_path / "run", size=64)
+    fl.search(textures, backbone_name, recipe=HEADS, out=tmp_path / "run", size=64)
     assert seen and all(pair == (2, 1) for pair in seen), seen
 
 

@@ -136,10 +136,11 @@ def fit_heads(
     lanes = [work.lane(name) for name in {line.backbone for line in lines}]
     benches = [lane.first if first and lane.first else lane.bench for lane in lanes]
     with work.phase(f"fit heads, {what}", len(lines) * len(splits), "trials") as phase:
-        beside = threads() if work.backend.workers == 1 else 1
+        here = work.backend.workers == 1
+        beside = threads() if here else 1
         order = _one_ahead if beside > 1 and not optional else _one_by_one
         heads = _Heads(work, phase, deque(order(ordered, splits)), optional, first)
-        if work.backend.workers > 1:
+        if not here:
             give_out(work, benches, heads.ask, heads.tell)
         else:
             alone = len(lines) * len(splits) == 1  # then it has every thread: there is nothing to fit beside it
