@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 import frostline as fl
 from frostline import backbones, session
 from frostline.api import searching
+from frostline.compute.forks import FINISHED
 from frostline.errors import BackboneError, DataError, OptionError
-from frostline.session import finals
+from frostline.session import explanation, finals
 from frostline.session import searching as engine
 from frostline.session.clock import Clock
 from frostline.strategy.halving import Setting
@@ -208,6 +209,26 @@ def test_what_was_seen_of_the_test_set_is_not_looked_at_again(
         verdict = search(textures, backbone_name, out, SOFTMAX).verdict
     assert verdict.test_opened_at == opened and not verdict.interim
     assert verdict.score == whole.score and verdict.test == whole.test and verdict.score.how == "sealed-test"
+
+
+@pytest.mark.parametrize(("chosen", "beside"), [(WHOLE, "pixels: logistic"), (SCRATCH, WHOLE)], ids=["transferred", "scratch"])
+def test_a_continued_run_finds_the_network_that_is_taken_apart(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, beside: str
+) -> None:
+    """It was trained on the common fold before the run ended, and is trained once only."""
+    out, found = tmp_path / "run", []
+    with monkeypatch.context() as patch:
+        patch.setattr(close, "predict", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(textures, backbone_name, out, chosen, beside)
+    fit = explanation.fit_network
+    monkeypatch.setattr(explanation, "fit_network", lambda *given: found.append(fit(*given)) or found[-1])
+    verdict = search(textures, backbone_name, out, chosen, beside).verdict
+    assert verdict.chosen.recipe == chosen
+    assert [one.forked for one in found] == [1], "all of its epochs were carried out before"
+    assert not list(out.rglob(f"*{FINISHED}*")), "nobody looks at it any more"
+    on_fewer = [row for row in fl.Run(out).verdict.rows if row.folds > verdict.chosen.folds]
+    assert any("What may be handed over ran on" in note for note in verdict.notes) == bool(on_fewer)
 
 
 def test_a_trial_that_fails_spoils_no_other(

@@ -65,6 +65,13 @@ def names(pool: Pool, choice: Choice) -> tuple[Family, Family]:
             {SOFTMAX: [0.8, 0.8], LAYERS: [0.82, None], WHOLE: [None, 0.85]}, WHOLE, WHOLE, id="largest difference of several"
         ),
         pytest.param({SOFTMAX: [0.8, 0.8], WHOLE: [0.8, None]}, SOFTMAX, SOFTMAX, id="equal on fewer folds does not lead"),
+        pytest.param({PIXELS: [0.95, 0.9], WHOLE: [0.85, None]}, PIXELS, WHOLE, id="a control on more folds takes no model away"),
+        pytest.param(
+            {PIXELS: [0.95, 0.9], RANDOM: [0.97, 0.7], LAYERS: [0.8, None], WHOLE: [0.85, None]},
+            RANDOM,
+            WHOLE,
+            id="the leader is then the best on the folds that are compared",
+        ),
     ],
 )
 def test_rule(scores: Scores, leader: Candidate, chosen: Candidate) -> None:
@@ -78,6 +85,14 @@ def test_eligible_are_those_run_on_all_of_the_leaders_folds() -> None:
     assert [pool.candidates[one].family for one in choice.eligible] == [Family.SOFTMAX_ONLY, Family.WHOLE]
     assert choice.folds.tolist() == [True, True, False]
     assert choice.deficit(0) == pytest.approx(0.1)
+
+
+def test_recipes_are_compared_on_the_folds_of_what_may_be_handed_over() -> None:
+    pool = pool_of({PIXELS: [0.95, 0.9, 0.9], RANDOM: [0.7, None, 0.9], WHOLE: [0.85, 0.8, None]})
+    choice = decide_rule(pool, 0.01)
+    assert [pool.candidates[one].family for one in choice.eligible] == [Family.PIXELS, Family.WHOLE]
+    assert choice.folds.tolist() == [True, True, False]
+    assert choice.deficit(choice.chosen) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("best", "expected"), [(0.8, 0.01), (0.96, 0.01), (0.98, 0.005), (1.0, 0.0)])

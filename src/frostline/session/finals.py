@@ -217,7 +217,7 @@ class _Fold:
 
     def _forks(self, one: Screened, epochs: int) -> Forks | None:
         """Longer trials go on from shorter ones; on the common fold what may be chosen is kept, to be taken apart at the end."""
-        handed = self.split is self.work.common and (one.line.family not in CONTROLS or _only_controls(self.work))
+        handed = self.split is self.work.common and self.work.candidate(one.line).choosable
         here = self.work.backend.workers == 1  # others compute with other threads: theirs is not quite what is fitted here
         followed, kept = one in self.followed and 2 * epochs <= MOST_EPOCHS, handed and here
         return Forks(self.work.checkpoints, followed, kept) if one in self.followed or kept else None

@@ -190,6 +190,8 @@ def _notes(pool: Pool, choice: Choice) -> tuple[str, ...]:
     if not pool.candidates[choice.chosen].choosable:
         said.append("Only controls have finished: there is nothing to hand over yet.")
     if not choice.folds.all():
-        leader, ran = pool.candidates[choice.leader].recipe, int(choice.folds.sum())
-        said.append(f"The leader ({leader}) ran on {ran} of {len(choice.folds)} folds; recipes are compared on these.")
+        ran = int(choice.folds.sum())
+        wider = pool.recipe_ran[choice.leader].sum() > ran
+        who = "what may be handed over" if wider else f"the leader ({pool.candidates[choice.leader].recipe})"
+        said.append(f"{who[0].upper()}{who[1:]} ran on {ran} of {len(choice.folds)} folds; recipes are compared on these.")
     return tuple(said)

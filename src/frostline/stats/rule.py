@@ -30,7 +30,7 @@ class Choice:
     """What the rule says of a pool, recipes as indices into `Pool.candidates`.
 
     Attributes:
-        folds: (F,) mask of the leader's folds.
+        folds: (F,) mask of the folds on which recipes are compared: the leader's, if something ran on them that may be chosen.
         eligible: recipes run on all of them and not behind on others; `means` theirs over these folds.
         leader: the best; `chosen` the one to use.
         delta: in the metric's unit.
@@ -62,13 +62,23 @@ def decide_rule(pool: Pool, delta: float | None) -> Choice:
             f"{METRICS[pool.metric].title} is undefined on every fold: no validation part has images of two classes "
             "(of a label, images with it and without it). Give more images of the rarest class, or use --metric log-loss."
         )
-    folds = pool.recipe_ran[leader]
-    eligible = np.flatnonzero(pool.recipe_ran[:, folds].all(axis=1))
-    eligible = eligible[~_behind(pool, eligible, folds, delta)]
+    folds, eligible = _compared(pool, leader, delta)
+    able = np.flatnonzero(choosable(pool.candidates))
+    other = lead(pool, able) if not np.isin(eligible, able).any() else None
+    if other is not None:  # only controls ran on the leader's folds: then on those of what may be handed over
+        folds, eligible = _compared(pool, other, delta)
     means = mean_of_defined(pool.recipe_scores[eligible][:, folds], axis=1)
+    leader = leader if other is None else int(eligible[np.nanargmax(means)])
     members = [pool.candidates[one] for one in eligible]
     place = choose(means[None, :], choosable(members), simplicity(members), delta, METRICS[pool.metric].ceiling)[0]
     return Choice(folds, eligible, means, leader, int(eligible[place]), delta_for(float(means.max()), delta, pool.metric))
+
+
+def _compared(pool: Pool, leader: int, delta: float | None) -> tuple[Array, Array]:
+    """The folds of `leader`, and the recipes that are compared on them."""
+    folds = pool.recipe_ran[leader]
+    eligible = np.flatnonzero(pool.recipe_ran[:, folds].all(axis=1))
+    return folds, eligible[~_behind(pool, eligible, folds, delta)]
 
 
 def _behind(pool: Pool, recipes: Array, folds: Array, delta: float | None) -> Array:
