@@ -242,7 +242,7 @@ KERNELS = {
         5, "fast", {"a": 1}, [3], [{}], [{**KERNELS, "forward": "fp32"}], [{**KERNELS, "threads": 10**9}],
         [{**KERNELS, "threads": 0}], [{**KERNELS, "batch": -32}], [{**KERNELS, "device": "meta"}], [{**KERNELS, "size": 10**8}],
         [{**KERNELS, "train": {"dtype": "int4"}}], [{**KERNELS, "forward_s": float("nan")}], [{**KERNELS, "forward_s": None}],
-        [{**KERNELS, "product_flops": 0.0}],
+        [{**KERNELS, "product_flops": 0.0}], [{**KERNELS, "heads": "int4"}],
         [{**KERNELS, "train_s": -1.0}], [{**KERNELS, "more": "x" * 10**5}], [{**KERNELS, "threads": True}],
     ],
     ids=repr,

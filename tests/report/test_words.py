@@ -59,7 +59,7 @@ from tests.report.examples import comparison
             "random-matched",
             "train the whole network from random weights with the pre-trained mean and variance, new softmax",
         ),
-        ("pixels: forest", "pixels", "no network: a random forest on raw pixels"),
+        ("pixels: forest", "pixels", "no network: a forest of random trees on raw pixels"),
         ("pixels: logistic", "pixels", "no network: logistic regression on raw pixels"),
         ("not a recipe", "whole", "not a recipe"),
     ],

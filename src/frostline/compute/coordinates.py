@@ -1,4 +1,4 @@
-"""Where linear heads are fitted: standardised features, and directions along which they vary."""
+"""Where heads are fitted: standardised features along directions in which they vary independently."""
 
 from __future__ import annotations
 
@@ -15,56 +15,27 @@ FEW_COLUMNS = 6  # measured: two take .26 ms one by one and .58 at once, ten 1.6
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """What a solver multiplies with, and how its unknowns are turned so that few steps suffice.
+    """What a solver multiplies with.
 
     Attributes:
-        values: (V n, r) standardised features, or their coordinates along `basis`.
-        basis: (channels, r) of `values`; None where they are the channels themselves.
-        axes: (r, r) orthonormal directions along which `values` vary independently; None where these are their columns.
-        spectrum: (r,) mean squares along the axes.
+        values: (V n, r) standardised features along `basis`, in which they vary more or less independently.
+        basis: (channels, r) orthonormal columns. spectrum: (r,) mean squares of the columns of `values`.
     """
 
     values: FloatArray
-    basis: FloatArray | None
-    axes: FloatArray | None
+    basis: FloatArray
     spectrum: FloatArray
-
-    def along(self, unknowns: FloatArray) -> FloatArray:
-        """(r, classes) coefficients of `values` for coefficients along the axes."""
-        return unknowns if self.axes is None else product(self.axes, unknowns)
-
-    def against(self, coefficients: FloatArray) -> FloatArray:
-        """(r, classes) along the axes for coefficients of `values`: the way back, and that of gradients."""
-        return coefficients if self.axes is None else product(self.axes.T, coefficients)
-
-    def channels(self, coefficients: FloatArray) -> FloatArray:
-        """(channels, classes) slopes for coefficients of `values`."""
-        return coefficients if self.basis is None else self.basis @ coefficients
 
 
 def coordinates(sample: Sample, mean: FloatArray, scale: FloatArray) -> Coordinates:
-    """Of a sample: its standardised features with the axes that it shares with others, or turned along axes of its own.
-
-    Args:
-        mean, scale: (channels,) as `Sample.moments` gives them.
-    """
-    if sample.axes is None:
-        turned, basis = rotate(sample, mean, scale)
-        return Coordinates(turned, basis, None, np.maximum(mean_squares(turned), 1e-12))
-    standard = sample.buffer(sample.channels)
-    for part, values in sample.pieces():
-        standard[part] = (values - mean) / scale
-    return Coordinates(standard, None, sample.axes.directions, np.maximum(sample.axes.spectrum, 1e-12))
-
-
-def rotate(sample: Sample, mean: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(V n, r) standardised features along principal axes, and the axes, (channels, r), the least varying first.
+    """Of a sample, along the axes that it shares with others or along its own, the least varying first.
 
     Args:
         mean, scale: (channels,) as `Sample.moments` gives them.
     """
     axes = own_axes(sample, mean, scale) if sample.axes is None else sample.axes.directions
-    return turned(sample, mean, scale, axes), axes
+    values = turned(sample, mean, scale, axes)
+    return Coordinates(values, axes, np.maximum(mean_squares(values), 1e-12))
 
 
 def turned(sample: Sample, mean: FloatArray, scale: FloatArray, axes: FloatArray) -> FloatArray:

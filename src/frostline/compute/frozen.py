@@ -57,8 +57,8 @@ def small_networks(
     assert recipe.head is not None and recipe.head.width is not None
     hidden = [recipe.head.width] * recipe.head.depth
     epochs = int(recipe.option("epochs") or max(5, round(MLP_STEPS / max(1, len(rows) / BATCH))))
-    weights, dtype = bench.class_weights(rows), bench.kernels.forward.dtype
-    return fit_stacked(sample, bench.labels[rows], bench.classes, hidden, rates, epochs, seed, weights, dtype)
+    weights = bench.class_weights(rows)
+    return fit_stacked(sample, bench.labels[rows], bench.classes, hidden, rates, epochs, seed, weights, bench.kernels.heads)
 
 
 def start_head(

@@ -1,4 +1,4 @@
-"""Heads that a solver fits: logistic regression with a chosen strength, forests on pixels.
+"""Heads that a solver fits: logistic regression with a chosen strength, trees on pixels.
 
 All of them take features of a frozen trunk, computed once, and give probabilities for a validation set.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from frostline.compute.features import Sample
 from frostline.compute.logistic import STRENGTHS, LinearHead, logistic_path
@@ -68,20 +69,15 @@ def predict(heads: Sequence[LinearHead], sample: Sample) -> FloatArray:
 
 
 def forest(train: Sample, labels: Targets, wanted: Sample, classes: int, seed: int, balanced: bool) -> FloatArray:
-    """(n, classes) probabilities of a random forest; absent classes get zero.
+    """(n, classes) probabilities of extremely randomised trees (Geurts, Ernst, Wehenkel 2006); absent classes get zero.
 
-    A tree sees at most 10,000 images: their number bounds its size. Of several labels those whose answers are known for the same
-    images share one forest.
+    A tree sees at most 10,000 images, drawn for it where there are more: their number bounds its size. Of several labels those
+    whose answers are known for the same images share one forest. docs/decisions/forest.md says why not a random forest.
     """
     if several(labels):
         return _forest_of_labels(train, labels, wanted, seed)
-    model = RandomForestClassifier(
-        TREES,
-        random_state=seed,
-        n_jobs=-1,
-        class_weight="balanced" if balanced else None,
-        max_samples=MOST_IN_A_TREE if len(train) > MOST_IN_A_TREE else None,
-    )
+    weights = "balanced" if balanced else None
+    model = ExtraTreesClassifier(TREES, random_state=seed, n_jobs=-1, class_weight=weights, **_drawn(len(train)))
     model.fit(train.filled(), labels)
     probabilities = np.zeros((len(wanted), classes), np.float32)
     for part, values in wanted.pieces():
@@ -97,10 +93,14 @@ def _forest_of_labels(train: Sample, answers: Targets, wanted: Sample, seed: int
         labels, rows = np.flatnonzero((known == pattern[:, None]).all(axis=0)), np.flatnonzero(pattern)
         if not len(rows):
             continue
-        most = MOST_IN_A_TREE if len(rows) > MOST_IN_A_TREE else None
-        model = RandomForestRegressor(TREES, random_state=seed, n_jobs=-1, max_features="sqrt", max_samples=most)
+        model = ExtraTreesRegressor(TREES, random_state=seed, n_jobs=-1, max_features="sqrt", **_drawn(len(rows)))
         wished = answers[np.ix_(rows, labels)]
         model.fit(features[rows], wished[:, 0] if len(labels) == 1 else wished)
         for part, values in wanted.pieces():
             probabilities[part, labels] = model.predict(values).reshape(len(values), -1)
     return probabilities
+
+
+def _drawn(images: int) -> dict[str, Any]:
+    """A tree sees all images, or of very many so many that are drawn for it."""
+    return {"bootstrap": True, "max_samples": MOST_IN_A_TREE} if images > MOST_IN_A_TREE else {}

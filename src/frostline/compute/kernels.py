@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import torch
 from frostline.backbones import LoadedBackbone, folded
 from frostline.compute.build import build
 from frostline.compute.compiled import compiler, tap_with
-from frostline.compute.machine import seconds, settle, thread_counts, wide_vectors
+from frostline.compute.machine import one_thread, seconds, settle, thread_counts, wide_vectors
 from frostline.compute.train import for_evaluation, place, precision
 from frostline.terms.kernels import Kernels, Mode
 from frostline.terms.recipe import Recipe
@@ -27,6 +28,7 @@ GAIN = 0.95  # another mode must take less than this share of the time: ties go 
 TINY_S = 0.02  # a batch that takes less may lose more than it gains by several threads
 WORTH_COMPILING_S = 1200.0  # of a pass: then building the code to see what it brings costs a few per cent
 SIDE = 512  # of the matrices of a product
+SMALL = (3, 128, 512, 256)  # networks, images of a batch, inputs and outputs of a small network's layer
 TORCH = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 AGREES = {"fp32": 1e-4, "bf16": 5e-2}  # relative difference of compiled pooled values: what rounding explains
 
@@ -70,6 +72,7 @@ def probe_kernels(
     steps = [mode for mode in modes if mode.dtype != "fp16"]  # which would need its loss scaled
     training = fastest(steps, lambda mode: _training_probe(backbone, classes, mode, device), share * TRAIN_S)
     forward = compiled_if_it_pays(backbone, forward, device, images, notes)
+    heads, flops = fastest_products()
     return Kernels(
         backbone.name,
         backbone.spec.height,
@@ -81,7 +84,8 @@ def probe_kernels(
         forward.seconds,
         training.seconds,
         tuple(notes),
-        2 * SIDE**3 / _product_s(TORCH[forward.mode.dtype], device),
+        heads,
+        flops * torch.get_num_threads(),
     )
 
 
@@ -176,7 +180,27 @@ def _product_s(dtype: torch.dtype, device: str) -> float:
     return min(seconds(lambda: matrix @ matrix, device) for _ in range(8))
 
 
+@one_thread()
+def fastest_products() -> tuple[str, float]:
+    """The precision in which the products of small networks are faster on this processor, and operations a second of a thread.
+
+    Theirs are batches of small products, one thread each: bf16 may halve the time of one large product and double theirs.
+    """
+    times = {"fp32": _small_products_s(torch.float32)}
+    if half_precision("cpu") == "bf16":
+        times["bf16"] = _small_products_s(torch.bfloat16)
+    best = min(times, key=lambda dtype: times[dtype])
+    return best, 2 * math.prod(SMALL) / times[best]
+
+
 # --- measuring ----------------------------------------------------------------------------------------------------------
+
+
+def _small_products_s(dtype: torch.dtype) -> float:
+    """Seconds for the first layer of some small networks, the best of eight."""
+    networks, images, inputs, outputs = SMALL
+    shown, weights = torch.ones(networks, images, inputs, dtype=dtype), torch.ones(networks, inputs, outputs, dtype=dtype)
+    return min(seconds(lambda: torch.bmm(shown, weights), "cpu") for _ in range(8))
 
 
 def _probe_threads(backbone: LoadedBackbone, classes: int, mode: Mode, device: str, notes: list[str], share: float) -> int:

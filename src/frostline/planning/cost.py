@@ -10,14 +10,14 @@ from frostline.terms.kernels import Kernels
 from frostline.terms.recipe import Action, HeadKind, Recipe
 
 CONV_STRIDE_ABOVE = 14  # as the conv head does: larger maps are halved by each convolution
-# Heads, measured against the rate of a large matrix product (docs/decisions/logistic-path.md):
+# Heads, measured against the rate of small networks' products (docs/decisions/logistic-path.md):
 EIGEN = 3.0  # operations a number of a decomposition that five folds share
-SKINNY = 10.0  # products with one column only are that much slower
-PATH_STEPS = 120  # of a solver, over all strengths
+SKINNY = 14.0  # products with one column only are that much slower
+PATH_STEPS = 200  # of a solver, over all strengths
 PATH_S = 0.02  # around them
 MLP_IMAGES = 25_600  # that each rate of a small network is shown
 MLP_INPUTS = 512  # further components are not seen
-MLP_SHARE = 0.5  # of the rate of a large product: its own are small
+MLP_SHARE = 0.7  # of their rate: the optimizer and the rest of a step
 OVERHEAD = 1.15  # evaluation of batches, loading, optimizer: measured steps are bare
 DEVICE_SHARE = 0.7  # that each further GPU adds to the speed of one: assumed until trials have been observed
 
@@ -68,7 +68,8 @@ class CostModel:
             return MLP_IMAGES * 3.0 * 6 * min(channels, MLP_INPUTS) * (recipe.head.width or 0) / (MLP_SHARE * rate)
         decomposition = EIGEN * channels * min(channels, images) ** 2
         columns = 1 if classes == 2 else classes
-        return PATH_S + (decomposition + PATH_STEPS * 4.0 * channels * (images + channels) * columns * SKINNY) / rate
+        turning = 2.0 * images * channels * min(channels, images)
+        return PATH_S + (decomposition + turning + PATH_STEPS * 4.0 * channels * images * columns * SKINNY) / rate
 
     def prefix_cut(self, recipe: Recipe) -> Cut | None:
         """The cut at which `recipe` could resume from stored feature maps; None where its first stage is trained."""

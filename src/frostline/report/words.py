@@ -81,7 +81,7 @@ def recipe_words(recipe_line: str, family: str) -> str:
     except RecipeError:
         return recipe_line
     if recipe.pixels is not None:
-        model = "a random forest" if recipe.pixels == "forest" else "logistic regression"
+        model = "a forest of random trees" if recipe.pixels == "forest" else "logistic regression"
         return f"no network: {model} on raw pixels"
     assert recipe.head is not None
     if recipe.weights is not Weights.PRETRAINED or family == "scratch":

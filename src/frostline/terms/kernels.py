@@ -36,8 +36,9 @@ class Kernels:
         threads: of torch, for the whole run.
         batch: images a step.
         forward_s, train_s: seconds an image, whole network, measured.
-        product_flops: operations a second of a matrix product in the forward precision, measured.
         notes: what else was tried, and what it would have brought.
+        heads: the precision in which small networks on stored features train, on the processor.
+        product_flops: operations a second of their matrix products, all threads together, measured.
     """
 
     backbone: str
@@ -50,6 +51,7 @@ class Kernels:
     forward_s: float
     train_s: float
     notes: tuple[str, ...] = ()
+    heads: str = "fp32"
     product_flops: float = 1.5e11
 
     def oddities(self) -> list[str]:
@@ -57,6 +59,6 @@ class Kernels:
         whole = {"size": MOST_SIZE, "threads": MOST_THREADS, "batch": MOST_BATCH}
         found = [f"{name} {getattr(self, name)}" for name, most in whole.items() if not 1 <= getattr(self, name) <= most]
         found += [f"device {self.device!r}"] if self.device not in DEVICES else []
-        found += [f"dtype {mode.dtype!r}" for mode in (self.forward, self.train) if mode.dtype not in DTYPES]
+        found += [f"dtype {one!r}" for one in (self.forward.dtype, self.train.dtype, self.heads) if one not in DTYPES]
         taken = {"forward_s": self.forward_s, "train_s": self.train_s, "product_flops": self.product_flops}
         return found + [f"{name} {value}" for name, value in taken.items() if not (math.isfinite(value) and value > 0)]
