@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ def rows_of(dataset: Dataset, plan: SplitPlan) -> Rows:
 
 def _rows(dataset: Dataset, indices: Sequence[int]) -> list[Row]:
     samples = [dataset.samples[index] for index in indices]
-    return [(str(Path(dataset.root) / sample.path), dataset.classes[sample.label]) for sample in samples]
+    return [(_path(dataset.root, sample.path), dataset.classes[sample.label]) for sample in samples]
 
 
 def from_run(run: Path) -> Rows:
@@ -70,7 +71,12 @@ def _splits(run: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
     root = given.parent if given.is_file() else given
     with (run / "splits.csv").open(newline="", encoding="utf-8") as stream:
         header, *lines = csv.reader(stream)
-    return header, [(str(root / _plain(line[0])), line) for line in lines]
+    return header, [(_path(root, _plain(line[0])), line) for line in lines]
+
+
+def _path(root: str | Path, path: str) -> str:
+    """Of an image, which may lie beside the data set's folder."""
+    return os.path.normpath(Path(root) / path)
 
 
 def _plain(cell: str) -> str:

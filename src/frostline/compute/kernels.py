@@ -184,7 +184,7 @@ def _product_s(dtype: torch.dtype, device: str) -> float:
 def fastest_products() -> tuple[str, float]:
     """The precision in which the products of small networks are faster on this processor, and operations a second of a thread.
 
-    Theirs are batches of small products, one thread each: bf16 may halve the time of one large product and double theirs.
+    Theirs are batches of small products, one thread each: what convolutions are faster in need not be faster for them.
     """
     times = {"fp32": _small_products_s(torch.float32)}
     if half_precision("cpu") == "bf16":

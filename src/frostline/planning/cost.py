@@ -17,7 +17,7 @@ PATH_STEPS = 200  # of a solver, over all strengths
 PATH_S = 0.02  # around them
 MLP_IMAGES = 25_600  # that each rate of a small network is shown
 MLP_INPUTS = 512  # further components are not seen
-MLP_SHARE = 0.7  # of their rate: the optimizer and the rest of a step
+MLP_SHARE = 0.5  # of their rate: the optimizer and the rest of a step
 OVERHEAD = 1.15  # evaluation of batches, loading, optimizer: measured steps are bare
 DEVICE_SHARE = 0.7  # that each further GPU adds to the speed of one: assumed until trials have been observed
 
