@@ -31,6 +31,12 @@ def test_normalise_keeps_the_memory_format_and_its_input() -> None:
     assert images.unique().tolist() == [200]
 
 
+def test_normalised_values_do_not_depend_on_the_memory_format() -> None:
+    images = torch.randint(0, 256, (3, 3, 5, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    across, alike = normalise(images, SPEC), normalise(images.contiguous(memory_format=torch.channels_last), SPEC)
+    assert across.is_contiguous() and torch.equal(across, alike)
+
+
 @pytest.mark.parametrize(("short", "expected"), [(28, 96), (96, 96), (97, 128), (160, 160), (161, 192), (300, 224)])
 def test_default_size(tmp_path: Path, short: int, expected: int) -> None:
     data = read(folders(tmp_path, {"a": 2, "b": 2}, height=short, width=short + 30))

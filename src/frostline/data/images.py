@@ -56,9 +56,15 @@ def normalise(images: torch.Tensor, spec: InputSpec, dtype: torch.dtype = torch.
     Computed in float32, or in float64 when that is asked for, and only then rounded.
     """
     exact = torch.float64 if dtype == torch.float64 else torch.float32
-    mean = torch.tensor(spec.mean, dtype=exact, device=images.device).view(1, -1, 1, 1)
-    std = torch.tensor(spec.std, dtype=exact, device=images.device).view(1, -1, 1, 1)
-    return images.to(exact).div_(255).sub_(mean).div_(std).to(dtype)
+    found = images.to(exact)
+    mean, std = (torch.tensor(values, dtype=exact, device=images.device) for values in (spec.mean, spec.std))
+    last = found.permute(0, 2, 3, 1)
+    if last.is_contiguous():  # a row of pixels at once: three channels by themselves are too few to be worked on together
+        rows, width = last.view(*last.shape[:2], -1), last.shape[2]
+        rows.div_(255).sub_(mean.repeat(width)).div_(std.repeat(width))
+    else:
+        found.div_(255).sub_(mean.view(1, -1, 1, 1)).div_(std.view(1, -1, 1, 1))
+    return found.to(dtype)
 
 
 def default_size(dataset: Dataset, spec: InputSpec) -> int:
