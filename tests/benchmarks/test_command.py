@@ -1,0 +1,40 @@
+"""What `python -m benchmarks` measures, as its words say."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import GOALS, UNLIMITED, _arguments, whole_search
+from benchmarks.searches import Record
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch):
+    def parsed(*words: str):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", "data", "--weights", "w", "-o", "out", *words])
+        return _arguments()
+
+    return parsed
+
+
+def test_quick_is_small_unless_something_else_is_asked_for(given) -> None:
+    quick, slower, full = given("--quick"), given("--quick", "--time", UNLIMITED, "--size", "64"), given()
+    assert (quick.time, quick.size, quick.limit) == ("3m", 96, 400)
+    assert (slower.time, slower.size, slower.limit) == (UNLIMITED, 64, 400)
+    assert (full.time, full.size, full.limit, full.goals) == ("20m", None, None, GOALS)
+
+
+def test_a_goal_that_there_is_not_is_refused(given, capsys: pytest.CaptureFixture[str]) -> None:
+    assert given("--goals", "P1,P4").goals == ("P1", "P4")
+    with pytest.raises(SystemExit):
+        given("--goals", "P1,P9")
+    assert "no goal P9; there are P1, P2, P3, P4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("bounded", "name", "met"), [(True, "P2a", False), (False, "P2b", True)])
+def test_a_search_without_a_limit_has_a_goal_of_its_own(tmp_path: Path, bounded: bool, name: str, met: bool) -> None:
+    (tmp_path / "verdict.json").write_text('{"rows": [], "not_run": []}', encoding="utf-8")
+    ordinary = {"kernels": "fp32", "workers": 2, "seconds": 100.0, "images_per_s": 10.0}
+    goal = whole_search(Record(tmp_path, 90.0), {"fine-tune plain": ordinary, "fine-tune best": ordinary}, bounded)
+    assert (goal.name, goal.ratio, goal.met) == (name, 0.9, met)
