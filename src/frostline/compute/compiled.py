@@ -35,7 +35,8 @@ def tap_with(network: StagedNetwork, mode: Mode, cuts: Collection[str], keep: Co
 @torch.no_grad()
 def _run(straight: StraightTaps, images: Tensor, code: Callable[..., Any] | None = None, count: int | None = None) -> Tapped:
     """What `straight`, or the code compiled from it, gives for the first `count` images, by the names of the cuts."""
-    pooled, whole = ([value[:count] for value in values] for values in (code or straight)(images))
+    run = straight if code is None else code
+    pooled, whole = ([value[:count] for value in values] for values in run(images))
     return dict(zip(straight.pooled, pooled, strict=True)), dict(zip(straight.whole, whole, strict=True))
 
 
