@@ -203,9 +203,8 @@ def test_without_a_compiler_the_pass_runs_as_it_is(monkeypatch: pytest.MonkeyPat
     assert tap.error == "no C++ compiler"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
-@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("channels_last", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_compiled_and_plain_passes_agree(channels_last: bool) -> None:
     mode = Mode("fp32", channels_last)
     backbone = backbones.load("timm/test_resnet", pretrained=False, size=64)
