@@ -61,7 +61,7 @@ def ends_like(out: Path, reference: Whole) -> None:
 def test_kill_9_at_random_moments_loses_nothing(search: Search, reference: Whole, tmp_path: Path) -> None:
     """Each life lasts some part of what is left to do, so that every part of a run is met; each run is killed several times.
 
-    A run that ends before its moment has come is checked, and the next life begins a new one, whose moment is earlier: the machine
+    A run that ends before its moment has come is checked, and the next life begins a new one, whose moment is earlier: machines
     may have less to do than when the reference was timed.
     """
     hit: Counter[str] = Counter()
