@@ -106,7 +106,7 @@ def measure(given: Given, record: Record) -> list[Goal]:
     if NAIVE.intersection(given.goals):
         naive = _naive(given, record, backbone.at(size), size, scale)
         found += [
-            whole_search(record, naive, given.time != UNLIMITED),
+            whole_search(record, naive),
             *panels(record, naive, backbone.at(size), bests[size], scale),
         ]
     found.append(against_bound(record, bound.bound(record, bests, images, scale.pool, scale.train)))
@@ -130,7 +130,7 @@ def first_verdict(record: Record, best: Limits, images: int, pool: int) -> Goal:
     return Goal("P1", says, record.first_verdict_s / (decode + folded), 1.25, parts=parts)
 
 
-def whole_search(record: Record, naive: dict[str, Any], bounded: bool) -> Goal:
+def whole_search(record: Record, naive: dict[str, Any]) -> Goal:
     """P2a, or without a time limit P2b: scratch to its plateau and finalists on all folds."""
     plain, best = naive["fine-tune plain"], naive["fine-tune best"]
     ran = record.verdict
@@ -144,7 +144,7 @@ def whole_search(record: Record, naive: dict[str, Any], bounded: bool) -> Goal:
         ("recipes with a score, and on how many folds", f"{sum(row['mean'] is not None for row in ran['rows'])}, {folds}"),
         ("not run", "; ".join(ran["not_run"]) or "nothing"),
     )  # fmt: skip
-    name, wanted = ("P2a", 0.55) if bounded else ("P2b", 1.5)
+    name, wanted = ("P2b", 1.5) if record.config["settings"]["time_s"] is None else ("P2a", 0.55)
     return Goal(name, "a whole search / one ordinary full fine-tune", record.wall_s / plain["seconds"], wanted, parts=parts)
 
 

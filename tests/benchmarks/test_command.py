@@ -32,9 +32,10 @@ def test_a_goal_that_there_is_not_is_refused(given, capsys: pytest.CaptureFixtur
     assert "no goal P9; there are P1, P2, P3, P4" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("bounded", "name", "met"), [(True, "P2a", False), (False, "P2b", True)])
-def test_a_search_without_a_limit_has_a_goal_of_its_own(tmp_path: Path, bounded: bool, name: str, met: bool) -> None:
+@pytest.mark.parametrize(("time_s", "name", "met"), [("900.0", "P2a", False), ("null", "P2b", True)])
+def test_a_search_without_a_limit_has_a_goal_of_its_own(tmp_path: Path, time_s: str, name: str, met: bool) -> None:
     (tmp_path / "verdict.json").write_text('{"rows": [], "not_run": []}', encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(f"settings: {{time_s: {time_s}}}", encoding="utf-8")
     ordinary = {"kernels": "fp32", "workers": 2, "seconds": 100.0, "images_per_s": 10.0}
-    goal = whole_search(Record(tmp_path, 90.0), {"fine-tune plain": ordinary, "fine-tune best": ordinary}, bounded)
+    goal = whole_search(Record(tmp_path, 90.0), {"fine-tune plain": ordinary, "fine-tune best": ordinary})
     assert (goal.name, goal.ratio, goal.met) == (name, 0.9, met)

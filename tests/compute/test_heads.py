@@ -141,7 +141,7 @@ def test_images_that_are_not_trained_on_say_nothing_about_the_components_of_smal
     seen, other = np.arange(100), features.copy()
     other[100:] = np.random.default_rng(5).normal(size=(50, 30)) * 100
     one, two = (Features((values,), np.arange(150)).sample(seen) for values in (features, other))
-    assert one.axes is not None and two.axes is not None and not np.allclose(one.axes.directions, two.axes.directions)
+    assert one.axes is not None and two.axes is not None and not np.allclose(one.axes, two.axes)
     fitted = [
         fit_stacked(sample, labels[seen], 3, [8], [1e-2], 5, seed=0).probabilities(Sample.of(features)) for sample in (one, two)
     ]

@@ -10,6 +10,7 @@ import torch
 
 from frostline import backbones
 from frostline.backbones import StraightTaps
+from frostline.compute import kernels as kernels_module
 from frostline.compute.compiled import compiler, tap_with
 from frostline.compute.kernels import (
     FORWARD_S,
@@ -18,6 +19,7 @@ from frostline.compute.kernels import (
     candidates,
     compiled_if_it_pays,
     fastest,
+    fastest_products,
     fewest_threads,
     first_timing,
     pays,
@@ -166,7 +168,7 @@ CHOICE = """
 from frostline import backbones
 from frostline.compute.kernels import candidates, probe_kernels
 found = probe_kernels(backbones.load("timm/test_resnet", pretrained=False, size=64), 2, "cpu")
-print(sorted({mode.dtype for mode in (*candidates("cpu"), found.forward, found.train)}))
+print(sorted({*(mode.dtype for mode in (*candidates("cpu"), found.forward, found.train)), found.heads}))
 """
 
 
@@ -174,6 +176,15 @@ def test_without_wide_vectors_only_fp32_is_chosen() -> None:
     environment = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}
     done = subprocess.run([sys.executable, "-c", CHOICE], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['fp32']"
+
+
+@pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.99, "fp32"), (2.0, "fp32")])
+def test_small_networks_have_a_precision_of_their_own(half: float, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels_module, "_small_products_s", {"fp32": 1.0, "bf16": half}.__getitem__)
+    monkeypatch.setattr(kernels_module, "wide_vectors", lambda: True)
+    dtype, flops = fastest_products()
+    assert dtype == chosen
+    assert flops == pytest.approx(2 * 3 * 128 * 512 * 256 / (half if chosen == "bf16" else 1.0))
 
 
 # --- compiled code -----------------------------------------------------------------------------------------------------

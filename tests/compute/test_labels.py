@@ -8,6 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from frostline.compute import heads
 from frostline.compute.features import Sample
 from frostline.compute.heads import best_linear_head, forest, predict
 from frostline.compute.logistic import logistic_path
@@ -52,6 +53,20 @@ def test_a_label_without_any_known_answer_is_harmless() -> None:
     found = predict(logistic_path(Sample.of(features), answers, 3, (0.1,)), Sample.of(features))
     assert np.isfinite(found).all() and np.allclose(found[0, :, 2], 0.5)
     assert np.allclose(forest(Sample.of(features), answers, Sample.of(features), 3, 0, False)[:, 2], 0.5)
+
+
+@pytest.mark.parametrize("labelled", ["classes", "labels"])
+def test_of_very_many_images_a_tree_sees_some(labelled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What bounds its size: the more a tree has seen, the more leaves it has."""
+    features, answers = several(400)
+    truth = answers if labelled == "labels" else answers[:, 0].astype(int)
+    every = forest(Sample.of(features), truth, Sample.of(features), truth.shape[-1] if labelled == "labels" else 2, 0, False)
+    monkeypatch.setattr(heads, "MOST_IN_A_TREE", 50)
+    some = forest(Sample.of(features), truth, Sample.of(features), truth.shape[-1] if labelled == "labels" else 2, 0, False)
+    column = 0 if labelled == "labels" else 1
+    right = answers[:, 0] == 1
+    assert every[right, column].min() == 1.0 and every[~right, column].max() == 0.0, "whoever sees all images knows them"
+    assert some[right, column].mean() < 0.95 and roc_auc_score(right, some[:, column]) > 0.9
 
 
 def test_labels_known_for_the_same_images_share_a_forest() -> None:

@@ -136,9 +136,12 @@ def kill_the_head_alone(made: Any) -> None:
 def test_a_head_that_goes_ends_the_search_with_one_sentence(
     kill: Callable[[Any], None], search: Search, reference: Whole, tmp_path: Path
 ) -> None:
-    """The same command continues: on another cluster, or with another backend."""
-    out = begun(reference, tmp_path / "run")
-    with cluster(1) as made, running(search, out, tmp_path / "log", on(made.address)) as first:
+    """The same command continues: on another cluster, or with another backend.
+
+    A machine works on for a minute without its head; a quick search would be over by then.
+    """
+    out, soon = begun(reference, tmp_path / "run"), {"worker_niceness": 0, "gcs_rpc_server_reconnect_timeout_s": 5}
+    with cluster(1, _system_config=soon) as made, running(search, out, tmp_path / "log", on(made.address)) as first:
         before = first.wait_for_trials()
         address = made.address
         kill(made)

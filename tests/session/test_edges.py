@@ -227,8 +227,8 @@ def test_a_continued_run_finds_the_network_that_is_taken_apart(
     assert verdict.chosen.recipe == chosen
     assert [one.forked for one in found] == [1], "all of its epochs were carried out before"
     assert not list(out.rglob(f"*{FINISHED}*")), "nobody looks at it any more"
-    on_fewer = [row for row in fl.Run(out).verdict.rows if row.folds > verdict.chosen.folds]
-    assert any("What may be handed over ran on" in note for note in verdict.notes) == bool(on_fewer)
+    on_more = [row for row in fl.Run(out).verdict.rows if row.folds > verdict.chosen.folds]
+    assert any("The best that may be handed over" in note for note in verdict.notes) == bool(on_more)
 
 
 def test_a_trial_that_fails_spoils_no_other(

@@ -67,6 +67,10 @@ def names(pool: Pool, choice: Choice) -> tuple[Family, Family]:
         pytest.param({SOFTMAX: [0.8, 0.8], WHOLE: [0.8, None]}, SOFTMAX, SOFTMAX, id="equal on fewer folds does not lead"),
         pytest.param({PIXELS: [0.95, 0.9], WHOLE: [0.85, None]}, PIXELS, WHOLE, id="a control on more folds takes no model away"),
         pytest.param(
+            {PIXELS: [0.951, 0.951], SOFTMAX: [0.9, 0.9], WHOLE: [0.949, None]}, PIXELS, WHOLE, id="nor decides on which folds"
+        ),
+        pytest.param({PIXELS: [0.95, 0.9], SCRATCH: [0.5, 0.5], WHOLE: [0.9, None]}, PIXELS, WHOLE, id="nor between others"),
+        pytest.param(
             {PIXELS: [0.95, 0.9], RANDOM: [0.97, 0.7], LAYERS: [0.8, None], WHOLE: [0.85, None]},
             RANDOM,
             WHOLE,

@@ -33,7 +33,7 @@ def coordinates(sample: Sample, mean: FloatArray, scale: FloatArray) -> Coordina
     Args:
         mean, scale: (channels,) as `Sample.moments` gives them.
     """
-    axes = own_axes(sample, mean, scale) if sample.axes is None else sample.axes.directions
+    axes = own_axes(sample, mean, scale) if sample.axes is None else sample.axes
     values = turned(sample, mean, scale, axes)
     return Coordinates(values, axes, np.maximum(mean_squares(values), 1e-12))
 
@@ -58,7 +58,7 @@ def leading(sample: Sample, mean: FloatArray, scale: FloatArray, most: int) -> F
 def own_axes(sample: Sample, mean: FloatArray, scale: FloatArray) -> FloatArray:
     """(channels, r) axes along which the sample itself varies, the least varying first."""
     if sample.channels <= len(sample):
-        return principal_axes(sample).directions
+        return principal_axes(sample)
     # With fewer samples than channels they come from the smaller Gram matrix, (V n, V n).
     standard = np.concatenate([(values - mean) / scale for _, values in sample.pieces()])
     spectrum, left = decomposed(standard @ standard.T / len(standard))

@@ -25,32 +25,20 @@ MAPPED_ABOVE = 128 * 2**20  # bytes: larger work arrays lie in a file, whose pag
 
 
 @dataclass(frozen=True, eq=False)
-class Axes:
-    """Directions along which standardised features vary independently, the least varying first.
-
-    Attributes:
-        directions: (channels, channels) orthonormal columns. spectrum: (channels,) mean squares along them.
-    """
-
-    directions: FloatArray
-    spectrum: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
 class Sample:
     """The features of n images, each seen in V views: (V n, channels), one view after the other.
 
     Attributes:
         views: arrays of (N, channels), possibly mapped; rows: (n,) of each.
         folder: where large work arrays are mapped; None keeps them in memory.
-        axes: directions along which similar images vary, or None.
+        axes: (channels, channels) orthonormal columns along which similar images vary independently, or None.
         leading: axes of samples of the same features, by their rows: found by one head, used by the next.
     """
 
     views: tuple[FloatArray, ...]
     rows: IntArray
     folder: Path | None = None
-    axes: Axes | None = None
+    axes: FloatArray | None = None
     leading: dict[tuple[str, int, int], FloatArray] = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -129,7 +117,7 @@ class Features:
     views: tuple[FloatArray, ...]
     position: IntArray
     folder: Path | None = None
-    _axes: list[Axes] = field(default_factory=list)
+    _axes: list[FloatArray] = field(default_factory=list)
     _leading: dict[tuple[str, int, int], FloatArray] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -144,7 +132,7 @@ class Features:
         return replace(own, axes=self.axes) if shared else own
 
     @property
-    def axes(self) -> Axes:
+    def axes(self) -> FloatArray:
         """Principal axes of the standardised features of view 0, computed once."""
         with self._lock:
             if not self._axes:
@@ -153,15 +141,14 @@ class Features:
 
 
 @one_thread()
-def principal_axes(sample: Sample) -> Axes:
-    """Eigenvectors and eigenvalues of the second moments of the standardised features."""
+def principal_axes(sample: Sample) -> FloatArray:
+    """(channels, channels) eigenvectors of the second moments of the standardised features, the least varying first."""
     mean, scale = sample.moments()
     moment = np.zeros((sample.channels, sample.channels), np.float32)
     for _, values in sample.pieces():
         standard = (values - mean) / scale
         moment += standard.T @ standard
-    spectrum, directions = decomposed(moment / max(1, len(sample)))
-    return Axes(directions, spectrum)
+    return decomposed(moment / max(1, len(sample)))[1]
 
 
 def decomposed(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -117,6 +117,7 @@ def trajectory(bench: Bench, recipe: Recipe, source: Source, rows: IntArray, see
             "numbers": (
                 str(kernels.forward),
                 str(kernels.train),
+                kernels.heads,
                 kernels.device,
                 torch.get_num_threads(),
                 torch.__version__,

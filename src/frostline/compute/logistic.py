@@ -63,8 +63,8 @@ def logistic_path(
 
     Minimises mean_i w_i * CE(softmax(W z_i + b), y_i) + l2/2 |W|^2 over standardised features z. They are turned along the axes
     of their second-moment matrix S, and the unknowns scaled by the diagonal there of c S + l2, which is close to the Hessian for
-    c_k = mean_i w_i p_ik (1 - p_ik) (Boehning 1992 bounds it by 1/4). L-BFGS then needs few steps; each strength starts where
-    the stronger one ended, with the c of that place.
+    c_k = mean_i w_i p_ik (1 - p_ik) (at most 1/4: a bound as in Boehning 1992). L-BFGS then needs few steps; each strength
+    starts where the stronger one ended, with the c of that place.
 
     With several labels the loss is the sum over labels of the mean CE(sigmoid) over the images whose answer is known: so many
     problems of one label against the rest, all solved side by side in the same coordinates.

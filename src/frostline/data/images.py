@@ -60,7 +60,7 @@ def normalise(images: torch.Tensor, spec: InputSpec, dtype: torch.dtype = torch.
     mean, std = (torch.tensor(values, dtype=exact, device=images.device) for values in (spec.mean, spec.std))
     last = found.permute(0, 2, 3, 1)
     if last.is_contiguous():  # a row of pixels at once: three channels by themselves are too few to be worked on together
-        rows, width = last.view(*last.shape[:2], -1), last.shape[2]
+        rows, width = last.flatten(2), last.shape[2]
         rows.div_(255).sub_(mean.repeat(width)).div_(std.repeat(width))
     else:
         found.div_(255).sub_(mean.view(1, -1, 1, 1)).div_(std.view(1, -1, 1, 1))

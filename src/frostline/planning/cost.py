@@ -69,7 +69,7 @@ class CostModel:
         decomposition = EIGEN * channels * min(channels, images) ** 2
         columns = 1 if classes == 2 else classes
         turning = 2.0 * images * channels * min(channels, images)
-        return PATH_S + (decomposition + turning + PATH_STEPS * 4.0 * channels * images * columns * SKINNY) / rate
+        return PATH_S + (decomposition + turning + PATH_STEPS * 4.0 * min(channels, images) * images * columns * SKINNY) / rate
 
     def prefix_cut(self, recipe: Recipe) -> Cut | None:
         """The cut at which `recipe` could resume from stored feature maps; None where its first stage is trained."""

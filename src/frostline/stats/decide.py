@@ -190,8 +190,7 @@ def _notes(pool: Pool, choice: Choice) -> tuple[str, ...]:
     if not pool.candidates[choice.chosen].choosable:
         said.append("Only controls have finished: there is nothing to hand over yet.")
     if not choice.folds.all():
-        ran = int(choice.folds.sum())
-        wider = pool.recipe_ran[choice.leader].sum() > ran
-        who = "what may be handed over" if wider else f"the leader ({pool.candidates[choice.leader].recipe})"
-        said.append(f"{who[0].upper()}{who[1:]} ran on {ran} of {len(choice.folds)} folds; recipes are compared on these.")
+        who = "The leader" if choice.lender == choice.leader else "The best that may be handed over"
+        ran = f"ran on {int(choice.folds.sum())} of {len(choice.folds)} folds"
+        said.append(f"{who} ({pool.candidates[choice.lender].recipe}) {ran}; recipes are compared on these.")
     return tuple(said)

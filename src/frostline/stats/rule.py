@@ -30,13 +30,15 @@ class Choice:
     """What the rule says of a pool, recipes as indices into `Pool.candidates`.
 
     Attributes:
-        folds: (F,) mask of the folds on which recipes are compared: the leader's, if something ran on them that may be chosen.
+        folds: (F,) mask of the folds on which recipes are compared.
+        lender: the recipe whose folds these are: the leader, or the best that may be handed over where a control leads on more.
         eligible: recipes run on all of them and not behind on others; `means` theirs over these folds.
         leader: the best; `chosen` the one to use.
         delta: in the metric's unit.
     """
 
     folds: Array
+    lender: int
     eligible: Array
     means: Array
     leader: int
@@ -44,7 +46,7 @@ class Choice:
     delta: float
 
     def deficit(self, recipe: int) -> float:
-        """How far below the leader an eligible recipe is, on the leader's folds."""
+        """How far below the leader an eligible recipe is, on the folds that are compared."""
         place = {int(one): number for number, one in enumerate(self.eligible)}
         return float(self.means[place[self.leader]] - self.means[place[recipe]])
 
@@ -63,15 +65,22 @@ def decide_rule(pool: Pool, delta: float | None) -> Choice:
             "(of a label, images with it and without it). Give more images of the rarest class, or use --metric log-loss."
         )
     folds, eligible = _compared(pool, leader, delta)
-    able = np.flatnonzero(choosable(pool.candidates))
-    other = lead(pool, able) if not np.isin(eligible, able).any() else None
-    if other is not None:  # only controls ran on the leader's folds: then on those of what may be handed over
-        folds, eligible = _compared(pool, other, delta)
+    lender = _lender(pool, leader, eligible)
+    if lender != leader:
+        folds, eligible = _compared(pool, lender, delta)
     means = mean_of_defined(pool.recipe_scores[eligible][:, folds], axis=1)
-    leader = leader if other is None else int(eligible[np.nanargmax(means)])
+    leader = leader if lender == leader else int(eligible[np.nanargmax(means)])
     members = [pool.candidates[one] for one in eligible]
     place = choose(means[None, :], choosable(members), simplicity(members), delta, METRICS[pool.metric].ceiling)[0]
-    return Choice(folds, eligible, means, leader, int(eligible[place]), delta_for(float(means.max()), delta, pool.metric))
+    return Choice(folds, lender, eligible, means, leader, int(eligible[place]), delta_for(float(means.max()), delta, pool.metric))
+
+
+def _lender(pool: Pool, leader: int, eligible: Array) -> int:
+    """Whose folds are compared: a leading control does not decide between what may be handed over, so not on which folds."""
+    if pool.candidates[leader].choosable:
+        return leader
+    best = lead(pool, np.flatnonzero(choosable(pool.candidates)))
+    return leader if best is None or best in eligible else best
 
 
 def _compared(pool: Pool, leader: int, delta: float | None) -> tuple[Array, Array]:
@@ -131,7 +140,7 @@ def choose(means: Array, allowed: Array, order: Array, delta: float | None, ceil
     """The rule for B replicates at once.
 
     Args:
-        means: (B, R) over the leader's folds, NaN where undefined.
+        means: (B, R) over the folds that are compared, NaN where undefined.
         allowed: (R,) may be handed over; when nothing is, everything is.
         order: (R,) place in the order of simplicity, 0 the simplest.
         delta: None for the default, which depends on each replicate's best.
