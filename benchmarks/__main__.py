@@ -41,7 +41,7 @@ class Given:
     """What is measured.
 
     Attributes:
-        time: of the search, or `none`. goals: which are measured; without P2 and P3 no naive loop has to run.
+        time: of the search, or `none`. goals: which are measured; only P2 and P3 need naive loops, each its own.
         quick: fewer images and a shorter search, a few minutes in all. avx2: as on a machine without newer instructions.
     """
 
@@ -63,7 +63,6 @@ class Given:
 
 UNLIMITED = "none"
 GOALS = ("P1", "P2", "P3", "P4")
-NAIVE = {"P2", "P3"}  # are measured against what users do today
 OLDER = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}  # read when torch starts
 
 
@@ -102,15 +101,14 @@ def measure(given: Given, record: Record) -> list[Goal]:
     backbone = backbones.load(given.backbone)
     images = len(dataset.samples)
     size = int(record.config["settings"]["size"])
-    found = [first_verdict(record, bests[size], images, scale.pool)]
-    if NAIVE.intersection(given.goals):
-        naive = _naive(given, record, backbone.at(size), size, scale)
-        found += [
-            whole_search(record, naive),
-            *panels(record, naive, backbone.at(size), bests[size], scale),
-        ]
-    found.append(against_bound(record, bound.bound(record, bests, images, scale.pool, scale.train)))
-    return [goal for goal in found if goal.name.startswith(given.goals)]
+    naive = _naive(given, record, backbone.at(size), size, scale)
+    found: dict[str, Callable[[], list[Goal]]] = {
+        "P1": lambda: [first_verdict(record, bests[size], images, scale.pool)],
+        "P2": lambda: [whole_search(record, naive)],
+        "P3": lambda: panels(record, naive, backbone.at(size), bests[size], scale),
+        "P4": lambda: [against_bound(record, bound.bound(record, bests, images, scale.pool, scale.train))],
+    }
+    return [goal for name in GOALS if name in given.goals for goal in found[name]()]
 
 
 def first_verdict(record: Record, best: Limits, images: int, pool: int) -> Goal:
@@ -179,19 +177,20 @@ def against_bound(record: Record, limit: bound.Bound) -> Goal:
 
 
 def _naive(given: Given, record: Record, backbone: LoadedBackbone, size: int, scale: Scale) -> dict[str, Any]:
+    """What users do today, as far as the goals are measured against it."""
     rows, panel = from_run(record.folder), items(backbone)
     there = given.out / "naive.json"
     kept: dict[str, Any] = json.loads(there.read_text(encoding="utf-8")) if there.exists() else {}  # measured before
-    jobs: list[tuple[str, Callable[[Setup], dict[str, Any]]]] = [
-        ("fine-tune", lambda setup: fine_tune(setup, rows, project=True)),
-        ("heads", lambda setup: heads_loop(setup, rows, panel, scale)),
-        ("panel", lambda setup: panel_loop(setup, rows, panel, scale)),
+    jobs: list[tuple[str, str, Callable[[Setup], dict[str, Any]]]] = [
+        ("P2", "fine-tune", lambda setup: fine_tune(setup, rows, project=True)),
+        ("P3", "heads", lambda setup: heads_loop(setup, rows, panel, scale)),
+        ("P3", "panel", lambda setup: panel_loop(setup, rows, panel, scale)),
     ]
     for kernels in ("plain", "best"):
         ends = tuple(stage_ends(backbone))
         setup = Setup(given.network, given.weights, size, ends, kernels, flip=False, steps=6)
-        for name, job in jobs:
-            if f"{name} {kernels}" not in kept:
+        for goal, name, job in jobs:
+            if goal in given.goals and f"{name} {kernels}" not in kept:
                 with settings_restored():
                     if kernels == "best":
                         heap.keep()  # as the search does: a plain loop does not
@@ -216,7 +215,7 @@ def _arguments() -> Given:
     parser.add_argument("--size", type=int)
     parser.add_argument("--time", help=f"for the search (20m; with --quick 3m); {UNLIMITED}: P2b instead of P2a")
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--goals", default=",".join(GOALS), help="of these only; without P2 and P3 it takes no naive loop")
+    parser.add_argument("--goals", default=",".join(GOALS), help="of these only; P1 and P4 take no naive loop")
     parser.add_argument("--quick", action="store_true", help="400 images at 96 pixels and a search of 3 minutes")
     parser.add_argument("--avx2", action="store_true", help="P7: nothing uses newer instructions, peers neither")
     parser.add_argument("-o", "--out", type=Path, required=True)

@@ -1,10 +1,13 @@
 """A bench travels light, and gives the same results where it arrives."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from frostline.compute import frozen
+from frostline.compute.frozen import frozen_sample, small_networks
 from frostline.compute.trials import fit_network, run_trial
 from frostline.terms.data import Split
 from frostline.terms.recipe import Recipe, Weights, family
@@ -45,3 +48,14 @@ def test_features_in_memory_travel_too(make_bench) -> None:
     in_memory = type(taps)(taps.rows, {name: np.array(values) for name, values in taps.pooled.items()}, {})
     found = pickle.loads(pickle.dumps(in_memory))
     assert all(np.array_equal(found.pooled[name], values) for name, values in taps.pooled.items())
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_small_networks_train_in_the_precision_of_their_own(make_bench, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, asked = make_bench("timm/test_resnet"), []
+    bench = replace(bench, kernels=replace(bench.kernels, heads=dtype))
+    fit = frozen.fit_stacked
+    monkeypatch.setattr(frozen, "fit_stacked", lambda *given: asked.append(given[-1]) or fit(*given))
+    recipe, rows = Recipe.parse("all: freeze | head: mlp(8)"), np.arange(0, 48, 2)
+    small_networks(bench, recipe, frozen_sample(bench, recipe, rows), rows, [1e-3], seed=0)
+    assert asked == [dtype] and bench.kernels.forward.dtype == "fp32"

@@ -59,11 +59,11 @@ def test_a_label_without_any_known_answer_is_harmless() -> None:
 def test_of_very_many_images_a_tree_sees_some(labelled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What bounds its size: the more a tree has seen, the more leaves it has."""
     features, answers = several(400)
-    truth = answers if labelled == "labels" else answers[:, 0].astype(int)
-    every = forest(Sample.of(features), truth, Sample.of(features), truth.shape[-1] if labelled == "labels" else 2, 0, False)
+    sample = Sample.of(features)
+    truth, classes, column = (answers, 3, 0) if labelled == "labels" else (answers[:, 0].astype(int), 2, 1)
+    every = forest(sample, truth, sample, classes, 0, False)
     monkeypatch.setattr(heads, "MOST_IN_A_TREE", 50)
-    some = forest(Sample.of(features), truth, Sample.of(features), truth.shape[-1] if labelled == "labels" else 2, 0, False)
-    column = 0 if labelled == "labels" else 1
+    some = forest(sample, truth, sample, classes, 0, False)
     right = answers[:, 0] == 1
     assert every[right, column].min() == 1.0 and every[~right, column].max() == 0.0, "whoever sees all images knows them"
     assert some[right, column].mean() < 0.95 and roc_auc_score(right, some[:, column]) > 0.9

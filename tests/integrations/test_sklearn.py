@@ -23,7 +23,7 @@ def test_scikit_learns_checks(estimator, check) -> None:
 def test_digits_are_told_apart_across_folds() -> None:
     images, labels = load_digits(n_class=3, return_X_y=True)
     scores = cross_val_score(TransferClassifier(**SMALL), images[:480], labels[:480], cv=3)
-    assert scores.mean() > 0.9
+    assert scores.mean() > 0.93
 
 
 def test_paths_and_arrays_of_bytes_are_images_too(stripes: Path) -> None:

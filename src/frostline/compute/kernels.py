@@ -29,7 +29,6 @@ TINY_S = 0.02  # a batch that takes less may lose more than it gains by several 
 WORTH_COMPILING_S = 1200.0  # of a pass: then building the code to see what it brings costs a few per cent
 SIDE = 512  # of the matrices of a product
 SMALL = (3, 128, 512, 256)  # networks, images of a batch, inputs and outputs of a small network's layer
-TORCH = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 AGREES = {"fp32": 1e-4, "bf16": 5e-2}  # relative difference of compiled pooled values: what rounding explains
 
 Probe = Callable[[int], float]  # images -> seconds of one run over them
