@@ -117,6 +117,16 @@ def test_ctrl_c_ends_the_wait_for_a_machine(search: Search, reference: Whole, tm
     continues(search, reference, before, out, tmp_path / "log", ["--backend", "serial"])
 
 
+@contextlib.contextmanager
+def impatient_cluster() -> Iterator[Any]:
+    """Its machine works on for seconds without a head, not for a minute: a quick search would be over by then."""
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+            made = stack.enter_context(cluster(1))
+        yield made
+
+
 def without_machines(made: Any) -> None:
     for node in list(made.worker_nodes):
         made.remove_node(node, allow_graceful=False)
@@ -136,12 +146,9 @@ def kill_the_head_alone(made: Any) -> None:
 def test_a_head_that_goes_ends_the_search_with_one_sentence(
     kill: Callable[[Any], None], search: Search, reference: Whole, tmp_path: Path
 ) -> None:
-    """The same command continues: on another cluster, or with another backend.
-
-    A machine works on for a minute without its head; a quick search would be over by then.
-    """
-    out, soon = begun(reference, tmp_path / "run"), {"worker_niceness": 0, "gcs_rpc_server_reconnect_timeout_s": 5}
-    with cluster(1, _system_config=soon) as made, running(search, out, tmp_path / "log", on(made.address)) as first:
+    """The same command continues: on another cluster, or with another backend."""
+    out = begun(reference, tmp_path / "run")
+    with impatient_cluster() as made, running(search, out, tmp_path / "log", on(made.address)) as first:
         before = first.wait_for_trials()
         address = made.address
         kill(made)
