@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 import frostline.stats.bootstrap as engine
 from frostline.stats.bootstrap import bootstrap, draw_weights, standard_noise, units_of
-from frostline.stats.compare import Distribution, between_models, distribution, needed_images, pseudo_variance, word
+from frostline.stats.compare import Distribution, between_models, distribution, few_units, needed_images, pseudo_variance, word
 from frostline.stats.pool import Pool, Truth, gather
 from frostline.terms.recipe import Family
 from frostline.terms.verdict import Word
@@ -110,6 +110,28 @@ def test_pseudo_units_are_two_that_disagree() -> None:
     assert pseudo_variance("balanced-accuracy", units) == pytest.approx(2 / 100**2)
     rare = units_of(np.arange(100), truth([0] * 90 + [1] * 10))
     assert pseudo_variance("auroc", rare) > 2 * pseudo_variance("auroc", units)
+
+
+def test_few_units_of_a_class_widen_as_much_as_t_says() -> None:
+    many = units_of(np.arange(4000), truth([0, 1] * 2000))
+    assert 1 <= few_units("auroc", many) < 1.002
+    ten = units_of(np.arange(10), truth([0] * 10))
+    assert few_units("accuracy", ten) == pytest.approx(np.sqrt(10 / 9) * 2.262 / 1.96, rel=1e-3)
+    rare = units_of(np.arange(150), truth([0] * 90 + [1] * 48 + [2] * 12))
+    assert few_units("accuracy", rare) < 1.02 < 1.09 < few_units("balanced-accuracy", rare) < few_units("accuracy", ten)
+    two, five = (units_of(np.arange(100), truth([0] * (100 - few) + [1] * few)) for few in (2, 5))
+    assert few_units("auroc", two) == pytest.approx(few_units("auroc", five), rel=0.01)
+
+
+def test_an_interval_of_ten_units_holds_the_truth_as_often_as_it_says() -> None:
+    rng, held = np.random.default_rng(0), []
+    for _ in range(1000):
+        values = rng.normal(size=10)
+        replicates = rng.choice(values, size=(400, 10)).mean(axis=1)
+        wide = few_units("accuracy", units_of(np.arange(10), truth([0] * 10))) * (replicates - replicates.mean())
+        found = Distribution(float(values.mean()), values.mean() + wide).interval(-9, 9)
+        held.append(found.low <= 0 <= found.high)
+    assert 0.93 < np.mean(held) < 0.97
 
 
 def test_repeats_add_their_variance() -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from frostline.stats.bootstrap import Draws, Units, units_of
 from frostline.stats.classic import corrected_t, correlated_t
-from frostline.stats.compare import Distribution, between_models, distribution, limits, pseudo_variance
+from frostline.stats.compare import Distribution, between_models, distribution, few_units, limits, pseudo_variance
 from frostline.stats.metrics import METRICS
 from frostline.stats.pool import Pool, Truth
 from frostline.stats.replay import Choosing, replayed
@@ -79,9 +79,11 @@ class Arena:
     def of(self, plain: Array, chosen: Array, fixed: Array, spread: Array, folds: Array) -> Distribution:
         """The distribution of a quantity with value `plain` (F,) on each fold; chosen, spread: (B,); fixed: (B, F)."""
         models = between_models(plain, fixed, self.pool.repeats(folds), self.draws.units.left_out)
-        extra = models + pseudo_variance(self.pool.metric, self.units_on(folds))
+        units = self.units_on(folds)
+        extra = models + pseudo_variance(self.pool.metric, units)
         value = float(mean_of_defined(plain[folds], axis=0))
-        return distribution(value, chosen, mean_of_defined(fixed[:, folds], axis=1), spread, self.draws.noise, extra)
+        wide = few_units(self.pool.metric, units) * spread
+        return distribution(value, chosen, mean_of_defined(fixed[:, folds], axis=1), wide, self.draws.noise, extra)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,9 @@
 """Measures beside the primary metric, for many weightings of the images at once, with intervals from the one engine.
 
 An interval is that of `sealed` and `compare`: percentiles of a bootstrap over units (groups, or images where there are none),
-stratified by class, widened by two pseudo-units that disagree and by the variance between repeats. The predictions are fixed:
-nothing is chosen again, so a measure of a recipe that won among many is not corrected for that. Estimand: on a sealed test
-these very models; over folds the procedure at this training size.
+stratified by class, widened where a class has few units, by two pseudo-units that disagree and by the variance between repeats.
+The predictions are fixed: nothing is chosen again, so a measure of a recipe that won among many is not corrected for that.
+Estimand: on a sealed test these very models; over folds the procedure at this training size.
 
 A measure that needs a ranking (AUROC, AUPRC) or a class's own share (balanced accuracy) is computed in every fold and averaged,
 never pooled over folds, whose models' scores are not comparable. All others are taken over all images of a repeat together.
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
-from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, pseudo_variance, variance_of_mean
+from frostline.stats.compare import ENOUGH_REPLICATES, Distribution, few_units, pseudo_variance, variance_of_mean
 from frostline.stats.metrics import BY_LABEL, METRICS, SMALLEST_PROBABILITY, log_likelihoods
 from frostline.stats.pool import Truth
 from frostline.stats.strata import several
@@ -85,7 +85,7 @@ class Quantity:
         over: `folds` or `images`.
         among: the rows that it is about.
         counted: the rows whose units the variance is counted in; None for those of `among`.
-        pseudo: variance that two disagreeing units among these would have.
+        pseudo: variance that two disagreeing units among these would have; wide: as `compare.few_units`.
         needs: what is missing where it is not defined.
     """
 
@@ -97,6 +97,7 @@ class Quantity:
     among: Mask = everything
     counted: Mask | None = None
     pseudo: Callable[[Units], float] = lambda units: 2 / max(units.count, 1) ** 2
+    wide: Callable[[Units], float] = lambda units: few_units("accuracy", units)
     of: str = ""
     needs: str = "no image to measure it on"
     note: str = ""
@@ -160,9 +161,10 @@ def _measure(
     defined = np.isfinite(replicates)
     counted = quantity.counted or quantity.among
     images = np.unique(np.concatenate([rows.images[counted(rows)] for rows in repeats]))
-    extra = quantity.pseudo(units_of(images, truth)) + variance_of_mean(plain)
+    units = units_of(images, truth)
+    extra = quantity.pseudo(units) + variance_of_mean(plain)
     deviations = replicates[defined] - replicates[defined].mean() if defined.any() else np.zeros(0)
-    spread = value + deviations + np.sqrt(extra) * noise[defined]
+    spread = value + quantity.wide(units) * deviations + np.sqrt(extra) * noise[defined]
     found = Distribution(value, spread if defined.sum() >= ENOUGH_REPLICATES else np.zeros(0))
     return Measure(quantity.name, _plain(found.interval(quantity.low, quantity.high)), quantity.over, quantity.of, quantity.note)
 
@@ -227,6 +229,7 @@ def scored(metric: str) -> Quantity:
         METRICS[metric].ceiling,
         "images" if metric == "accuracy" else "folds",
         pseudo=lambda units: pseudo_variance(metric, units),
+        wide=lambda units: few_units(metric, units),
         needs="needs images of two classes" if metric == "auroc" else "no image to measure it on",
     )
 
@@ -310,6 +313,7 @@ def of_class(one: int, name: str) -> tuple[Quantity, ...]:
             lambda rows, weights: auroc(rows.labels == one, rows.probabilities[:, one], weights),
             over="folds",
             pseudo=lambda units: pseudo_variance("auroc", _against_rest(units, one)),
+            wide=lambda units: few_units("auroc", _against_rest(units, one)),
             of=name,
             needs=f"needs images of {name} and of others",
         ),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from frostline.stats.bootstrap import Units, batches, standard_noise, units_of
 from frostline.stats.classic import mcnemar
-from frostline.stats.compare import Distribution, limits, pseudo_variance
+from frostline.stats.compare import Distribution, few_units, limits, pseudo_variance
 from frostline.stats.metrics import METRICS, score
 from frostline.stats.pool import Truth
 from frostline.stats.strata import several
@@ -94,8 +94,8 @@ class _Sheet:
 
     def around(self, value: float, replicates: Array) -> Distribution:
         defined = np.isfinite(replicates)
-        extra = np.sqrt(pseudo_variance(self.metric, self.units))
-        return Distribution(value, value + (replicates[defined] - replicates[defined].mean()) + extra * self.noise[defined])
+        wide = few_units(self.metric, self.units) * (replicates[defined] - replicates[defined].mean())
+        return Distribution(value, value + wide + np.sqrt(pseudo_variance(self.metric, self.units)) * self.noise[defined])
 
     def score(self, place: int) -> Score | None:
         value = score(self.metric, self.labels, self.probabilities[place])
