@@ -22,7 +22,7 @@ demo: install
 	$(BIN)/frostline demo
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=10 -m "not slow and not gpu and not ray $(BROWSER)"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 -m "not slow and not gpu and not ray $(BROWSER)"
 
 slow: install
 	$(BIN)/pytest -m slow

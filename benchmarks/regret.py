@@ -95,6 +95,8 @@ def main() -> None:
             store.write_text(json.dumps(reference, indent=1), encoding="utf-8")
         if given.only == "exhaustive":
             continue
+        if not store.exists():
+            raise SystemExit(f"{store} is not there: run --only exhaustive with the same -o first.")
         options = ("--limit", str(given.limit), "--size", str(given.size), *(("--time", given.time) if given.time else ()))
         run = searches.search(data, given.backbone, given.out / f"{data.name}-search", options)
         found[data.name] = _compare(json.loads(store.read_text(encoding="utf-8")), run)

@@ -21,7 +21,7 @@ from frostline.data.decoding import look_at
 from frostline.planning.allot import FREE_EPOCHS, Load, screening, screening_size
 from frostline.planning.cost import CostModel
 from frostline.planning.forecast import Panel, Scale, closing_s, finalists_s, heads_s, screening_s
-from frostline.planning.worth import MAP_BYTES, worth_of
+from frostline.planning.worth import worth_of
 from frostline.strategy.families import panel as lines_of
 from frostline.terms.backbone import Backbone, Layout
 from frostline.terms.kernels import Kernels, Mode
@@ -143,7 +143,7 @@ def phases(panel: Panel, measured: Measured, assumed: Assumed, scale: Scale, gpu
     backbone = panel.full.backbone
     pooled = scale.pool * 4 * sum(stage.cut.channels for stage in backbone.stages)
     deepest = {cut.name: cut for cut in backbone.cuts}[next(iter(worth_of(panel.full, panel.deep, 1.0)))]
-    maps = scale.pool * deepest.values * MAP_BYTES
+    maps = scale.pool * deepest.values * panel.full.kernels.forward.stored_bytes
     for weights, stored in (("pre-trained", pooled + maps), ("random", pooled)):
         moved = (pixels + stored) / (gpus * assumed.local)
         seconds = {"GPUs": panel.full.pass_s(scale.pool) / gpus, "disks": moved, "store": stored / assumed.store}
@@ -157,7 +157,7 @@ def phases(panel: Panel, measured: Measured, assumed: Assumed, scale: Scale, gpu
     yield Phase("screening", {"GPUs": screening_s(panel, scale, allotted, RATES) / trials}, 0, f"{trials} of {gpus} GPUs")
     finalists = min(gpus, 5 * scale.folds * scale.repeats * trial_gpus)
     speed = finalists * (1.0 if trial_gpus == 1 else assumed.together)
-    shown = FREE_EPOCHS * scale.train * deepest.values * MAP_BYTES / (trial_gpus * assumed.local)
+    shown = FREE_EPOCHS * scale.train * maps / scale.pool / (trial_gpus * assumed.local)
     yield Phase("finalists", {"GPUs": finalists_s(panel, scale) / speed, "disks": shown}, 0, f"{finalists} of {gpus} GPUs")
     refit = closing_s(panel, scale) / (trial_gpus * (1.0 if trial_gpus == 1 else assumed.together))
     yield Phase("refit, test, page", {"GPUs": refit}, 0, f"{trial_gpus} of {gpus} GPUs")

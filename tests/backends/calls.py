@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from frostline.backends import Watch
+from frostline.backends import Lost, Watch
 
 
 def square(item: int, watch: Watch) -> int:
@@ -111,3 +111,8 @@ def ready() -> None:
 
 def made_ready(item: int, watch: Watch) -> bool:
     return "tests.backends.made_ready" in sys.modules
+
+
+def lost(item: int, watch: Watch) -> Lost:
+    """As a crew's member answers whose fellows died: the item is lost, this worker is not."""
+    return Lost(f"{item} was lost")

@@ -127,6 +127,10 @@ def test_an_exception_in_a_call_is_raised_with_its_type_and_the_backend_goes_on_
     assert sorted(carried_out(backend, calls.square, range(4))) == [(0, 0), (1, 1), (2, 4), (3, 9)]
 
 
+def test_what_a_call_itself_gives_up_is_not_tried_again(backend: Backend) -> None:
+    assert carried_out(backend, calls.lost, [1]) == [(1, Lost("1 was lost"))]
+
+
 def test_a_watch_that_raises_ends_the_run(backend: Backend, tmp_path: Path) -> None:
     def watch() -> None:
         if any(tmp_path.iterdir()):

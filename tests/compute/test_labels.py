@@ -52,7 +52,7 @@ def test_a_label_without_any_known_answer_is_harmless() -> None:
     answers[:, 2] = np.nan
     found = predict(logistic_path(Sample.of(features), answers, 3, (0.1,)), Sample.of(features))
     assert np.isfinite(found).all() and np.allclose(found[0, :, 2], 0.5)
-    assert np.allclose(forest(Sample.of(features), answers, Sample.of(features), 3, 0, False)[:, 2], 0.5)
+    assert np.allclose(forest(Sample.of(features), answers, 3, 0, False)(Sample.of(features))[:, 2], 0.5)
 
 
 @pytest.mark.parametrize("labelled", ["classes", "labels"])
@@ -61,9 +61,9 @@ def test_of_very_many_images_a_tree_sees_some(labelled: str, monkeypatch: pytest
     features, answers = several(400)
     sample = Sample.of(features)
     truth, classes, column = (answers, 3, 0) if labelled == "labels" else (answers[:, 0].astype(int), 2, 1)
-    every = forest(sample, truth, sample, classes, 0, False)
+    every = forest(sample, truth, classes, 0, False)(sample)
     monkeypatch.setattr(heads, "MOST_IN_A_TREE", 50)
-    some = forest(sample, truth, sample, classes, 0, False)
+    some = forest(sample, truth, classes, 0, False)(sample)
     right = answers[:, 0] == 1
     assert every[right, column].min() == 1.0 and every[~right, column].max() == 0.0, "whoever sees all images knows them"
     assert some[right, column].mean() < 0.95 and roc_auc_score(right, some[:, column]) > 0.9
@@ -71,10 +71,10 @@ def test_of_very_many_images_a_tree_sees_some(labelled: str, monkeypatch: pytest
 
 def test_labels_known_for_the_same_images_share_a_forest() -> None:
     features, answers = several(200)
-    together = forest(Sample.of(features), answers, Sample.of(features), 3, 0, False)
+    together = forest(Sample.of(features), answers, 3, 0, False)(Sample.of(features))
     partly = answers.copy()
     partly[::3, 1] = np.nan
-    apart = forest(Sample.of(features), partly, Sample.of(features), 3, 0, False)
+    apart = forest(Sample.of(features), partly, 3, 0, False)(Sample.of(features))
     for found in (together, apart):
         assert found.min() >= 0 and found.max() <= 1
         assert all(roc_auc_score(answers[:, label], found[:, label]) > 0.9 for label in range(3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from frostline.planning.forecast import forecast
-from frostline.planning.planner import MAP_BYTES, stored_maps, tasks
+from frostline.planning.planner import stored_maps, tasks
 from tests.planning.test_allot import COSTS, LAST, SCRATCH, STAGES
 from tests.planning.test_forecast import PANEL, SCALE, Panel, Recipe
 
@@ -34,8 +34,8 @@ def test_shared_work_is_there_once_and_serves_all_that_need_it() -> None:
 
 def test_the_plan_costs_what_is_forecast() -> None:
     found, foreseen = tasks([PANEL], SCALE, 0.0, ROOM), forecast([PANEL], SCALE)
-    random_pass = COSTS.pass_s(SCALE.pool)  # the forecast counts both passes; here no recipe needs the random one
-    assert sum(task.seconds for task in found) == pytest.approx(foreseen.total - random_pass)
+    assert sum(task.seconds for task in found) == pytest.approx(foreseen.total)
+    assert foreseen.passes == pytest.approx(COSTS.pass_s(SCALE.pool))  # no recipe needs the random one
 
 
 def test_a_learning_curve_comes_before_the_verdict_and_costs_what_is_forecast() -> None:
@@ -50,7 +50,10 @@ def test_what_no_recipe_needs_is_not_planned() -> None:
     assert any(task.name == "b: finalists" for task in only)
 
 
-@pytest.mark.parametrize(("room", "expected"), [(ROOM, ["s4", "s1"]), (0, []), (100 * STAGES[0].cut.values * MAP_BYTES, ["s4"])])
+FIRST_MAPS = 100 * STAGES[0].cut.values * COSTS.kernels.forward.stored_bytes
+
+
+@pytest.mark.parametrize(("room", "expected"), [(ROOM, ["s4", "s1"]), (0, []), (FIRST_MAPS, ["s4"])])
 def test_feature_maps_are_stored_where_a_recipe_resumes_the_deepest_first(room: int, expected: list[str]) -> None:
     early = Recipe.parse("s1: freeze | s2 .. s5: tune | head: linear")
     assert list(stored_maps(PANEL, [LAST, early, SCRATCH], 100, room)) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from frostline.planning.cost import OVERHEAD
-from frostline.planning.worth import MAP_BYTES, worth_of
+from frostline.planning.worth import worth_of
 from tests.planning.test_allot import COSTS, LAST, SCRATCH, STAGES
 from tests.planning.test_forecast import Recipe
 
@@ -17,7 +17,7 @@ def test_worth_is_the_forward_pass_below_by_the_bytes_at_the_cut() -> None:
     assert set(found) == {"s1", "s4"}  # nothing resumes from what is trained from scratch
     for name, stage, below in (("s1", STAGES[0], STAGES[:1]), ("s4", STAGES[3], STAGES[:4])):
         share = sum(one.flops for one in below) / COSTS.backbone.flops
-        expected = 10 * OVERHEAD * COSTS.kernels.forward_s * share / (stage.cut.values * MAP_BYTES)
+        expected = 10 * OVERHEAD * COSTS.kernels.forward_s * share / (stage.cut.values * COSTS.kernels.forward.stored_bytes)
         assert found[name] == pytest.approx(expected)
 
 

@@ -18,12 +18,13 @@ from frostline import backbones, session
 from frostline.api import searching
 from frostline.compute.forks import FINISHED
 from frostline.errors import BackboneError, DataError, OptionError
-from frostline.session import explanation, finals
+from frostline.session import explanation, finals, frozen, screening
 from frostline.session import searching as engine
 from frostline.session.clock import Clock
 from frostline.strategy.halving import Setting
 from frostline.terms.progress import Event, Ranked, RecipeFinished, Remaining, Shared, Sharing, Warned
 from frostline.terms.schedule import common_epochs
+from frostline.terms.verdict import Interval
 from tests.pictures import make_folder
 
 close = import_module("frostline.session.close")  # the package's own `close` is the function
@@ -35,6 +36,10 @@ WHOLE = "all: tune | head: linear | train: lr=0.001 epochs=1"
 
 def search(textures: Path, backbone: str | list[str], out: Path, *recipes: str, **options: object) -> fl.Run:
     return fl.search(textures, backbone, out=out, recipe=recipes, size=SIZE, **options)  # type: ignore[arg-type]
+
+
+def standings(run: fl.Run) -> list[tuple[str, str, Interval | None, int]]:
+    return [(row.recipe, row.configuration, row.score, row.folds) for row in run.verdict.rows]
 
 
 def test_scratch_beside_frozen_recipes_alone_runs_on_every_fold(textures: Path, backbone_name: str, tmp_path: Path) -> None:
@@ -194,6 +199,19 @@ def test_a_test_set_that_was_opened_is_not_opened_again(
     assert any("opened before" in note for note in verdict.notes)
 
 
+def test_a_control_on_pixels_is_fitted_before_the_test_set_is_opened(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, forest = tmp_path / "run", "pixels: forest"
+    with monkeypatch.context() as patch:
+        patch.setattr(close, "pixel_classifier", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(textures, backbone_name, out, SOFTMAX, forest)
+    assert fl.Run(out).verdict.interim and not fl.Run(out).verdict.test_opened_at
+    verdict = search(textures, backbone_name, out, SOFTMAX, forest).verdict
+    assert verdict.score.how == "sealed-test" and {"chosen", "control"} <= set(verdict.test)
+
+
 def test_what_was_seen_of_the_test_set_is_not_looked_at_again(
     textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +290,7 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     assert forked["screen-0", 3] == 0 and forked["screen-1", 9] == common_epochs(3) == 1
     assert forked["full", 2] == 0 and forked.get(("full", 4), 1) == 1
     assert not list((run.path / "cache/checkpoints").iterdir())  # no trial follows any more
+    assert standings(search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120, time=900.0)) == standings(run)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -297,14 +316,8 @@ def test_the_whole_network_trains_as_scratch_did_where_scratch_has_overtaken_all
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
     monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 4)
     monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
-    run = search(
-        textures,
-        backbone_name,
-        tmp_path / "run",
-        "all: tune | head: linear",
-        "weights: random | all: tune | head: linear",
-        limit=120,
-    )
+    lines = ("all: tune | head: linear", "weights: random | all: tune | head: linear")
+    run = search(textures, backbone_name, tmp_path / "run", *lines, limit=120)
     tried: dict[str, dict[str, set[tuple[str, int]]]] = {"whole": defaultdict(set), "scratch": defaultdict(set)}
     for one in run._folder.results.load_all().values():
         if one.trial.budget.rung == "full":
@@ -316,6 +329,8 @@ def test_the_whole_network_trains_as_scratch_did_where_scratch_has_overtaken_all
     assert tried["whole"]["r0f0"] == {("1e-09", 1), ("0.003", 4)}
     others = {split: of for split, of in tried["whole"].items() if split != "r0f0"}
     assert others and all(of == ({("1e-09", 1)} if fails else {("0.003", 4)}) for of in others.values())
+    if not fails:  # nobody tries it anew in a given time, but what was found is not forgotten
+        assert standings(search(textures, backbone_name, tmp_path / "run", *lines, limit=120, time=900.0)) == standings(run)
 
 
 def test_a_stop_while_decoding_ends_at_once(
@@ -356,6 +371,25 @@ def test_a_plan_writes_nothing_and_names_what_the_search_would_run(
 def test_a_plan_of_recipes_that_were_asked_for_names_those_on_pixels_too(textures: Path, backbone_name: str) -> None:
     found = fl.plan(textures, backbone_name, size=SIZE, recipe=[SOFTMAX, "pixels: logistic"])
     assert [recipe for _, recipe, _ in found.lines] == ["pixels: logistic", SOFTMAX]
+
+
+def test_a_screening_trial_may_end_after_its_window_whatever_is_kept_at_the_end() -> None:
+    clock = Clock(600.0, kept_s=150.0)
+    work: Any = SimpleNamespace(clock=clock)
+    deadline = clock.deadline(screening._reserve(work, 285.0))
+    assert deadline is not None and deadline - clock.started == pytest.approx(285 + (600 - 150 - 285) / 10)
+
+
+def test_what_a_draw_of_the_folds_took_is_known_to_a_run_that_goes_on() -> None:
+    """Nothing of it is run then; another draw costs no less for that."""
+
+    def taken(split: str, rung: str = "full") -> Any:
+        return SimpleNamespace(seconds=60.0, trial=SimpleNamespace(split=split, budget=SimpleNamespace(rung=rung)))
+
+    results = [taken("r0f0"), taken("r0f0"), taken("r1f0"), taken("r0f0", "curve")]
+    work: Any = SimpleNamespace(backend=SimpleNamespace(workers=3), ledger=SimpleNamespace(results=results))
+    splits: Any = [SimpleNamespace(name="r0f0")]
+    assert frozen._beside_each_other_s(work, splits) == pytest.approx(40)
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(None, 20.0), (900.0, 20.0), (60.0, 15.0), (30.0, 12.0)])

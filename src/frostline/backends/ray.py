@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from frostline.backends.backend import Lost, Node, Watch
+from frostline.backends.process import TRIES, Given
 from frostline.backends.pulse import Pulse
 from frostline.backends.worker import nothing, raised
 from frostline.errors import ClusterGone, OptionError
@@ -37,7 +38,6 @@ R = TypeVar("R")
 Ref = Any  # an object reference of Ray
 
 LOCAL = "local"
-TRIES = 3  # workers that an item may cost
 POLL_S = 0.1
 END_S = 10.0  # that ending what is under way may take
 REACH_S = 5.0  # that the machine of an address may take to answer
@@ -63,14 +63,6 @@ class Share:
 
     cpus: int = 1
     gpus: float = 0.0
-
-
-@dataclass(eq=False)
-class _Given(Generic[I]):
-    """An item, and how many workers died over it."""
-
-    item: I
-    deaths: int = 0
 
 
 @dataclass(eq=False)
@@ -118,8 +110,8 @@ class Ray:
         self.start()
         with self._talking():
             sent = [ray.put(pickle.dumps(call))]  # in a list it is a reference: each worker fetches it once
-        under_way: dict[Ref, _Given[I]] = {}
-        again: deque[_Given[I]] = deque()
+        under_way: dict[Ref, Given[I]] = {}
+        again: deque[Given[I]] = deque()
         try:
             while True:
                 watch()
@@ -128,8 +120,8 @@ class Ray:
                     return
                 for ref in self._ready(list(under_way)):
                     given = under_way.pop(ref)
-                    answer = self._answer(ref, given)
-                    if isinstance(answer, Lost) and given.deaths < TRIES:
+                    deaths, answer = given.deaths, self._answer(ref, given)
+                    if deaths < given.deaths < TRIES:
                         again.append(given)
                     else:
                         yield given.item, answer
@@ -149,7 +141,7 @@ class Ray:
         return str(Path.cwd()), self.prepare
 
     def _hand_out(
-        self, sent: list[Ref], ask: Callable[[], I | None], under_way: dict[Ref, _Given[I]], again: deque[_Given[I]]
+        self, sent: list[Ref], ask: Callable[[], I | None], under_way: dict[Ref, Given[I]], again: deque[Given[I]]
     ) -> None:
         """An item for everybody who has none; those whose worker died come first."""
         while len(under_way) < self.workers:
@@ -194,7 +186,7 @@ class Ray:
             runtime_env={"env_vars": {**self.environment, "PYTHONPATH": _own_paths()}},
         )
 
-    def _answer(self, ref: Ref, given: _Given[Any]) -> Any:
+    def _answer(self, ref: Ref, given: Given[Any]) -> Any:
         """The result, or that the worker died."""
         try:
             with self._talking():
@@ -396,9 +388,9 @@ def _own_paths() -> str:
     return os.pathsep.join(dict.fromkeys(paths))
 
 
-def _asked(ask: Callable[[], I | None]) -> _Given[I] | None:
+def _asked(ask: Callable[[], I | None]) -> Given[I] | None:
     item = ask()
-    return None if item is None else _Given(item)
+    return None if item is None else Given(item)
 
 
 def _end(refs: list[Ref]) -> None:

@@ -5,7 +5,7 @@ All of them take features of a frozen trunk, computed once, and give probabiliti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from frostline.compute.features import Sample
 from frostline.compute.logistic import STRENGTHS, LinearHead, logistic_path
 from frostline.stats.strata import several
 from frostline.terms.data import Targets
-from frostline.terms.result import FloatArray
+from frostline.terms.result import FloatArray, IntArray
+
+Classifier = Callable[[Sample], FloatArray]  # (n, classes) probabilities
 
 TREES = 100
 MOST_IN_A_TREE = 10_000
@@ -68,36 +70,46 @@ def predict(heads: Sequence[LinearHead], sample: Sample) -> FloatArray:
     return np.concatenate(pieces, axis=1)
 
 
-def forest(train: Sample, labels: Targets, wanted: Sample, classes: int, seed: int, balanced: bool) -> FloatArray:
-    """(n, classes) probabilities of extremely randomised trees (Geurts, Ernst, Wehenkel 2006); absent classes get zero.
+def forest(train: Sample, labels: Targets, classes: int, seed: int, balanced: bool) -> Classifier:
+    """Extremely randomised trees (Geurts, Ernst, Wehenkel 2006); absent classes get probability zero.
 
     A tree sees at most 10,000 images, drawn for it where there are more: their number bounds its size. Of several labels those
     whose answers are known for the same images share one forest. docs/decisions/forest.md says why not a random forest.
     """
     if several(labels):
-        return _forest_of_labels(train, labels, wanted, seed)
+        return _forest_of_labels(train, labels, seed)
     weights = "balanced" if balanced else None
     model = ExtraTreesClassifier(TREES, random_state=seed, n_jobs=-1, class_weight=weights, **_drawn(len(train)))
     model.fit(train.filled(), labels)
-    probabilities = np.zeros((len(wanted), classes), np.float32)
-    for part, values in wanted.pieces():
-        probabilities[part, model.classes_] = model.predict_proba(values)
+
+    def probabilities(wanted: Sample) -> FloatArray:
+        found = np.zeros((len(wanted), classes), np.float32)
+        for part, values in wanted.pieces():
+            found[part, model.classes_] = model.predict_proba(values)
+        return found
+
     return probabilities
 
 
-def _forest_of_labels(train: Sample, answers: Targets, wanted: Sample, seed: int) -> FloatArray:
-    """(n, labels): regression trees on 1 and 0 split where Gini's index would, and their means are probabilities."""
+def _forest_of_labels(train: Sample, answers: Targets, seed: int) -> Classifier:
+    """Regression trees on 1 and 0 split where Gini's index would, and their means are probabilities."""
     known, features = np.isfinite(answers), train.filled()
-    probabilities = np.full((len(wanted), answers.shape[1]), 0.5, np.float32)  # where no answer is known
+    models: list[tuple[IntArray, ExtraTreesRegressor]] = []
     for pattern in np.unique(known, axis=1).T:
         labels, rows = np.flatnonzero((known == pattern[:, None]).all(axis=0)), np.flatnonzero(pattern)
         if not len(rows):
             continue
         model = ExtraTreesRegressor(TREES, random_state=seed, n_jobs=-1, max_features="sqrt", **_drawn(len(rows)))
         wished = answers[np.ix_(rows, labels)]
-        model.fit(features[rows], wished[:, 0] if len(labels) == 1 else wished)
+        models.append((labels, model.fit(features[rows], wished[:, 0] if len(labels) == 1 else wished)))
+
+    def probabilities(wanted: Sample) -> FloatArray:
+        found = np.full((len(wanted), answers.shape[1]), 0.5, np.float32)  # where no answer is known
         for part, values in wanted.pieces():
-            probabilities[part, labels] = model.predict(values).reshape(len(values), -1)
+            for labels, model in models:
+                found[part, labels] = model.predict(values).reshape(len(values), -1)
+        return found
+
     return probabilities
 
 

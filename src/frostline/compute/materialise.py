@@ -252,7 +252,7 @@ def _writers(
 ) -> dict[str, ActivationWriter]:
     """For the cuts that find room, the most wanted first."""
     shapes = {cut.name: cut.shape for cut in work.backbone.description.cuts}
-    dtype = np.dtype(np.float32 if work.mode.dtype == "fp32" else np.float16)
+    dtype = np.dtype(f"f{work.mode.stored_bytes}")
     writers = {}
     for cut in keep:
         with contextlib.suppress(StoreFull):

@@ -24,10 +24,9 @@ from frostline.stats.strata import image_strata
 from frostline.terms.data import Split, Targets
 from frostline.terms.recipe import Family, HeadKind, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
-from frostline.terms.trial import Trial
+from frostline.terms.trial import FULL, Trial
 
 SMALLEST_BATCH = 4
-FULL = "full"  # the rung of trials at full size
 
 Watch = Callable[[], None]  # called before each step; raises to stop the training
 
@@ -132,18 +131,20 @@ def _frozen(bench: Bench, trial: Trial, rows: IntArray, validation: IntArray) ->
 
 
 def _pixels(bench: Bench, trial: Trial, rows: IntArray, validation: IntArray) -> Result:
-    probabilities = pixel_probabilities(bench, trial.recipe, trial.configurations, rows, validation, trial.seed)
-    return Result(trial, Outcome.DONE, validation, probabilities)
+    fitted = pixel_classifier(bench, trial.recipe, trial.configurations, rows, trial.seed)
+    return Result(trial, Outcome.DONE, validation, fitted(validation))
 
 
-def pixel_probabilities(
-    bench: Bench, recipe: Recipe, configurations: Sequence[str], rows: IntArray, wanted: IntArray, seed: int
-) -> FloatArray:
-    """(configurations, len(wanted), classes) of a classifier on down-sampled pixels that was fitted on `rows`."""
-    train, seen = bench.small_pixels.sample(rows), bench.small_pixels.sample(wanted)
+def pixel_classifier(
+    bench: Bench, recipe: Recipe, configurations: Sequence[str], rows: IntArray, seed: int
+) -> Callable[[IntArray], FloatArray]:
+    """A classifier on down-sampled pixels, fitted on `rows`: of other rows it gives (configurations, len(rows), classes)."""
+    train = bench.small_pixels.sample(rows)
     if recipe.pixels == "forest":
-        return heads.forest(train, bench.labels[rows], seen, bench.classes, seed, bench.balanced)[None]
-    return heads.predict(linear_path(bench, train, rows, strengths(configurations)), seen)
+        forest = heads.forest(train, bench.labels[rows], bench.classes, seed, bench.balanced)
+        return lambda wanted: forest(bench.small_pixels.sample(wanted))[None]
+    path = linear_path(bench, train, rows, strengths(configurations))
+    return lambda wanted: heads.predict(path, bench.small_pixels.sample(wanted))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------

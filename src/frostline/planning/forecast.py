@@ -21,6 +21,7 @@ from frostline.terms.plan import Fit
 from frostline.terms.recipe import Recipe, Weights
 from frostline.terms.schedule import SCREENED_ON, common_epochs
 
+TESTED = 3  # models that look at the sealed images: the chosen one, softmax-only and the best control
 CLOSING_S = 20.0  # verdict, evidence, files and page, without any training
 FINALISTS = 4
 PLATEAU = 3 * FREE_SCRATCH_EPOCHS  # epochs of scratch on the common fold: once, and twice as long to see that nothing is gained
@@ -93,7 +94,7 @@ def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3, curve: bool 
     loads = [Load(panel.screen, panel.deep) for panel in panels]
     allotted = screening(loads, rates, scale.train, scale.screened, None)
     return Forecast(
-        passes=sum(2 * panel.full.pass_s(scale.pool) for panel in panels),
+        passes=passes_s(panels, scale),
         heads=scale.folds * scale.repeats * heads_s(panels, scale),
         screening=sum(screening_s(panel, scale, allotted, rates) for panel in panels),
         finalists=max((finalists_s(panel, scale) for panel in panels), default=0.0),
@@ -103,9 +104,18 @@ def forecast(panels: Sequence[Panel], scale: Scale, rates: int = 3, curve: bool 
 
 
 def least_s(panels: Sequence[Panel], scale: Scale) -> float:
-    """Seconds that the smallest verdict takes: both passes, the heads on one draw of the folds, and closing."""
-    passes = sum(2 * panel.full.pass_s(scale.pool) for panel in panels)
-    return passes + scale.folds * heads_s(panels, scale) + CLOSING_S
+    """Seconds that the smallest verdict takes: the passes, the heads on one draw of the folds, and closing."""
+    return passes_s(panels, scale) + scale.folds * heads_s(panels, scale) + CLOSING_S
+
+
+def passes_s(panels: Sequence[Panel], scale: Scale) -> float:
+    """Of each backbone one with every kind of weights that frozen recipes start from; with its own for deep ones, too."""
+    return sum(len(_passed(panel)) * panel.full.pass_s(scale.pool) for panel in panels)
+
+
+def _passed(panel: Panel) -> set[Weights]:
+    deep = {recipe.weights for recipe in panel.deep} & {Weights.PRETRAINED}
+    return deep | {recipe.weights for recipe in panel.frozen}
 
 
 def fit(panels: Sequence[Panel], scale: Scale, decode_s: float, time_s: float, rates: int = 3, curve: bool = False) -> Fit:
@@ -224,4 +234,4 @@ def closing_s(panel: Panel, scale: Scale) -> float:
     dearest = max(
         (panel.full.training_s(recipe, scale.pool, epochs_of(recipe, FREE_EPOCHS)) for recipe in panel.deep), default=0.0
     )
-    return dearest + 2 * panel.full.pass_s(scale.sealed)
+    return dearest + TESTED * panel.full.pass_s(scale.sealed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from frostline.planning.allot import FREE_EPOCHS, FREE_SCRATCH_EPOCHS, Load, Screening, epochs_of, screening
 from frostline.planning.forecast import CLOSING_S, Panel, Scale, closing_s, curve_s, finalists_s, scratch_epochs, screening_s
-from frostline.planning.worth import MAP_BYTES, worth_of
+from frostline.planning.worth import worth_of
 from frostline.terms.backbone import Backbone
 from frostline.terms.plan import Task
 from frostline.terms.recipe import Recipe, Weights
@@ -94,7 +94,7 @@ def stored_maps(panel: Panel, deep: Sequence[Recipe], images: int, room: int) ->
     cuts = {cut.name: cut for cut in map(panel.full.prefix_cut, deep) if cut is not None}
     found: dict[str, int] = {}
     for name in worth_of(panel.full, deep, 1.0):
-        needed = images * cuts[name].values * MAP_BYTES
+        needed = images * cuts[name].values * panel.full.kernels.forward.stored_bytes
         if sum(found.values()) + needed <= room:
             found[name] = needed
     return found

@@ -8,8 +8,6 @@ from frostline.planning.cost import OVERHEAD, CostModel
 from frostline.terms.backbone import Cut
 from frostline.terms.recipe import Recipe
 
-MAP_BYTES = 2  # a value of a feature map is stored as fp16
-
 
 def worth_of(costs: CostModel, recipes: Sequence[Recipe], shown: float) -> dict[str, float]:
     """Cut name -> seconds a byte, of every cut at which one of `recipes` resumes; most worth first, of equals the deepest.
@@ -29,4 +27,4 @@ def worth_of(costs: CostModel, recipes: Sequence[Recipe], shown: float) -> dict[
 def _saved(costs: CostModel, cut: Cut) -> float:
     """Seconds a byte of one forward pass up to `cut`."""
     share = cut.flops / (costs.backbone.flops or 1)
-    return OVERHEAD * costs.kernels.forward_s * share / (cut.values * MAP_BYTES)
+    return OVERHEAD * costs.kernels.forward_s * share / (cut.values * costs.kernels.forward.stored_bytes)

@@ -11,7 +11,7 @@ import numpy as np
 from frostline.compute.bench import Bench
 from frostline.compute.build import TransferNetwork
 from frostline.compute.train import predict
-from frostline.compute.trials import as_options, fit_network, pixel_probabilities
+from frostline.compute.trials import as_options, fit_network, pixel_classifier
 from frostline.session.clock import TimeUp
 from frostline.session.curve import draw_curve
 from frostline.session.depth import deepened
@@ -22,7 +22,6 @@ from frostline.session.finals import refit_s
 from frostline.session.work import Lane, Work
 from frostline.stats.decide import DecideSettings, decide
 from frostline.stats.detail import label_thresholds, out_of_fold
-from frostline.stats.pool import FULL
 from frostline.stats.sealed import with_test
 from frostline.store.files import require_room
 from frostline.store.records import write_evidence, write_predictions, write_results_csv, write_verdict
@@ -32,7 +31,7 @@ from frostline.terms.data import Split
 from frostline.terms.evidence import Evidence
 from frostline.terms.recipe import Family, Recipe
 from frostline.terms.result import FloatArray, IntArray, Outcome, Result
-from frostline.terms.trial import FIRST, SEALED, Budget
+from frostline.terms.trial import FIRST, FULL, SEALED, Budget
 from frostline.terms.verdict import Row, Verdict
 
 REPORT_S = 8.0  # writing the page and the model
@@ -137,7 +136,7 @@ def close(work: Work, keep: Keep) -> Finished:
     work.checkpoints.clear()  # nobody looks back any more
     evidence = deepened(work, evidence, handover.lane, verdict, REPORT_S)
     write_evidence(work.folder.evidence_path, evidence)
-    verdict = replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
+    verdict = _up_to_now(work, verdict)
     write_down(work, verdict)
     return Finished(work, verdict, evidence, handover)
 
@@ -146,9 +145,13 @@ def _without_model(work: Work, verdict: Verdict) -> Finished:
     work.checkpoints.clear()  # there is nothing to look at
     evidence = gather_evidence(work, None, None, None, work.settings.seed)
     write_evidence(work.folder.evidence_path, evidence)
-    verdict = detailed(work, verdict, _tested_rows(verdict), {})
+    verdict = _up_to_now(work, detailed(work, verdict, _tested_rows(verdict), {}))
     write_down(work, verdict)
     return Finished(work, verdict, evidence)
+
+
+def _up_to_now(work: Work, verdict: Verdict) -> Verdict:
+    return replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
 
 
 def _line_of(work: Work, row: Row) -> Line:
@@ -158,8 +161,7 @@ def _line_of(work: Work, row: Row) -> Line:
 def _refit_chosen(work: Work, verdict: Verdict) -> Handover | None:
     line = _line_of(work, verdict.chosen)
     if line.family.control and line.family is not Family.SCRATCH:
-        work.notes.append("Only controls have finished, so there is no model to hand over.")
-        return None
+        return None  # the verdict says so itself
     with work.phase("refit the chosen recipe"):
         network = _refit(work, line, verdict.chosen.configuration)
     lane, configuration = work.lane(line.backbone), verdict.chosen.configuration
@@ -261,8 +263,8 @@ def _rival(work: Work, row: Row) -> Callable[[IntArray], FloatArray] | None:
     line = _line_of(work, row)
     bench = work.lane(line.backbone).bench
     if line.recipe.pixels is not None:
-        pool, seed, chosen = work.pool, work.settings.seed, (row.configuration,)
-        return lambda rows: pixel_probabilities(bench, line.recipe, chosen, pool, rows, seed)[0]
+        fitted = pixel_classifier(bench, line.recipe, (row.configuration,), work.pool, work.settings.seed)
+        return lambda rows: fitted(rows)[0]
     epochs = int(as_options(row.configuration).get("epochs", 0))
     if epochs and not work.clock.allows(refit_s(work, line, epochs), REPORT_S):
         return None

@@ -19,7 +19,7 @@ from frostline.session.dispatch import Task, give_out
 from frostline.session.finals import MARGIN, costs_of, refit_s, test_s
 from frostline.session.work import Phase, Work
 from frostline.stats.curve import Measured, Series, learning_curve
-from frostline.stats.pool import FULL, configuration_name
+from frostline.stats.pool import configuration_name
 from frostline.strategy.families import Line
 from frostline.terms.candidate import TUNED
 from frostline.terms.curve import CURVE, DIVISORS, DRAWS
@@ -27,7 +27,7 @@ from frostline.terms.data import Split
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Family, HeadKind
 from frostline.terms.result import Outcome, Result
-from frostline.terms.trial import Trial
+from frostline.terms.trial import FULL, Trial
 from frostline.terms.verdict import Row, Verdict
 
 

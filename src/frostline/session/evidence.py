@@ -15,7 +15,7 @@ from frostline.session.work import Lane, Work
 from frostline.stats.intervals import mean_interval
 from frostline.stats.metrics import METRICS
 from frostline.terms.evidence import Evidence, Fate, Probe
-from frostline.terms.recipe import Family, Recipe, Weights
+from frostline.terms.recipe import Family, HeadKind, Recipe, Weights
 from frostline.terms.verdict import Interval
 
 PROBE_SHARE = 0.25  # of the time that is left, or of a search that has no limit: probes between the stages are a luxury
@@ -65,7 +65,8 @@ def _stage_probes(work: Work, lane: Lane) -> dict[tuple[Weights, str], list[floa
     scores = mean_scores(work)
     found: dict[tuple[Weights, str], list[float]] = {}
     for line in lane.lines:
-        linear = line.family in (Family.SOFTMAX_ONLY, Family.TRUNCATED, Family.RANDOM_FEATURES) and not line.deep
+        head, probed = line.recipe.head, (Family.SOFTMAX_ONLY, Family.TRUNCATED, Family.RANDOM_FEATURES)
+        linear = line.family in probed and not line.deep and head is not None and head.kind is HeadKind.LINEAR
         own = scores.get((line.backbone, str(line.recipe)))
         if not linear or own is None or line.recipe.weights is Weights.MATCHED:
             continue

@@ -32,7 +32,7 @@ from frostline.terms.evidence import Evidence, Filters, Likeness, Mistake, Rewin
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Recipe, Weights
 from frostline.terms.result import FloatArray, IntArray
-from frostline.terms.trial import Budget
+from frostline.terms.trial import FULL, Budget
 from frostline.terms.verdict import Row
 
 FAILURES = (Diverged, MemoryError, RuntimeError, ValueError, ArithmeticError)  # of a network; as in a trial
@@ -104,7 +104,7 @@ def _fit(work: Work, lane: Lane, line: Line, row: Row, reserve_s: float) -> _Fit
     split, bench = work.common, lane.bench
     train, validation = np.asarray(split.train, np.int64), np.asarray(split.validation, np.int64)
     model, before = costs_of(work, line), Forks(work.checkpoints, looks_back=True)
-    trial = work.trial(line, split, (), Budget("full", work.settings.size, None, epochs), options)
+    trial = work.trial(line, split, (), Budget(FULL, work.settings.size, None, epochs), options)
     needed = model.training_s(line.recipe, len(train), epochs) if epochs and not before.knows(trial) else 0.0
     needed += model.pass_s(len(validation))
     if not work.clock.allows(needed, reserve_s):

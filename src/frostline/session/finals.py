@@ -9,10 +9,10 @@ from statistics import mean
 from frostline.compute.forks import Forks
 from frostline.planning.allot import Finals, Load, epochs_of, finals
 from frostline.planning.cost import CostModel
-from frostline.planning.forecast import CLOSING_S
+from frostline.planning.forecast import CLOSING_S, TESTED
 from frostline.session.dispatch import Task, give_out
 from frostline.session.outlook import tell_remaining
-from frostline.session.plateau import CONTROLS, MOST_EPOCHS, challenged, free, judge, leads, plateau
+from frostline.session.plateau import CONTROLS, MOST_EPOCHS, challenged, free, judge, leads, open_ended, plateau
 from frostline.session.ranking import mean_scores, tell_finished
 from frostline.session.screening import Screened, deep_trial, settings_of
 from frostline.session.work import Phase, Work
@@ -24,7 +24,7 @@ from frostline.terms.data import Split
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
-from frostline.terms.trial import Budget, Trial
+from frostline.terms.trial import FULL, Budget, Trial
 
 LEAST_CLOSING_S = 12.0  # 8 s were measured for 120 images
 MARGIN = 1.15  # a trial is begun only where so many times its expected seconds are left: stopped half-way it is wasted
@@ -107,7 +107,8 @@ def costs_of(work: Work, line: Line) -> CostModel:
     observed = {
         str(result.trial.recipe): result.seconds / (len(work.common.train) * (result.trial.budget.epochs - result.forked))
         for result in work.ledger.results
-        if result.trial.budget.rung == "full" and result.trial.budget.epochs and result.trial.backbone == line.backbone
+        if result.outcome is Outcome.DONE and result.trial.budget.rung == FULL
+        if result.trial.budget.epochs and result.trial.backbone == line.backbone
     }
     return CostModel(lane.backbone.description, lane.bench.kernels, observed)
 
@@ -134,9 +135,9 @@ def _load(work: Work, entries: list[Screened], control: bool) -> Load:
 
 
 def test_s(work: Work) -> float:
-    """Two networks over the sealed test set."""
-    lane = work.lanes[0]
-    return 2 * CostModel(lane.backbone.description, lane.bench.kernels).pass_s(len(work.plan.sealed))
+    """What is tested, on the slowest backbone, over the sealed test set."""
+    costs = [CostModel(lane.backbone.description, lane.bench.kernels) for lane in work.lanes]
+    return TESTED * max((one.pass_s(len(work.plan.sealed)) for one in costs), default=0.0)
 
 
 def _closing_s(work: Work) -> float:
@@ -192,7 +193,7 @@ class _Fold:
     def __post_init__(self) -> None:
         self.finalists = tuple(one for one, _ in self.waiting)
         if self.split is self.work.common:  # which finds how long scratch takes
-            self.followed.update(one for one in self.finalists if free(self.work, one) and one.line.family is Family.SCRATCH)
+            self.followed.update(one for one, epochs in self.waiting if self._may_go_on(one, epochs))
 
     def ask(self) -> Task | None:
         if not self.waiting and not self.given:
@@ -223,7 +224,7 @@ class _Fold:
         return Forks(self.work.checkpoints, followed, kept) if one in self.followed or kept else None
 
     def _trial(self, one: Screened, epochs: int) -> Trial:
-        return deep_trial(self.work, one.line, self.split, one.setting, Budget("full", self.work.settings.size, None, epochs))
+        return deep_trial(self.work, one.line, self.split, one.setting, Budget(FULL, self.work.settings.size, None, epochs))
 
     def finish(self, task: Task, result: Result) -> Result:
         """Whether a plateau has been reached, where that can be known."""
@@ -245,10 +246,16 @@ class _Fold:
             self.work.checkpoints.remove(task.trial.lineage)
             self._end(one, dropped=result is None or result.outcome is not Outcome.DONE)
 
+    def _may_go_on(self, one: Screened, epochs: int) -> bool:
+        """Scratch without a limit, or as far as an earlier start of the run without one went."""
+        further = 2 * epochs <= MOST_EPOCHS and self.work.ledger.knows(self._trial(one, 2 * epochs))
+        return one.line.family is Family.SCRATCH and open_ended(one) and (free(self.work, one) or further)
+
     def _goes_further(self, one: Screened, result: Result, epochs: int) -> bool:
         """Twice the epochs until that gains less than half of delta: scratch is never stopped because transfer is ahead (He
         2018). Epochs that two of these have in common run once."""
-        return one in self.followed and result.outcome is Outcome.DONE and not result.converged and 2 * epochs <= MOST_EPOCHS
+        flat = result.outcome is not Outcome.DONE or bool(result.converged) or 2 * epochs > MOST_EPOCHS
+        return one in self.followed and not flat and self._may_go_on(one, epochs)
 
     def _catch_up(self) -> None:
         """Where a trained control is ahead of all that transfers: have the whole network trained exactly as that control was, so
@@ -256,8 +263,9 @@ class _Fold:
         if self.split is not self.work.common or self.rivals:
             return
         for one, rival, epochs in challenged(self.work, [one for one in self.finalists if one not in self.dropped]):
-            self.rivals[rival] = one
-            self.waiting.append((rival, epochs))
+            if self.work.clock.limit_s is None or self.work.ledger.knows(self._trial(rival, epochs)):
+                self.rivals[rival] = one
+                self.waiting.append((rival, epochs))
 
     def _end(self, one: Screened, dropped: bool) -> None:
         if one in self.rivals:
@@ -274,7 +282,7 @@ def _waiting(work: Work, entries: list[Screened], split: Split, allotted: Finals
     """The finalists with their epochs: on other folds each trains as long as it took on the common one to gain no more."""
     long = {one: _epochs(one.line, allotted) for one in entries}
     if split is not work.common:
-        long |= {one: plateau(work, one, epochs) for one, epochs in long.items() if free(work, one)}
+        long |= {one: plateau(work, one, epochs) for one, epochs in long.items() if open_ended(one)}
     return deque(long.items())
 
 

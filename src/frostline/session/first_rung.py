@@ -120,10 +120,9 @@ def _pass(work: Work, lane: Lane, weights: Weights, rows: IntArray, splits: list
 def _room_twice(work: Work, lane: Lane, first: int, cuts: list[str]) -> Iterator[str]:
     """Those of `cuts` whose maps find room for these images and for all of them: others are not kept of these either."""
     values = {cut.name: cut.values for cut in lane.backbone.cuts}
-    value_bytes = 4 if lane.bench.kernels.forward.dtype == "fp32" else 2
     needed = 0
     for cut in cuts:
-        own = value_bytes * values[cut] * (first + len(work.pool)) * lane.views
+        own = lane.bench.kernels.forward.stored_bytes * values[cut] * (first + len(work.pool)) * lane.views
         if work.activations.would_fit(needed + own):
             needed += own
             yield cut

@@ -29,7 +29,7 @@ from frostline.terms.progress import Sharing
 from frostline.terms.quantities import plural
 from frostline.terms.recipe import Action, Family, HeadKind, Recipe, Weights
 from frostline.terms.result import IntArray, Result
-from frostline.terms.trial import FIRST, Budget, Trial
+from frostline.terms.trial import FIRST, FULL, Budget, Trial
 
 PASSES = {Weights.PRETRAINED: "pre-trained", Weights.RANDOM: "random", Weights.MATCHED: "random, matched"}
 LEAST_SHARED_S = 20.0  # of a pass in one process
@@ -49,7 +49,7 @@ def run_frozen(work: Work) -> None:
         work.say(
             f"{plural(len(lines), 'recipe')} on {plural(len(work.plan.splits), 'fold')} share the passes of the frozen trunk"
         )
-    seconds = _first_draw(work, lines)
+    seconds = max(_first_draw(work, lines), _beside_each_other_s(work, first))
     for number, splits in enumerate(repeats):
         if not work.clock.allows(seconds, _kept_back_s(work)) and not _finished(work, lines, splits):
             count = len(repeats) - number
@@ -58,7 +58,15 @@ def run_frozen(work: Work) -> None:
         for solved in (True, False):
             own = [line for line in lines if _solved(line) == solved]
             fit_heads(work, own, f"repeat {number + 2} of {len(repeats) + 1}", splits)
+        seconds = max(seconds, _beside_each_other_s(work, splits))
         work.splits += splits
+
+
+def _beside_each_other_s(work: Work, splits: Sequence[Split]) -> float:
+    """Seconds that the trials on one draw of the folds took, in an earlier start of the run as well."""
+    names, beside = {split.name for split in splits}, work.backend.workers if work.backend.workers > 1 else threads()
+    own = [one for one in work.ledger.results if one.trial.budget.rung == FULL and one.trial.split in names]
+    return sum(one.seconds for one in own) / beside
 
 
 def _finished(work: Work, lines: Sequence[Line], splits: Sequence[Split]) -> bool:
@@ -67,7 +75,7 @@ def _finished(work: Work, lines: Sequence[Line], splits: Sequence[Split]) -> boo
 
 
 def _trial(work: Work, line: Line, split: Split) -> Trial:
-    return work.trial(line, split, configurations(line), Budget("full", work.settings.size))
+    return work.trial(line, split, configurations(line), Budget(FULL, work.settings.size))
 
 
 def first_trial(work: Work, line: Line, split: Split) -> Trial:
@@ -83,7 +91,7 @@ def draws(splits: Sequence[Split]) -> list[list[Split]]:
 def _kept_back_s(work: Work) -> float:
     """Of the whole time, what further draws of the folds may not touch."""
     deep = any(line.deep for line in work.lines())
-    return max(CLOSING_S, DEEP_SHARE * (work.clock.limit_s or 0.0) if deep else 0.0)
+    return max(CLOSING_S, DEEP_SHARE * (work.clock.limit_s or 0.0) - work.clock.kept_s if deep else 0.0)
 
 
 def _first_draw(work: Work, lines: list[Line]) -> float:

@@ -14,7 +14,6 @@ from frostline.compute.bench import Bench
 from frostline.compute.passes import Pass
 from frostline.planning.cost import CostModel
 from frostline.planning.forecast import CLOSING_S
-from frostline.planning.worth import MAP_BYTES
 from frostline.session.frozen import boundaries, run_pass
 from frostline.session.work import Lane, Work, with_pass
 from frostline.session.worths import worth_of_finals
@@ -64,7 +63,7 @@ def _cost_of_making_again(work: Work, lane: Lane) -> dict[str, float]:
 
 def _image_bytes(lane: Lane, bench: Bench) -> int:
     """Of what the screening's pass stores of an image."""
-    cuts, value = bench.backbone.description.cuts, 4 if bench.kernels.forward.dtype == "fp32" else MAP_BYTES
+    cuts, value = bench.backbone.description.cuts, bench.kernels.forward.stored_bytes
     kept, tapped = boundaries(lane), lane.tapped
     maps = sum(value * cut.values for cut in cuts if cut.name in kept)
     return maps + sum(4 * cut.channels for cut in cuts if cut.name in tapped)

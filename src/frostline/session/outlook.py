@@ -106,7 +106,7 @@ def _warn(work: Work, least: float) -> None:
         work.over_s = least + work.clock.elapsed() - limit
         note = (
             f"--time {duration(limit)} is less than a verdict needs here, about {duration(least + work.clock.elapsed())}:"
-            " both passes, the heads on one draw of the folds, and closing are run all the same."
+            " the passes, the heads on one draw of the folds, and closing are run all the same."
         )
         work.notes.append(note)
         work.warn(note)

@@ -13,15 +13,20 @@ from frostline.stats.rule import LARGEST_DELTA
 from frostline.strategy.families import Line
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
-from frostline.terms.trial import Trial
+from frostline.terms.trial import FULL, Trial
 
 MOST_EPOCHS = 80
 CONTROLS = (Family.SCRATCH, Family.RANDOM_MATCHED)
 
 
+def open_ended(one: Screened) -> bool:
+    """Nobody said how many epochs it is to be trained for."""
+    return one.line.recipe.option("epochs") is None
+
+
 def free(work: Work, one: Screened) -> bool:
     """It may train until its plateau: nobody limited its time or its epochs."""
-    return work.clock.limit_s is None and one.line.recipe.option("epochs") is None
+    return work.clock.limit_s is None and open_ended(one)
 
 
 def plateau(work: Work, one: Screened, least: int) -> int:
@@ -43,7 +48,7 @@ def judge(work: Work, before: float | None, result: Result) -> Result:
 
 def challenged(work: Work, entries: Sequence[Screened]) -> Iterator[tuple[Screened, Screened, int]]:
     """Finalists that tune the whole network, each as it is, and with the setting and the epochs of the control that trains and is
-    ahead on the common fold of all that transfers; nobody where none is, or where time, epochs or settings were given."""
+    ahead on the common fold of all that transfers; nobody where none is, or where epochs or settings were given."""
     scores = {key: of[work.common.name] for key, of in mean_scores(work).items() if work.common.name in of}
     controls = [one for one in entries if one.line.family in CONTROLS and _key(one.line) in scores]
     ahead = max(controls, key=lambda one: scores[_key(one.line)], default=None)
@@ -52,7 +57,7 @@ def challenged(work: Work, entries: Sequence[Screened]) -> Iterator[tuple[Screen
         return
     for one in entries:
         given = [name for name in ("lr", "norm", "epochs", "start") if one.line.recipe.option(name) is not None]
-        if one.line.family is Family.WHOLE and not given and free(work, ahead):
+        if one.line.family is Family.WHOLE and not given and open_ended(ahead):
             yield one, replace(one, setting=replace(ahead.setting, start="random")), _best(work, ahead.line).trial.budget.epochs
 
 
@@ -72,7 +77,7 @@ def _or_least(score: float | None) -> float:
 
 
 def _finished_on_common(work: Work, result: Result) -> bool:
-    return result.outcome is Outcome.DONE and result.trial.budget.rung == "full" and result.trial.split == work.common.name
+    return result.outcome is Outcome.DONE and result.trial.budget.rung == FULL and result.trial.split == work.common.name
 
 
 def _key(line: Line) -> tuple[str, str]:

@@ -6,11 +6,10 @@ from collections import defaultdict
 from statistics import mean
 
 from frostline.session.work import Work
-from frostline.stats.pool import FULL
 from frostline.strategy.families import Line
 from frostline.terms.progress import Ranked, RankedRow, RecipeFinished
 from frostline.terms.result import Outcome
-from frostline.terms.trial import FIRST
+from frostline.terms.trial import FIRST, FULL
 
 
 def mean_scores(work: Work, rung: str = FULL) -> dict[tuple[str, str], dict[str, float]]:

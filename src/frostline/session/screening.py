@@ -227,6 +227,8 @@ class _Rung:
         return Task(trial, self.work.inner, line.backbone, self.work.clock.deadline(_reserve(self.work, self.until)), forks)
 
     def tell(self, task: Task, result: Result | None) -> None:
+        if result is None:
+            self.work.not_run.append(f"'{task.trial.recipe}' was stopped while it was screened: no time.")
         score = self.work.ledger.best(result)[0] if result else None
         if score is not None:
             self.scores[self.given[task.trial.id]] = score
@@ -265,7 +267,7 @@ def _screen(work: Work, name: str) -> Bench:
 def _reserve(work: Work, until: float) -> float:
     """A trial that is under way at `until` may still take a tenth of what is kept for the finalists."""
     limit = work.clock.limit_s
-    return 0.0 if limit is None or math.isinf(until) else 0.9 * (limit - until)
+    return 0.0 if limit is None or math.isinf(until) else 0.9 * (limit - work.clock.kept_s - until)
 
 
 def _summary(rung0: dict[Entry, float], rung1: dict[Entry, float]) -> list[Screened]:

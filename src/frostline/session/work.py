@@ -229,7 +229,7 @@ class Phase:
     name: str
     note: str = ""
 
-    def done(self, count: int, total: int | None = None) -> None:
+    def done(self, count: int) -> None:
         self.work.ledger.listener.update(Progressed(self.name, count))
         self.work.check()
 

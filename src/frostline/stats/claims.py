@@ -15,6 +15,7 @@ from frostline.stats.contest import Arena, Contest, comparison, contest
 from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
+from frostline.terms.trial import FULL
 from frostline.terms.verdict import Claim, Word
 
 Array = npt.NDArray[Any]
@@ -158,7 +159,7 @@ def scratch_caveat(results: Sequence[Result]) -> str:
     scratch = [
         result
         for result in results
-        if result.trial.family == Family.SCRATCH.value and result.trial.budget.rung == "full" and result.outcome is Outcome.DONE
+        if result.trial.family == Family.SCRATCH.value and result.trial.budget.rung == FULL and result.outcome is Outcome.DONE
     ]
     if not scratch:
         return (
@@ -174,7 +175,7 @@ def scratch_caveat(results: Sequence[Result]) -> str:
 def whole_caveat(results: Sequence[Result]) -> str:
     """Why transfer may not have shown its best: its whole network was only screened, while scratch was trained in full."""
     tried = {result.trial.family for result in results if result.outcome is Outcome.DONE}
-    full = {result.trial.family for result in results if result.outcome is Outcome.DONE and result.trial.budget.rung == "full"}
+    full = {result.trial.family for result in results if result.outcome is Outcome.DONE and result.trial.budget.rung == FULL}
     if Family.SCRATCH.value in full and Family.WHOLE.value in tried - full:
         return "tuning the whole pre-trained network was only screened, while scratch was trained in full"
     return ""

@@ -17,7 +17,7 @@ from frostline.stats.grouped import FEWEST, by_group, subgroups
 from frostline.stats.measures import Quantity, Rows, always_shown, estimate, of_class, of_label, of_labels, of_rare, scored
 from frostline.stats.metrics import as_two_classes
 from frostline.stats.operating import CutRule
-from frostline.stats.pool import FULL, Truth, configuration_name, result_key
+from frostline.stats.pool import Truth, configuration_name, result_key
 from frostline.stats.reliability import reliability
 from frostline.terms.data import Split
 from frostline.terms.detail import (
@@ -32,6 +32,7 @@ from frostline.terms.detail import (
     Reliability,
 )
 from frostline.terms.result import Outcome, Result
+from frostline.terms.trial import FULL
 from frostline.terms.verdict import Row
 
 Array = npt.NDArray[Any]

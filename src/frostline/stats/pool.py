@@ -19,11 +19,10 @@ from frostline.stats.weighted import mean_of_defined, ratio
 from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
-from frostline.terms.trial import Trial
+from frostline.terms.trial import FULL, Trial
 from frostline.terms.verdict import GROUP, IMAGE, LIKE_IMAGES
 
 Array = npt.NDArray[Any]
-FULL = "full"
 
 
 @dataclass(frozen=True, eq=False)

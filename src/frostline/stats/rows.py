@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from frostline.stats.compare import limits
 from frostline.stats.contest import Arena, contest, score_of_recipe
-from frostline.stats.pool import FULL, Key, Truth, gather, result_key
+from frostline.stats.pool import Key, Truth, gather, result_key
 from frostline.stats.weighted import mean_of_defined
 from frostline.terms.candidate import Candidate
 from frostline.terms.result import Outcome, Result
+from frostline.terms.trial import FULL
 from frostline.terms.verdict import Row
 
 Array = npt.NDArray[Any]

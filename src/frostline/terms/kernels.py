@@ -23,6 +23,11 @@ class Mode:
     channels_last: bool = True
     compiled: bool = False
 
+    @property
+    def stored_bytes(self) -> int:
+        """Of a value of a feature map: what half precision computed is kept as fp16."""
+        return 4 if self.dtype == "fp32" else 2
+
     def __str__(self) -> str:
         compiled = " compiled" if self.compiled else ""
         return f"{self.dtype} {'channels_last' if self.channels_last else 'contiguous'}{compiled}"

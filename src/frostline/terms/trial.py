@@ -8,6 +8,7 @@ from functools import cached_property
 from frostline.terms.identity import digest
 from frostline.terms.recipe import Recipe
 
+FULL = "full"  # the rung of trials at full size, which count for the verdict
 SEALED = "sealed"  # the rung of what was seen of the test set
 FIRST = "first"  # the rung of heads on part of the images, before all
 
