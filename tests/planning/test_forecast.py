@@ -16,6 +16,7 @@ from frostline.planning.forecast import (
     least_s,
     scratch_epochs,
     screening_epochs,
+    settled_s,
 )
 from frostline.terms.schedule import common_epochs
 from tests.planning.test_allot import COSTS, LAST, SCRATCH, WHOLE, Recipe
@@ -44,6 +45,20 @@ def test_a_learning_curve_takes_its_share_of_a_limit_and_no_more() -> None:
     plain, less = fit([PANEL], SCALE, 10.0, 2000.0), fit([PANEL], SCALE, 10.0, 2000.0, curve=True)
     assert 0 < less.final_epochs < plain.final_epochs
     assert kept_for_curve_s(1000.0, 1e9) == 200.0 and kept_for_curve_s(1000.0, 3.0) == 3.0
+
+
+def test_further_draws_are_what_a_settled_ranking_saves() -> None:
+    three, tuned = dataclasses.replace(SCALE, repeats=3), Panel(COSTS, COSTS, FROZEN, (LAST, WHOLE))
+    assert settled_s([PANEL], SCALE) == settled_s([Panel(COSTS, COSTS, FROZEN, ())], three) == 0.0
+    assert settled_s([tuned], three) == pytest.approx(2 * forecast([tuned], SCALE).finalists)
+    assert 0 < forecast([PANEL], three).total - settled_s([PANEL], three) < forecast([PANEL], three).total
+
+
+def test_only_passes_that_a_recipe_needs_are_counted() -> None:
+    one = COSTS.pass_s(SCALE.pool)
+    random = Recipe.parse("weights: random | all: freeze | head: linear")
+    for frozen, deep, passes in (((FROZEN[0],), (), 1), ((random,), (LAST,), 2), ((), (SCRATCH,), 0), ((*FROZEN, random), (), 2)):
+        assert forecast([Panel(COSTS, COSTS, frozen, deep)], SCALE).passes == pytest.approx(passes * one)
 
 
 def test_twice_the_images_take_about_twice_as_long() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from frostline.planning.allot import (
     FREE_EPOCHS,
@@ -189,6 +189,12 @@ def finalists_s(panel: Panel, scale: Scale) -> float:
         own = scratch[0].option("epochs")
         total += panel.full.training_s(scratch[0], scale.train, splits * int(own) if own else scratch_epochs(splits))
     return total
+
+
+def settled_s(panels: Sequence[Panel], scale: Scale) -> float:
+    """Seconds of the finalists' trials on further draws of the folds, which are left out where their ranking has settled."""
+    once = replace(scale, repeats=1)
+    return sum(finalists_s(panel, scale) - finalists_s(panel, once) for panel in panels)
 
 
 def scratch_epochs(splits: int, shared: bool = True) -> int:

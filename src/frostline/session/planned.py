@@ -9,7 +9,7 @@ from frostline import data
 from frostline.data.columns import Asked
 from frostline.planning.cost import on_devices
 from frostline.planning.first_rung import first_share
-from frostline.planning.forecast import Panel, Scale, fit, forecast
+from frostline.planning.forecast import Panel, Scale, fit, forecast, settled_s
 from frostline.planning.planner import tasks
 from frostline.session.checking import check
 from frostline.session.panels import cache_room, panel_of
@@ -91,6 +91,7 @@ def assembled(request: Request, prospect: Prospect, profiles: Sequence[Profile])
         notes=(*prospect.notes, *first),
         fit=None if limit is None else fit(panels, scale, decode_s, limit, curve=request.learning_curve),
         cache_bytes=cache,
+        settled_s=settled_s(panels, scale),
     )
 
 

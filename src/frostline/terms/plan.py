@@ -74,6 +74,7 @@ class Plan:
         notes: what the user should know of the data.
         fit: what a time limit leaves room for, where one was given.
         cache_bytes: that activations may take on disk.
+        settled_s: seconds that are saved where the finalists' ranking has settled after the first draw of the folds.
     """
 
     tasks: tuple[Task, ...]
@@ -91,6 +92,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     fit: Fit | None = None
     cache_bytes: int = 0
+    settled_s: float = 0.0
 
     @property
     def detectable(self) -> float:
