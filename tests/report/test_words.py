@@ -227,3 +227,16 @@ def test_nothing_tied_and_nothing_left_out() -> None:
     assert summary(verdict)[2] == expected
     alone = dataclasses.replace(verdict, rows=examples.ROWS[:1])
     assert summary(alone)[2].startswith("No other recipe was run in full; ")
+
+
+def test_why_recipes_were_only_screened_is_said() -> None:
+    screened = dataclasses.replace(examples.ROWS[1], status="screened", score=None, recipe="all: tune | head: linear")
+    said = (
+        "24 of 45 screening trials did not fit into the time.",
+        "'all: tune | head: linear' was stopped on fold r0f0: it took longer than expected.",
+    )
+    verdict = dataclasses.replace(examples.VERDICT, tied=(), rows=(examples.ROWS[0], screened), not_run=said)
+    assert summary(verdict)[2].endswith(
+        "screened only, on smaller or fewer images: 1 recipe (whole);"
+        " 'all: tune | head: linear' was stopped on fold r0f0: it took longer than expected, and 1 more."
+    )

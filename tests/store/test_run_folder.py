@@ -79,6 +79,7 @@ def test_the_same_search_continues_with_its_sections(tmp_path: Path) -> None:
             {"fingerprint": "cafe", "test": "clinic"},
             "its images are others (it was started on /images/x, now /images/x with the test set clinic)",
         ),
+        ({"fingerprint": "cafe"}, "holds a different search: other images of /images/x."),
         ({"fingerprint": "cafe", "data": "moths"}, "its images are others (it was started on /images/x, now moths)"),
     ],
 )

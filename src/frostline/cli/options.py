@@ -10,7 +10,11 @@ import typer
 METRICS = ("auroc", "balanced-accuracy", "accuracy", "average-precision", "log-loss")
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A folder of images: a folder per class, or train/ val/ test/ of these.")
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of images: a folder per class, train/ val/ test/ of these, or with an index.csv; or a table.",
+    ),
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `frostline search -o` wrote.")]
 Backbones = Annotated[
@@ -28,7 +32,13 @@ Recipes = Annotated[
     list[str] | None, typer.Option(metavar="LINE", help="These recipes instead of the default panel; repeatable.")
 ]
 MetricName = Annotated[str | None, typer.Option(metavar="NAME", help=f"What is compared: {', '.join(METRICS)}.")]
-Delta = Annotated[float | None, typer.Option(metavar="D", help="Differences up to this are of no practical interest.")]
+Delta = Annotated[
+    float | None,
+    typer.Option(
+        metavar="D",
+        help="Differences up to this are of no practical interest. Default: .01, at most a quarter of what the best still lacks.",
+    ),
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of folds and of training.")]
 Size = Annotated[int | None, typer.Option(metavar="PIXELS", help="Image size. Default: fits the images.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")]

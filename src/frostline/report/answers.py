@@ -206,8 +206,9 @@ def recipe_answer(verdict: Verdict) -> list[str]:
     within, chosen = points(verdict.delta, verdict.metric), verdict.chosen
     said = [
         f"{_capital(recipe_words(chosen.recipe, chosen.family))}: the family '{chosen.family}'.",
-        f"The rule: among the recipes whose mean is at most {within} below the best, take the simplest; "
-        "simple goes by family, from softmax only to the whole network, then by trained parameters.",
+        f"The rule: among the recipes whose mean is at most {within} below the best, take the simplest, and where a control "
+        "leads by more the best recipe; simple goes by family, from softmax only to the whole network, then by trained "
+        "parameters.",
     ]
     recipes, controls = tied_kinds(verdict)
     if recipes:

@@ -109,7 +109,7 @@ def _decided(verdict: Verdict, facts: RunFacts) -> str:
     return (
         f"The primary metric was {metric_name(verdict.metric)}{over}, computed in each split and averaged. By a rule"
         f" fixed in advance the simplest recipe whose mean was at most {points(verdict.delta, verdict.metric)} below the best was"
-        " chosen."
+        " chosen, and the best recipe where a control led by more."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from frostline.errors import RecipeError
 from frostline.report.numbers import listed, metric_name, points, points_range, score, score_range
@@ -320,11 +321,18 @@ def _not_run_words(verdict: Verdict) -> str:
     screened = [row for row in verdict.rows if row.status == "screened"]
     if verdict.not_run and screened:
         families = list(dict.fromkeys(row.family for row in screened))
-        return f"screened only, on smaller or fewer images: {plural(len(screened), 'recipe')} ({_some(families)})"
+        said = f"screened only, on smaller or fewer images: {plural(len(screened), 'recipe')} ({_some(families)})"
+        return f"{said}; {_first(verdict.not_run)}"
     if verdict.not_run:
-        more = len(verdict.not_run) - 1
-        return f"not run: {verdict.not_run[0].rstrip('.')}" + (f", and {more} more" if more else "")
+        return f"not run: {_first(verdict.not_run)}"
     return "nothing that was planned was left out"
+
+
+def _first(sentences: Sequence[str]) -> str:
+    """One of them, how a recipe fared at full size before how the others did, and how many more there are."""
+    late = [sentence for sentence in sentences if "at full size" in sentence or "stopped on fold" in sentence]
+    more = len(sentences) - 1
+    return (late or sentences)[0].rstrip(".") + (f", and {more} more" if more else "")
 
 
 def _some(names: list[str], most: int = 3) -> str:

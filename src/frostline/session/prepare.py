@@ -50,6 +50,7 @@ from frostline.terms.verdict import Verdict
 
 T = TypeVar("T")
 
+READ = ("Grouped by", "Limited to")  # notes that a search says itself: which images it takes, and what no split breaks
 WARNED = 3  # findings about the images that a search says itself
 
 
@@ -90,7 +91,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         work = _assemble(request, listener, clock, folder, settings, dataset, sized, lines, shared)
         if not probed_earlier:
             _remember(request, found, work)
-        _tell_serious(work)
+        _tell_of_data(work)
         register(work)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.notes += damaged
@@ -212,8 +213,11 @@ def _notes(work: Work, stored: Sequence[str], seen: Sequence[str], flip: str) ->
     ]
 
 
-def _tell_serious(work: Work) -> None:
-    """Warn of what is wrong with the images, the worst first; of the rest only how much there is."""
+def _tell_of_data(work: Work) -> None:
+    """Say what was read, and warn of what is wrong with the images, the worst first; of the rest only how much there is."""
+    for note in work.notes:
+        if note.startswith(READ):
+            work.say(note)
     found = serious(work.notes)
     for note in found[:WARNED]:
         work.warn(note)

@@ -301,7 +301,8 @@ def _refuse_different(path: Path, found: Settings, given: Settings) -> None:
 
 def _difference(name: str, found: Settings, given: Settings) -> str:
     if name == "fingerprint":
-        return f"its images are others (it was started on {_images(found)}, now {_images(given)})"
+        before, now = _images(found), _images(given)
+        return f"its images are others (it was started on {before}, now {now})" if before != now else f"other images of {now}"
     return f"{name.replace('_', '-')} was {_shown(getattr(found, name))}, now {_shown(getattr(given, name))}"
 
 

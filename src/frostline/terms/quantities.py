@@ -20,7 +20,8 @@ def seconds(text: str) -> float:
     match = _DURATION.fullmatch(text.strip().lower().replace(" ", ""))
     total = sum(float(match[unit] or 0) * size for unit, size in (("h", 3600), ("m", 60), ("s", 1))) if match else 0.0
     if total <= 0:
-        raise OptionError(f"time {text!r} is not a duration: write for example 30m, 90s or 1h30m.")
+        what = "no time at all" if match and any(match.groupdict().values()) else "not a duration"
+        raise OptionError(f"time {text!r} is {what}: write for example 30m, 90s or 1h30m.")
     return total
 
 

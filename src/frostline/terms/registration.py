@@ -7,7 +7,8 @@ from dataclasses import dataclass
 RULE = (
     "the simplest recipe whose mean, on the folds of the best one, is at most delta below it; where the best one is a control, on"
     " the folds of the best that may be handed over; simplest by family, then trained parameters, then inference FLOPs, then the"
-    " order in which backbones were given; no control but scratch"
+    " order in which backbones were given; no control but scratch; where a control leads by more than delta, the best that may be"
+    " handed over"
 )
 FIRST_LOOK = (
     "when all frozen-trunk recipes have run on a part of the images that comes first: an interim look, after which a recipe is"
