@@ -154,6 +154,19 @@ def test_where_the_disk_refuses_what_it_promised_the_pass_is_run_into_memory(
     assert not list((tmp_path / "full/store").iterdir())
 
 
+@pytest.mark.parametrize("weights", list(Weights))
+def test_a_pass_of_other_weights_is_another_entry(stripes: Path, tmp_path: Path, weights: Weights) -> None:
+    """Matched weights depend on the transferred ones, and two networks may differ in nothing that the graph's code says."""
+    keys = set()
+    for digest in ("one", "another"):
+        backbone = backbones.load("timm/test_resnet", pretrained=False, size=SIZE)
+        dataset, store = data.build_store(data.read(stripes), data.Geometry.of(backbone.spec), tmp_path)
+        source, mode = PixelSource(store, backbone.spec, Mode()), Mode()
+        other = replace(backbone, description=replace(backbone.description, digest=digest))
+        keys.add(passes.Pass(other, weights, 0, source, np.arange(4), dataset.fingerprint, mode, backbone.cuts).key("stem", True))
+    assert len(keys) == 2
+
+
 def test_a_pass_tells_how_far_it_is(stripes: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     a_pass(stripes, tmp_path, progress=lambda done, total: told.append((done, total)))()

@@ -52,7 +52,8 @@ class Pass:
 
     def key(self, cut: str, pooled: bool) -> ActivationKey:
         description = self.backbone.description
-        source = description.digest if self.weights is Weights.PRETRAINED else f"{self.weights.value}-{self.seed}"
+        drawn = "" if self.weights is Weights.PRETRAINED else f"{self.weights.value}-{self.seed}-"
+        source = drawn + description.digest  # which tensors were drawn anew, and as what they are matched, is in it
         return ActivationKey(
             weights=source,
             graph=self.backbone.graph,

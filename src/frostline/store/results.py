@@ -60,7 +60,7 @@ class ResultStore:
         arrays = _arrays(result)
         path = self.path(result.trial)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, checksum=_checksum(arrays), **arrays)
+            np.savez(file, checksum=_checksum(arrays), **arrays)
         return path
 
     def load_all(self) -> dict[str, Result]:
