@@ -33,8 +33,8 @@ ray: install
 # P1 to P4, the same without newer instructions (P7), and memory (P6).
 bench: OUT ?= benchmarks/results
 bench: install
-	$(BIN)/python -m benchmarks $(DATA) --weights $(WEIGHTS) $(if $(QUICK),--quick) -o $(OUT)
-	$(BIN)/python -m benchmarks $(DATA) --weights $(WEIGHTS) $(if $(QUICK),--quick) --avx2 -o $(OUT)/avx2
+	$(BIN)/python -m benchmarks $(DATA) --weights $(WEIGHTS) $(if $(QUICK),--quick,--time 15m) -o $(OUT)
+	$(BIN)/python -m benchmarks $(DATA) --weights $(WEIGHTS) $(if $(QUICK),--quick,--time 15m) --avx2 -o $(OUT)/avx2
 	$(BIN)/python -m benchmarks.memory -b torchvision/mobilenet_v2=$(WEIGHTS) --images $(if $(QUICK),2000 8000,30000 100000)
 
 docs: install

@@ -113,14 +113,14 @@ def _compare(reference: dict[str, Any], run: searches.Record) -> dict[str, Any]:
         "exhaustive": reference["chosen"],
         "best": max(transfer, key=lambda recipe: transfer[recipe]),
         "regret": regret(reference, chosen),
-        "regret_to_best": 100 * (max(transfer.values()) - scores[chosen]),
+        "regret_to_best": 100 * (max(transfer.values()) - scores[chosen]) if chosen in scores else None,
         "seconds": run.wall_s,
     }
 
 
 def _table(found: Mapping[str, dict[str, Any]]) -> str:
     rows = [
-        f"{name:24} {one['regret']:+6.2f} {one['regret_to_best']:+6.2f} {one['seconds']:6.0f} s  {one['search']}"
+        f"{name:24} {_points(one['regret'])} {_points(one['regret_to_best'])} {one['seconds']:6.0f} s  {one['search']}"
         f"  (exhaustive: {one['exhaustive']})"
         for name, one in found.items()
     ]
@@ -130,6 +130,10 @@ def _table(found: Mapping[str, dict[str, Any]]) -> str:
         f"mean excess regret {statistics.mean(values):+.2f} points ({low:+.2f} to {high:+.2f}), {len(values)} data sets; goal .5"
     )
     return "\n".join(["data set                 regret  to best   time", *rows, mean])
+
+
+def _points(value: float | None) -> str:
+    return f"{'-':>6}" if value is None else f"{value:+6.2f}"
 
 
 def _arguments() -> argparse.Namespace:

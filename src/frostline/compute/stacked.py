@@ -67,7 +67,7 @@ def fit_stacked(
     class_weights: FloatArray | None = None,
     dtype: str = "fp32",
 ) -> StackedHeads:
-    """One network a rate, all from the same initial weights and shown the same batches; AdamW, warm-up, cosine.
+    """One network a rate, all from the same initial weights and shown the same batches; AdamW, cosine.
 
     Wide features are seen through their 512 leading principal components, all scaled alike.
 
