@@ -98,7 +98,7 @@ def main() -> None:
         if not store.exists():
             raise SystemExit(f"{store} is not there: run --only exhaustive with the same -o first.")
         options = ("--limit", str(given.limit), "--size", str(given.size), *(("--time", given.time) if given.time else ()))
-        run = searches.search(data, given.backbone, given.out / f"{data.name}-search", options)
+        run = searches.measured(data, given.backbone, given.out / f"{data.name}-search", options)
         found[data.name] = _compare(json.loads(store.read_text(encoding="utf-8")), run)
     if found:
         print(_table(found))

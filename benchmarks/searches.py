@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from frostline.store.results import ResultStore
 from frostline.terms.result import Result
 
 FIXED = ("read images", "load backbones", "probe kernels")
-FIRST = ("decode", "pretrained pass", "random pass", "fit heads")
+FIRST = ("decode", "pretrained pass", "random pass", "fit heads", "first verdict")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Record:
 
     @property
     def first_verdict_s(self) -> float:
-        """Decoding, both passes and every frozen-trunk recipe on all folds."""
+        """Decoding, both passes, every frozen-trunk recipe on all folds, and the verdict among them."""
         return sum(value for name, value in self.phases.items() if name.startswith(FIRST) and " at " not in name)
 
     def _of(self, names: tuple[str, ...]) -> float:
@@ -58,6 +59,25 @@ class Record:
     @property
     def results(self) -> list[Result]:
         return list(ResultStore(self.folder / "results").load_all().values())
+
+
+def measured(data: Path, backbone: str, out: Path, options: Sequence[str] = ()) -> Record:
+    """The record of this very command where it was measured before; else a search from nothing.
+
+    A search that goes on where another stopped would have its seconds for nothing.
+
+    Raises:
+        subprocess.CalledProcessError: it did not end well.
+    """
+    there, command = out.with_name(f"{out.name}.json"), [str(data), backbone, *options]
+    if there.exists():
+        known = json.loads(there.read_text(encoding="utf-8"))
+        if known["command"] == command:
+            return read(out, known["wall_s"])
+    shutil.rmtree(out, ignore_errors=True)
+    record = search(data, backbone, out, options)
+    there.write_text(json.dumps({"command": command, "wall_s": record.wall_s}, indent=1), encoding="utf-8")
+    return record
 
 
 def search(data: Path, backbone: str, out: Path, options: Sequence[str] = ()) -> Record:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import searches
 from benchmarks.__main__ import GOALS, UNLIMITED, _arguments, whole_search
 from benchmarks.searches import Record
 
@@ -39,3 +40,22 @@ def test_a_search_without_a_limit_has_a_goal_of_its_own(tmp_path: Path, time_s: 
     ordinary = {"kernels": "fp32", "workers": 2, "seconds": 100.0, "images_per_s": 10.0}
     goal = whole_search(Record(tmp_path, 90.0), {"fine-tune plain": ordinary, "fine-tune best": ordinary})
     assert (goal.name, goal.ratio, goal.met) == (name, 0.9, met)
+
+
+def test_a_search_is_measured_from_nothing_and_its_seconds_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[bool] = []
+
+    def search(data: Path, backbone: str, out: Path, options: list[str]) -> Record:
+        begun.append(out.exists())
+        out.mkdir()
+        (out / "facts.json").write_text('{"phases": []}', encoding="utf-8")
+        (out / "verdict.json").write_text('{"seconds": 3}', encoding="utf-8")
+        return searches.read(out, 50.0)
+
+    monkeypatch.setattr(searches, "search", search)
+    out = tmp_path / "run"
+    out.mkdir()  # what an earlier command, which was cut off, left
+    walls = [searches.measured(tmp_path, "network", out, options).wall_s for options in (["--time", "9m"],) * 2]
+    assert (walls, begun) == ([50.0, 50.0], [False])
+    searches.measured(tmp_path, "network", out, ["--time", "3m"])
+    assert begun == [False, False]

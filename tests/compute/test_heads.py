@@ -77,7 +77,17 @@ def test_constant_channels_and_absent_classes_are_harmless() -> None:
 def test_inner_choice_of_strength_prefers_a_strong_penalty_on_noise() -> None:
     generator = np.random.default_rng(0)
     noise, labels = generator.normal(size=(120, 60)).astype(np.float32), generator.integers(0, 2, 120)
-    assert best_linear_head(Sample.of(noise), labels, 2, seed=0).l2 >= 1.0
+    assert best_linear_head(Sample.of(noise), labels, 2, np.arange(120), seed=0).l2 >= 1.0
+
+
+def test_the_inner_choice_of_strength_is_judged_on_other_patients() -> None:
+    generator = np.random.default_rng(0)
+    patients, diagnosis = np.repeat(np.arange(60), 4), generator.integers(0, 2, 60)
+    looks = generator.normal(size=(60, 100))  # every patient is recognised, and says nothing of another
+    features = (looks[patients] + generator.normal(scale=0.1, size=(240, 100))).astype(np.float32)
+    sample, labels = Sample.of(features), diagnosis[patients]
+    recognised = best_linear_head(sample, labels, 2, np.arange(240), seed=0)
+    assert best_linear_head(sample, labels, 2, patients, seed=0).l2 >= 1.0 > recognised.l2
 
 
 def test_stacked_networks_equal_networks_trained_alone() -> None:

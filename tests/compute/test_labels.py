@@ -42,7 +42,7 @@ def test_one_decomposition_gives_the_binary_regressions_of_scikit_learn(l2: floa
 def test_the_inner_choice_of_a_strength_does_not_need_every_answer() -> None:
     features, answers = several()
     answers[::2, 0] = np.nan
-    head = best_linear_head(Sample.of(features), answers, 3, 0)
+    head = best_linear_head(Sample.of(features), answers, 3, np.arange(len(answers)), 0)
     seen = head.probabilities(features)
     assert head.several and roc_auc_score(answers[:, 1], seen[:, 1]) > 0.9
 

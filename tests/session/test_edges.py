@@ -277,22 +277,25 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     monkeypatch.setattr("frostline.planning.allot.FREE_SCRATCH_EPOCHS", 1)
     monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
     monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
+    monkeypatch.setattr("frostline.session.plateau.LARGEST_DELTA", -2.0)  # whatever it scores, it has gained
     line = "weights: random | all: tune | head: linear"
     run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120)
     epochs: dict[str, set[int]] = {}
-    results = run._folder.results.load_all().values()
-    for result in results:
+    results = run._folder.results.load_all()
+    for result in results.values():
         if result.trial.family == "scratch" and result.trial.budget.rung == "full":
             epochs.setdefault(result.trial.split, set()).add(result.trial.budget.epochs)
     common, *others = (epochs[name] for name in sorted(epochs))
-    assert len(common) > 1 and all(len(one) == 1 and one <= common for one in others)
-    forked = {(result.trial.budget.rung, result.trial.budget.epochs): result.forked for result in results}
+    assert common == {1, 2, 4} and others and all(one == {4} for one in others)
+    first = [result for result in results.values() if result.trial.budget.rung != "full" or result.trial.split == min(epochs)]
+    forked = {(result.trial.budget.rung, result.trial.budget.epochs): result.forked for result in first}
     assert forked["screen-0", 3] == 0 and forked["screen-1", 9] == common_epochs(3) == 1
-    assert forked["full", 2] == 0 and forked.get(("full", 4), 1) == 1
+    assert forked["full", 2] == 0 and forked["full", 4] == 1
     assert not list((run.path / "cache/checkpoints").iterdir())  # no trial follows any more
     found = standings(run)
     run._folder.verdict_path.unlink()  # as if it had been killed before it could decide
     assert standings(search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120, time=900.0)) == found
+    assert run._folder.results.load_all().keys() == results.keys(), "nothing is trained for fewer epochs because time is given"
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -41,6 +41,7 @@ class Bench:
         passes: what each pass of the frozen trunk left: pre-trained, random, and matched where a recipe asks for it.
         pictured: the images whose raw pixels are asked for; None for all.
         views: shown in turn to recipes that train from pixels.
+        units: (N,) what no split may break, such as patients; None where every image is one.
         devices: on which each network is trained, by as many processes.
         starts: heads that were fitted for recipes to start from, by all that they depend on: many recipes
             start alike. Shared by the benches of one backbone; the image size is part of what they depend on.
@@ -57,6 +58,7 @@ class Bench:
     passes: Mapping[Weights, Taps] = field(default_factory=dict)
     views: tuple[View, ...] = (View(0),)
     pictured: IntArray | None = None
+    units: IntArray | None = None
     devices: int = 1
     starts: Starts = field(default_factory=dict)
     kin: str = field(default_factory=lambda: uuid4().hex)
@@ -74,6 +76,10 @@ class Bench:
     def several(self) -> bool:
         """Whether an image may have several labels."""
         return several(self.labels)
+
+    def units_at(self, rows: IntArray) -> IntArray:
+        """The unit of each of `rows`."""
+        return rows if self.units is None else self.units[rows]
 
     def taps(self, weights: Weights) -> Taps:
         return self.passes[weights]

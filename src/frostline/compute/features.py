@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import torch
 from frostline.compute.machine import one_thread
 from frostline.store.activations import RESERVE_BYTES
 from frostline.terms.result import FloatArray, IntArray
+from frostline.terms.room import take_room
 
 SHARED_CHANNELS = 2  # an image: up to so many, axes shared by all folds cost less than some of each fold's own
 PIECE = 4096  # rows that are in memory at a time
@@ -100,7 +100,7 @@ def work_array(shape: tuple[int, int], folder: Path | None) -> FloatArray:
     needed = 4 * shape[0] * shape[1]
     if folder is not None and needed >= MAPPED_ABOVE and shutil.disk_usage(folder).free >= needed + RESERVE_BYTES:
         with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, needed)
+            take_room(file, needed)
             return np.memmap(file, dtype=np.float32, shape=shape, mode="w+")
     return np.empty(shape, np.float32)
 

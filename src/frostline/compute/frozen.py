@@ -109,4 +109,4 @@ def _linear(bench: Bench, sample: Sample, rows: IntArray, strength: str | None, 
         return linear_path(bench, sample, rows, [*(s for s in STRENGTHS if s > l2), l2])[-1]
     labels = bench.labels[rows]
     weights = heads.sample_weights(labels, bench.classes, bench.balanced)
-    return heads.best_linear_head(sample, labels, bench.classes, seed, weights)
+    return heads.best_linear_head(sample, labels, bench.classes, bench.units_at(rows), seed, weights)

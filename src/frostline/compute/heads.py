@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from frostline.compute.features import Sample
 from frostline.compute.logistic import STRENGTHS, LinearHead, logistic_path
-from frostline.stats.strata import several
+from frostline.stats.strata import several, strata_of
 from frostline.terms.data import Targets
 from frostline.terms.result import FloatArray, IntArray
 
@@ -36,16 +37,33 @@ def sample_weights(labels: Targets, classes: int, balanced: bool) -> FloatArray:
     return class_weights(labels, classes)[labels] if balanced else np.ones(len(labels), np.float32)
 
 
-def best_linear_head(sample: Sample, labels: Targets, classes: int, seed: int, weights: FloatArray | None = None) -> LinearHead:
-    """One head whose strength was chosen on an inner fifth of the training samples, never on validation samples."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    inner, outer = order[: len(order) // 5], order[len(order) // 5 :]
+def best_linear_head(
+    sample: Sample, labels: Targets, classes: int, units: IntArray, seed: int, weights: FloatArray | None = None
+) -> LinearHead:
+    """One head whose strength was chosen on an inner fifth of the training samples, never on validation samples.
+
+    Args:
+        units: (n,) what the inner fifth takes or leaves as a whole, such as a patient's images.
+    """
+    held_out = _inner_fifth(labels, units, seed)
+    inner, outer = np.flatnonzero(held_out), np.flatnonzero(~held_out)
     if len(inner) == 0 or not _told_apart(labels[outer]):
         return logistic_path(sample, labels, classes, (0.01,), weights)[0]
     path = logistic_path(sample.at(outer), labels[outer], classes, weights=None if weights is None else weights[outer])
     seen = predict(path, sample.at(inner))
     best = int(np.argmin([_cross_entropy(labels[inner], one) for one in seen]))
     return logistic_path(sample, labels, classes, STRENGTHS[: best + 1], weights)[best]
+
+
+def _inner_fifth(labels: Targets, units: IntArray, seed: int) -> npt.NDArray[np.bool_]:
+    """(n,) whether an image is held out: of the units of each stratum, in random order, the first fifth."""
+    of_image = np.unique(units, return_inverse=True)[1]
+    strata = strata_of(labels, of_image, int(of_image.max()) + 1)
+    generator, held_out = np.random.default_rng(seed), np.zeros(len(strata), dtype=bool)
+    for stratum in np.unique(strata):
+        members = generator.permutation(np.flatnonzero(strata == stratum))
+        held_out[members[: round(len(members) / 5)]] = True
+    return np.asarray(held_out[of_image])
 
 
 def _cross_entropy(labels: Targets, probabilities: FloatArray) -> float:

@@ -23,6 +23,7 @@ from frostline.data.entries import WITHOUT_NAMES, listed
 from frostline.errors import NO_ROOM, DataError, DiskFull, room_in
 from frostline.terms.data import Dataset
 from frostline.terms.identity import digest
+from frostline.terms.room import take_room
 
 FORMAT_VERSION = 2  # since deep colours keep their depth until they are stretched
 CHUNK = 64  # images handled at a time
@@ -246,22 +247,13 @@ def _allocate(path: Path, shape: Shape) -> Pixels:
         raise DataError(_too_small(path.parent, shape, needed, free))
     try:
         rows: Pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        _reserve(path)
+        with path.open("r+b") as file:
+            take_room(file, path.stat().st_size)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise DataError(_too_small(path.parent, shape, needed, free)) from error
         raise
     return rows
-
-
-def _reserve(path: Path) -> None:
-    try:
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except (OSError, AttributeError) as error:
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
-            raise
-        return  # not every file system or platform can reserve
 
 
 def _too_small(folder: Path, shape: Shape, needed: int, free: int) -> str:

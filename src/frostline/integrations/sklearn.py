@@ -131,7 +131,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _linear(self, source: ArraySource, labels: Any) -> LinearHead:
         sample = Sample.of(_features(self.network_.eval(), source))
         if self.l2 is None:
-            return heads.best_linear_head(sample, labels, len(self.classes_), self._seed)
+            return heads.best_linear_head(sample, labels, len(self.classes_), np.arange(len(labels)), self._seed)
         stronger = [one for one in STRENGTHS if one > self.l2]
         return logistic_path(sample, labels, len(self.classes_), [*stronger, self.l2])[-1]
 

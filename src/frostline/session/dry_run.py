@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from frostline import data
@@ -12,10 +13,10 @@ from frostline.session.outline import seconds_to_decode
 from frostline.session.outlook import equality_units, reaches
 from frostline.session.panels import scale_of
 from frostline.session.planned import Prospect
-from frostline.session.prepare import read, recognise, size_of, told_apart
+from frostline.session.prepare import read, recognise, told_apart
 from frostline.session.profiles import Ahead, Profile
 from frostline.session.request import Request
-from frostline.session.sizing import at_size
+from frostline.session.sizing import at_size, size_of
 from frostline.session.work import truth_of
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.terms.finding import bare
@@ -33,7 +34,7 @@ def prospect_and_profiles(request: Request, ahead: Ahead | None = None) -> tuple
     recognise(request)
     dataset = read(request)
     loaded = told_apart(ahead.loaded() if ahead else load_all(request))
-    size = size_of(request, dataset, loaded)
+    size = size_of(request, [one.spec for one in loaded], partial(data.default_size, dataset))
     sized = [at_size(backbone, size, request) for backbone in loaded]
     splits = data.plan_splits(dataset, request.seed, request.pool_val)
     classes, metric = len(dataset.classes), metric_of(request, len(dataset.classes), dataset.several)

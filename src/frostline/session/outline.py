@@ -21,6 +21,7 @@ from frostline.session.panels import MORE, reach_of
 from frostline.session.planned import Prospect
 from frostline.session.profiles import Ahead, Profile, profiles_of
 from frostline.session.request import Request
+from frostline.session.sizing import size_of
 from frostline.stats.metrics import PLAIN
 from frostline.stats.power import images_for_equality
 from frostline.stats.rule import LARGEST_DELTA
@@ -42,7 +43,7 @@ def outlined(request: Request, found: Survey, ahead: Ahead | None = None) -> tup
         InputError: as the search itself would, as far as a table tells.
     """
     data.in_order(found.classes, request.positive, found.several)
-    profiles, told = profiles_of(request, partial(_size, request, found.seen.sides), ahead)
+    profiles, told = profiles_of(request, lambda specs: size_of(request, specs, partial(data.size_for, found.seen.sides)), ahead)
     spec = profiles[0].backbone.spec
     split = divided(request, found)
     metric, delta = metric_of(request, len(found.classes), found.several), request.delta or LARGEST_DELTA
@@ -59,13 +60,6 @@ def outlined(request: Request, found: Survey, ahead: Ahead | None = None) -> tup
         notes=(*found.notes, *split.notes, *told),
     )
     return prospect, profiles
-
-
-def _size(request: Request, sides: Sequence[int], specs: Sequence[InputSpec]) -> int:
-    if request.size is not None:
-        return request.size
-    fixed = [spec.height for spec in specs if spec.fixed_size]
-    return fixed[0] if fixed else max(data.size_for(sides, spec) for spec in specs)
 
 
 def seconds_to_decode(files: Sequence[Path], spec: InputSpec) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from frostline.session.profiles import Profile, remember
 from frostline.session.registration import register
 from frostline.session.request import Request
 from frostline.session.sharing import shared_store
-from frostline.session.sizing import at_size, lines_of
+from frostline.session.sizing import at_size, lines_of, size_of
 from frostline.session.sources import seen_before
 from frostline.session.work import Lane, Work, truth_of
 from frostline.session.workers import Machine, Staff, choose_staff, hire
@@ -72,7 +73,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     loaded = told_apart(found)
     for one in loaded:
         listener.update(BackboneLoaded(one.name, one.stage_names))
-    size = size_of(request, dataset, loaded)
+    size = size_of(request, [one.spec for one in loaded], partial(data.default_size, dataset))
     sized = [at_size(backbone, size, request) for backbone in loaded]
     lines = [lines_of(request, backbone) for backbone in sized]
     machine = Machine(choose_device(request.device), threads(), gpus())
@@ -154,43 +155,47 @@ def _assemble(
     lines: Sequence[list[Line]],
     shared: SharedStore | None = None,
 ) -> Work:
-    stores = []
-    for backbone in sized:
-        dataset, store = _pixels(request, listener, clock, dataset, backbone.spec, folder.cache_path)
-        data.check_channels(store, backbone.spec, backbone.name)
-        stores.append(store)
+    dataset, stores = _stores(request, listener, clock, folder, dataset, sized)
     plan = data.plan_splits(dataset, settings.seed, settings.pool_val)
     seen = [note for backbone in sized for note in seen_before(backbone.name, backbone.trained_on, dataset, plan)]
     results = folder.results
     known = results.load_all()
     _refuse_other_splits(folder, plan, known.values())
     write_splits(folder.splits_path, dataset, plan)
-    labels = dataset.targets()
     ledger = Ledger(results, listener, truth_of(dataset).labels, settings.metric, known)
     budget = cache_room(folder.path, settings.cache_bytes)
     classes, pool = len(dataset.classes), len(plan.pool)
     kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, classes, settings, pool))
     flip, reason = _flip(request, dataset)
-    views = tuple(View(number, flip and number % 2 == 1) for number in range(VIEWS))
-    balanced = settings.metric == "balanced-accuracy"
-    devices = settings.devices_per_trial
-
-    def bench(backbone: LoadedBackbone, found: Kernels, store: data.PixelStore) -> Bench:
-        return Bench(backbone, found, store, labels, classes, balanced, settings.seed, views=views, devices=devices)
-
+    bench = partial(
+        Bench, labels=dataset.targets(), classes=classes, balanced=settings.metric == "balanced-accuracy", seed=settings.seed,
+        views=tuple(View(number, flip and number % 2 == 1) for number in range(VIEWS)), devices=settings.devices_per_trial,
+        units=data.units_of(dataset),
+    )  # fmt: skip
     lanes = [
         Lane(backbone, order, own, bench(backbone, found, store))
         for order, (backbone, found, store, own) in enumerate(zip(sized, kernels, stores, lines, strict=True))
     ]
-    pixels = pixel_lines(request.recipes)
     activations = ActivationStore(folder.activations_path, budget, shared=shared)
     checkpoints = CheckpointStore(folder.checkpoints_path, budget, beside=(folder.activations_path,))
     work = Work(
         folder, settings, dataset, plan, clock, ledger, activations, checkpoints, lanes,
-        pixels, stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
+        pixel_lines(request.recipes), stores[0], list(plan.splits), data.inner_split(dataset, plan.splits[0]),
     )  # fmt: skip
     work.notes += _notes(work, results.notes, seen, reason)
     return work
+
+
+def _stores(
+    request: Request, listener: Listener, clock: Clock, folder: RunFolder, dataset: Dataset, sized: Sequence[LoadedBackbone]
+) -> tuple[Dataset, list[data.PixelStore]]:
+    """The images as each backbone wants them, and the data set of those that could be read."""
+    stores = []
+    for backbone in sized:
+        dataset, store = _pixels(request, listener, clock, dataset, backbone.spec, folder.cache_path)
+        data.check_channels(store, backbone.spec, backbone.name)
+        stores.append(store)
+    return dataset, stores
 
 
 def _notes(work: Work, stored: Sequence[str], seen: Sequence[str], flip: str) -> list[str]:
@@ -307,13 +312,6 @@ def _telling(phase: str, listener: Listener, clock: Clock) -> Callable[[int, int
         stop()
 
     return progress
-
-
-def size_of(request: Request, dataset: Dataset, loaded: Sequence[LoadedBackbone]) -> int:
-    if request.size is not None:
-        return request.size
-    fixed = [backbone.spec.height for backbone in loaded if backbone.spec.fixed_size]
-    return fixed[0] if fixed else max(data.default_size(dataset, backbone.spec) for backbone in loaded)
 
 
 def _settings(request: Request, dataset: Dataset, size: int, machine: Machine, staff: Staff) -> Settings:

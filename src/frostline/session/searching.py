@@ -61,11 +61,11 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
             work.backend.start()
             tell_remaining(work, foreseen.total)
             if run_first(work):
-                _interim(work)
+                _interim(work, "verdict on a part")
             run_frozen(work)
             _tell_refusals(work)
             tell_remaining(work, foreseen.after("heads"))
-            _interim(work)
+            _interim(work, "first verdict")
             screened = screen(work)
             _tell_refusals(work)
             tell_remaining(work, foreseen.after("screening"))
@@ -75,7 +75,7 @@ def search(request: Request, listener: Listener, keep: Keep, version: str) -> Fi
         except StopRequested:
             if not work.decided:
                 work.notes.append("Stopped before the last checkpoint: what the claims say now was not due to be looked at yet.")
-            raise Interrupted(_interim(work)) from None
+            raise Interrupted(_interim(work, "verdict so far")) from None
         finally:
             work.backend.close()
             dismiss()
@@ -94,14 +94,15 @@ def _tell_limit(time_s: float, listener: Listener) -> None:
         )
 
 
-def _interim(work: Work) -> Finished | None:
+def _interim(work: Work, name: str) -> Finished | None:
     """Write down where things stand; the test set stays sealed."""
-    try:
-        verdict = verdict_now(work, interim=True)
-    except AllTrialsFailed:
-        return None
-    tell_ranking(work)
-    write_down(work, verdict)
+    with work.phase(name):
+        try:
+            verdict = verdict_now(work, interim=True)
+        except AllTrialsFailed:
+            return None
+        tell_ranking(work)
+        write_down(work, verdict)
     return Finished(work, verdict, None)
 
 

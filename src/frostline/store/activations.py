@@ -24,6 +24,7 @@ from frostline.store.room import Stored, to_evict
 from frostline.store.shared import SharedStore
 from frostline.store.values import build, plain
 from frostline.terms.activations import ActivationKey
+from frostline.terms.room import take_room
 
 RESERVE_BYTES = 256 * 2**20  # left free on the disk for results and for everybody else
 OVERHEAD_BYTES = 2048  # of an entry: the array's header, and its label
@@ -308,7 +309,7 @@ def seal(writers: Sequence[ActivationWriter]) -> None:
 def _allocate(path: Path) -> None:
     """Reserve the blocks now: writing into a hole of a full disk through a memory map would kill the process."""
     with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
+        take_room(file, max(1, path.stat().st_size))
 
 
 @contextlib.contextmanager
