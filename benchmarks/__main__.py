@@ -26,7 +26,7 @@ from benchmarks.goals import Goal, seconds, table
 from benchmarks.limits import Limits
 from benchmarks.naive import Setup, fine_tune, heads_loop, panel_loop
 from benchmarks.panel import items, stage_ends
-from benchmarks.searches import Record
+from benchmarks.searches import OLDER, Record
 from frostline import backbones
 from frostline.backbones import LoadedBackbone
 from frostline.compute import heap
@@ -63,7 +63,6 @@ class Given:
 
 UNLIMITED = "none"
 GOALS = ("P1", "P2", "P3", "P4")
-OLDER = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}  # read when torch starts
 
 
 def main() -> None:
@@ -180,7 +179,9 @@ def _naive(given: Given, record: Record, backbone: LoadedBackbone, size: int, sc
     """What users do today, as far as the goals are measured against it."""
     rows, panel = from_run(record.folder), items(backbone)
     there = given.out / "naive.json"
+    asked = [str(given.data), given.backbone, str(size), str(given.limit), str(given.avx2)]
     kept: dict[str, Any] = json.loads(there.read_text(encoding="utf-8")) if there.exists() else {}  # measured before
+    kept = kept if kept.get("asked") == asked else {"asked": asked}
     jobs: list[tuple[str, str, Callable[[Setup], dict[str, Any]]]] = [
         ("P2", "fine-tune", lambda setup: fine_tune(setup, rows, project=True)),
         ("P3", "heads", lambda setup: heads_loop(setup, rows, panel, scale)),

@@ -36,6 +36,8 @@ from frostline.terms.trial import Budget
 
 BOOTSTRAPS = 10_000
 
+HEADING = "data set                 regret  to best   time"
+
 
 def exhaustive(data: Path, backbone: str, limit: int, size: int, out: Path) -> dict[str, Any]:
     """The rule's choice among everything, and the mean score of every recipe over the folds of the first draw."""
@@ -75,7 +77,7 @@ def _run(work: Work, line: Line) -> None:
 def regret(reference: Mapping[str, Any], chosen: str) -> float | None:
     """Points that `chosen` lies below the exhaustive run's own choice; None where it was not in the panel."""
     scores = reference["scores"]
-    return 100 * (scores[reference["chosen"]] - scores[chosen]) if chosen in scores else None
+    return 100 * (scores[reference["chosen"]] - scores[chosen]) if {chosen, reference["chosen"]} <= scores.keys() else None
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
@@ -89,20 +91,23 @@ def main() -> None:
     given = _arguments()
     found = {}
     for data in given.data:
-        store = given.out / f"{data.name}.json"
+        store, asked = given.out / f"{data.name}.json", [str(data), given.backbone, given.limit, given.size]
         if given.only != "search":
             reference = exhaustive(data, given.backbone, given.limit, given.size, given.out / f"{data.name}-exhaustive")
-            store.write_text(json.dumps(reference, indent=1), encoding="utf-8")
+            store.write_text(json.dumps(reference | {"asked": asked}, indent=1), encoding="utf-8")
         if given.only == "exhaustive":
             continue
-        if not store.exists():
-            raise SystemExit(f"{store} is not there: run --only exhaustive with the same -o first.")
+        reference = json.loads(store.read_text(encoding="utf-8")) if store.exists() else {}
+        if reference.get("asked") != asked:
+            raise SystemExit(
+                f"{store} is not there, or of other options: run --only exhaustive with the same words and -o first."
+            )
         options = ("--limit", str(given.limit), "--size", str(given.size), *(("--time", given.time) if given.time else ()))
         run = searches.measured(data, given.backbone, given.out / f"{data.name}-search", options)
-        found[data.name] = _compare(json.loads(store.read_text(encoding="utf-8")), run)
+        found[data.name] = _compare(reference, run)
     if found:
-        print(_table(found))
         (given.out / "regret.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+        print(_table(found))
 
 
 def _compare(reference: dict[str, Any], run: searches.Record) -> dict[str, Any]:
@@ -125,11 +130,13 @@ def _table(found: Mapping[str, dict[str, Any]]) -> str:
         for name, one in found.items()
     ]
     values = [one["regret"] for one in found.values() if one["regret"] is not None]
+    if not values:
+        return "\n".join([HEADING, *rows, "no choice of a search is in the exhaustive run's panel"])
     low, high = interval(values)
     mean = (
         f"mean excess regret {statistics.mean(values):+.2f} points ({low:+.2f} to {high:+.2f}), {len(values)} data sets; goal .5"
     )
-    return "\n".join(["data set                 regret  to best   time", *rows, mean])
+    return "\n".join([HEADING, *rows, mean])
 
 
 def _points(value: float | None) -> str:

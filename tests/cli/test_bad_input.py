@@ -151,7 +151,7 @@ def test_a_real_process_ends_with_the_exit_code_and_no_traceback(tmp_path: Path)
         (["--specificity", "90"], ("specificity 90.0", "between 0 and 1")),
         (["--time", "30"], ("'30'", "30m")),
         (["--time", "0s"], ("'0s' is no time at all", "30m")),
-        (["--size", "9999999"], ("--size 9999999 is too large", "the most is 16384")),
+        (["--size", "9999999"], ("size 9999999 is above 16384 pixels", "96 to 384 is usual")),
         (["--cache-size", "much"], ("'much'", "2GB")),
         (["--pool_vall"], ("--pool-vall", "--pool-val")),
         (["--bakbone", "x"], ("--bakbone", "--backbone")),

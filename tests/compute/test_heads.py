@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from frostline.compute import features as features_module
 from frostline.compute import stacked
 from frostline.compute.features import Features, Sample
-from frostline.compute.heads import best_linear_head, predict, sample_weights
+from frostline.compute.heads import _inner_fifth, best_linear_head, predict, sample_weights
 from frostline.compute.logistic import logistic_path
 from frostline.compute.stacked import fit_stacked
 
@@ -88,6 +88,22 @@ def test_the_inner_choice_of_strength_is_judged_on_other_patients() -> None:
     sample, labels = Sample.of(features), diagnosis[patients]
     recognised = best_linear_head(sample, labels, 2, np.arange(240), seed=0)
     assert best_linear_head(sample, labels, 2, patients, seed=0).l2 >= 1.0 > recognised.l2
+
+
+@pytest.mark.parametrize("rare", [3, 4, 9])
+def test_the_inner_fifth_holds_some_of_a_rare_class(rare: int) -> None:
+    labels = np.repeat([0, 1], [200, rare])
+    for seed in range(5):
+        held_out = _inner_fifth(labels, np.arange(len(labels)), seed)
+        assert held_out.sum() == pytest.approx(len(labels) / 5, abs=1)
+        assert 1 <= held_out[labels == 1].sum() <= 2
+
+
+def test_where_every_class_is_tiny_a_fifth_of_all_is_held_out_and_of_one_class_nothing_is_chosen() -> None:
+    of_two = np.repeat(np.arange(50), 2)
+    assert _inner_fifth(of_two, np.arange(100), 0).sum() == 20
+    features = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    assert best_linear_head(Sample.of(features), np.repeat([0, 1], [39, 1]), 2, np.arange(40), seed=0).l2 == 0.01
 
 
 def test_stacked_networks_equal_networks_trained_alone() -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from frostline.compute import heads
 from frostline.compute.features import Sample
-from frostline.compute.heads import best_linear_head, forest, predict
+from frostline.compute.heads import best_linear_head, forest, forest_probabilities, predict
 from frostline.compute.logistic import logistic_path
 from frostline.compute.losses import known_cross_entropy, loss_on, masses_of, probabilities_of, targets_of
 from frostline.compute.stacked import fit_stacked
@@ -24,6 +24,11 @@ def several(n: int = 300, channels: int = 20, labels: int = 3, seed: int = 0) ->
     wanted = features @ generator.normal(size=(channels, labels)) + generator.normal(size=(n, labels))
     answers = wanted > np.quantile(wanted, np.linspace(0.5, 0.9, labels), axis=0).diagonal()
     return (features * generator.uniform(0.1, 10, channels) + 3).astype(np.float32), answers.astype(np.float32)
+
+
+def grown(sample: Sample, truth: np.ndarray, classes: int) -> np.ndarray:
+    """What trees say of the images that they were grown on."""
+    return forest_probabilities(forest(sample, truth, classes, 0, False), sample, classes, truth.ndim == 2)
 
 
 @pytest.mark.parametrize("l2", [1.0, 0.01, 1e-3])
@@ -52,7 +57,7 @@ def test_a_label_without_any_known_answer_is_harmless() -> None:
     answers[:, 2] = np.nan
     found = predict(logistic_path(Sample.of(features), answers, 3, (0.1,)), Sample.of(features))
     assert np.isfinite(found).all() and np.allclose(found[0, :, 2], 0.5)
-    assert np.allclose(forest(Sample.of(features), answers, 3, 0, False)(Sample.of(features))[:, 2], 0.5)
+    assert np.allclose(grown(Sample.of(features), answers, 3)[:, 2], 0.5)
 
 
 @pytest.mark.parametrize("labelled", ["classes", "labels"])
@@ -61,9 +66,9 @@ def test_of_very_many_images_a_tree_sees_some(labelled: str, monkeypatch: pytest
     features, answers = several(400)
     sample = Sample.of(features)
     truth, classes, column = (answers, 3, 0) if labelled == "labels" else (answers[:, 0].astype(int), 2, 1)
-    every = forest(sample, truth, classes, 0, False)(sample)
+    every = grown(sample, truth, classes)
     monkeypatch.setattr(heads, "MOST_IN_A_TREE", 50)
-    some = forest(sample, truth, classes, 0, False)(sample)
+    some = grown(sample, truth, classes)
     right = answers[:, 0] == 1
     assert every[right, column].min() == 1.0 and every[~right, column].max() == 0.0, "whoever sees all images knows them"
     assert some[right, column].mean() < 0.95 and roc_auc_score(right, some[:, column]) > 0.9
@@ -71,10 +76,10 @@ def test_of_very_many_images_a_tree_sees_some(labelled: str, monkeypatch: pytest
 
 def test_labels_known_for_the_same_images_share_a_forest() -> None:
     features, answers = several(200)
-    together = forest(Sample.of(features), answers, 3, 0, False)(Sample.of(features))
+    together = grown(Sample.of(features), answers, 3)
     partly = answers.copy()
     partly[::3, 1] = np.nan
-    apart = forest(Sample.of(features), partly, 3, 0, False)(Sample.of(features))
+    apart = grown(Sample.of(features), partly, 3)
     for found in (together, apart):
         assert found.min() >= 0 and found.max() <= 1
         assert all(roc_auc_score(answers[:, label], found[:, label]) > 0.9 for label in range(3))

@@ -52,6 +52,9 @@ def test_further_draws_are_what_a_settled_ranking_saves() -> None:
     assert settled_s([PANEL], SCALE) == settled_s([Panel(COSTS, COSTS, FROZEN, ())], three) == 0.0
     assert settled_s([tuned], three) == pytest.approx(2 * forecast([tuned], SCALE).finalists)
     assert 0 < forecast([PANEL], three).total - settled_s([PANEL], three) < forecast([PANEL], three).total
+    hold_outs, two = dataclasses.replace(three, folds=1), dataclasses.replace(three, folds=1, repeats=2)
+    assert settled_s([tuned], hold_outs) == pytest.approx(forecast([tuned], hold_outs).finalists / 3), "one is compared with none"
+    assert settled_s([tuned], two) == 0.0
 
 
 def test_only_passes_that_a_recipe_needs_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections import defaultdict
@@ -227,6 +228,31 @@ def test_what_was_seen_of_the_test_set_is_not_looked_at_again(
         verdict = search(textures, backbone_name, out, SOFTMAX).verdict
     assert verdict.test_opened_at == opened and not verdict.interim
     assert verdict.score == whole.score and verdict.test == whole.test and verdict.score.how == "sealed-test"
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_starts(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr("frostline.session.work.WORTH_WRITING_S", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "screen", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(textures, backbone_name, out, SOFTMAX)
+    first = fl.Run(out).verdict.seconds
+    found = search(textures, backbone_name, out, SOFTMAX)
+    name, earlier = json.loads((out / "facts.json").read_text())["phases"][0]
+    assert name == "earlier starts" and earlier >= first > 0 and found.verdict.seconds > earlier
+
+
+def test_single_hold_outs_are_compared_with_one_another_before_a_ranking_has_settled(
+    textures: Path, backbone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frostline.data.draws.ENOUGH_TO_VALIDATE", 10)
+    monkeypatch.setattr("frostline.planning.allot.FREE_EPOCHS", 1)
+    verdict = search(textures, backbone_name, tmp_path / "run", SOFTMAX, WHOLE, limit=60).verdict
+    folds = {row.recipe: row.folds for row in verdict.rows}
+    assert folds[SOFTMAX] == 3 and folds[WHOLE] >= 2
 
 
 @pytest.mark.parametrize(("chosen", "beside"), [(WHOLE, "pixels: logistic"), (SCRATCH, WHOLE)], ids=["transferred", "scratch"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from frostline.errors import AllTrialsFailed
+from frostline.stats import contest
 from frostline.stats.decide import Candidate, DecideSettings, Truth, choose_now, decide
 from frostline.stats.pool import gather
 from frostline.terms.recipe import Family
@@ -69,6 +70,17 @@ def test_a_clear_run_is_decided() -> None:
     assert statuses(verdict)["pixels"] == "control" and statuses(verdict)["softmax-only"] == "done"
     assert verdict.rows[0].family == "whole"
     assert verdict.score.how == "cross-validation" and verdict.score.images == N
+
+
+def test_what_few_images_of_a_class_lack_widens_every_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    strengths = {PIXELS: 0.2, RANDOM: 0.3, SOFTMAX: 0.7, WHOLE: 0.8}
+    found = []
+    for factor in (1.0, 3.0):
+        monkeypatch.setattr(contest, "few_units", lambda *_, factor=factor: factor)
+        verdict = decide(run(strengths), KNOWN, list(strengths), FAST)
+        found.append([verdict.score.interval, *(one.comparison.difference for one in verdict.claims if one.comparison)])
+    assert len(found[0]) > 2
+    assert all(after.high - after.low > 1.5 * (before.high - before.low) for before, after in zip(*found, strict=True))
 
 
 def test_intervals_contain_their_value() -> None:

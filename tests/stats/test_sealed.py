@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from frostline.stats import sealed
 from frostline.stats.classic import mcnemar
 from frostline.stats.decide import DecideSettings, decide
 from frostline.stats.sealed import with_test
@@ -32,6 +33,14 @@ def test_test_scores_replace_the_corrected_one(verdict: Verdict) -> None:
     assert found.score.interval.value == pytest.approx(roc_auc_score(LABELS, CHOSEN[:, 1]))
     assert found.score.interval.low < found.score.interval.value < found.score.interval.high
     assert (found.claims, found.chosen, found.interim) == (verdict.claims, verdict.chosen, False)
+
+
+def test_what_few_images_lack_widens_the_interval(verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for factor in (1.0, 3.0):
+        monkeypatch.setattr(sealed, "few_units", lambda *_, factor=factor: factor)
+        found.append(with_test(verdict, {"chosen": (LABELS, CHOSEN, OWN)}, "now").score.interval)
+    assert found[1].high - found[1].low > 1.5 * (found[0].high - found[0].low)
 
 
 def test_mcnemar_goes_to_the_notes(verdict: Verdict) -> None:

@@ -65,7 +65,7 @@ def _facts(work: Work) -> RunFacts:
         work.dataset,
         work.plan,
         versions=(("python", platform.python_version()), *((name, version(name)) for name in SHOWN_VERSIONS)),
-        phases=tuple(work.clock.spent.items()),
+        phases=(*([("earlier starts", work.earlier_s)] if work.earlier_s else []), *work.clock.spent.items()),
         command=_command(work.settings),
         kernels=(*kernels, *(note for lane in work.lanes for note in _kernel_notes(lane.bench.kernels))),
         cores=os.cpu_count() or 1,

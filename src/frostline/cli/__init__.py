@@ -58,7 +58,6 @@ from frostline.cli.options import (
 )
 from frostline.cli.printing import Csv, JsonLines, echo, looking, note, print_run, progress, stdout_console
 from frostline.errors import FrostlineError, OptionError, nearest
-from frostline.terms.kernels import MOST_SIZE
 from frostline.terms.quantities import byte_count, seconds
 from frostline.terms.settings import BACKENDS, FLIPS, name_of
 
@@ -156,7 +155,6 @@ def _checked(**given: Any) -> dict[str, Any]:
     found = dict(given, backbone=given["backbone"] or None, recipe=tuple(given["recipe"] or ()))
     found |= {name: _one_of(f"--{name}", given[name], choices[name]) for name in choices if given.get(name) is not None}
     found |= {name: _at_least(f"--{name.replace('_', '-')}", given[name], least[name]) for name in least if name in given}
-    _at_most("--size", given["size"], MOST_SIZE)
     if given["cache_size"] is not None:
         found["cache_size"] = byte_count(given["cache_size"])
     return found
@@ -442,11 +440,6 @@ def _one_of(option: str, given: str, choices: Sequence[str]) -> str:
     if given not in choices:
         raise OptionError(f"{option} {given!r} is not one of {', '.join(choices)}.{nearest(given, choices)}")
     return given
-
-
-def _at_most(option: str, given: float | None, most: float) -> None:
-    if given is not None and given > most:
-        raise OptionError(f"{option} {given} is too large: the most is {most}.")
 
 
 def _at_least(option: str, given: float | None, least: float) -> float | None:

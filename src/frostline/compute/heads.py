@@ -5,7 +5,7 @@ All of them take features of a frozen trunk, computed once, and give probabiliti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from frostline.stats.strata import several, strata_of
 from frostline.terms.data import Targets
 from frostline.terms.result import FloatArray, IntArray
 
-Classifier = Callable[[Sample], FloatArray]  # (n, classes) probabilities
+Trees = tuple[IntArray, Callable[[FloatArray], FloatArray]]  # columns of the answer, and (n, features) -> what stands there
 
 TREES = 100
 MOST_IN_A_TREE = 10_000
@@ -40,14 +40,15 @@ def sample_weights(labels: Targets, classes: int, balanced: bool) -> FloatArray:
 def best_linear_head(
     sample: Sample, labels: Targets, classes: int, units: IntArray, seed: int, weights: FloatArray | None = None
 ) -> LinearHead:
-    """One head whose strength was chosen on an inner fifth of the training samples, never on validation samples.
+    """One head whose strength was chosen on an inner fifth of the training samples, never on validation samples; .01 where one
+    of the two parts has images of a single class.
 
     Args:
         units: (n,) what the inner fifth takes or leaves as a whole, such as a patient's images.
     """
     held_out = _inner_fifth(labels, units, seed)
     inner, outer = np.flatnonzero(held_out), np.flatnonzero(~held_out)
-    if len(inner) == 0 or not _told_apart(labels[outer]):
+    if not (_told_apart(labels[inner]) and _told_apart(labels[outer])):
         return logistic_path(sample, labels, classes, (0.01,), weights)[0]
     path = logistic_path(sample.at(outer), labels[outer], classes, weights=None if weights is None else weights[outer])
     seen = predict(path, sample.at(inner))
@@ -56,13 +57,13 @@ def best_linear_head(
 
 
 def _inner_fifth(labels: Targets, units: IntArray, seed: int) -> npt.NDArray[np.bool_]:
-    """(n,) whether an image is held out: of the units of each stratum, in random order, the first fifth."""
+    """(n,) whether an image is held out: every fifth unit, stratum by stratum, the rarest first, each in random order."""
     of_image = np.unique(units, return_inverse=True)[1]
     strata = strata_of(labels, of_image, int(of_image.max()) + 1)
-    generator, held_out = np.random.default_rng(seed), np.zeros(len(strata), dtype=bool)
-    for stratum in np.unique(strata):
-        members = generator.permutation(np.flatnonzero(strata == stratum))
-        held_out[members[: round(len(members) / 5)]] = True
+    rarity = np.bincount(strata)[strata]
+    order = np.lexsort((np.random.default_rng(seed).random(len(strata)), strata, rarity))
+    held_out = np.zeros(len(strata), dtype=bool)
+    held_out[order[2::5]] = True
     return np.asarray(held_out[of_image])
 
 
@@ -88,47 +89,40 @@ def predict(heads: Sequence[LinearHead], sample: Sample) -> FloatArray:
     return np.concatenate(pieces, axis=1)
 
 
-def forest(train: Sample, labels: Targets, classes: int, seed: int, balanced: bool) -> Classifier:
-    """Extremely randomised trees (Geurts, Ernst, Wehenkel 2006); absent classes get probability zero.
+def forest(train: Sample, labels: Targets, classes: int, seed: int, balanced: bool) -> Iterator[Trees]:
+    """Extremely randomised trees (Geurts, Ernst, Wehenkel 2006), one forest after the other as they are asked for.
 
     A tree sees at most 10,000 images, drawn for it where there are more: their number bounds its size. Of several labels those
     whose answers are known for the same images share one forest. docs/decisions/forest.md says why not a random forest.
     """
     if several(labels):
-        return _forest_of_labels(train, labels, seed)
+        yield from _forests_of_labels(train, labels, seed)
+        return
     weights = "balanced" if balanced else None
     model = ExtraTreesClassifier(TREES, random_state=seed, n_jobs=-1, class_weight=weights, **_drawn(len(train)))
     model.fit(train.filled(), labels)
+    yield model.classes_, model.predict_proba
 
-    def probabilities(wanted: Sample) -> FloatArray:
-        found = np.zeros((len(wanted), classes), np.float32)
+
+def forest_probabilities(trees: Iterable[Trees], wanted: Sample, classes: int, several_labels: bool) -> FloatArray:
+    """(n, classes) of `wanted`: 0 for classes that no tree has seen, or a half where each is a question of its own."""
+    found = np.full((len(wanted), classes), 0.5 if several_labels else 0.0, np.float32)
+    for columns, predicted in trees:
         for part, values in wanted.pieces():
-            found[part, model.classes_] = model.predict_proba(values)
-        return found
-
-    return probabilities
+            found[part, columns] = predicted(values).reshape(len(values), -1)
+    return found
 
 
-def _forest_of_labels(train: Sample, answers: Targets, seed: int) -> Classifier:
+def _forests_of_labels(train: Sample, answers: Targets, seed: int) -> Iterator[Trees]:
     """Regression trees on 1 and 0 split where Gini's index would, and their means are probabilities."""
     known, features = np.isfinite(answers), train.filled()
-    models: list[tuple[IntArray, ExtraTreesRegressor]] = []
     for pattern in np.unique(known, axis=1).T:
         labels, rows = np.flatnonzero((known == pattern[:, None]).all(axis=0)), np.flatnonzero(pattern)
         if not len(rows):
             continue
         model = ExtraTreesRegressor(TREES, random_state=seed, n_jobs=-1, max_features="sqrt", **_drawn(len(rows)))
         wished = answers[np.ix_(rows, labels)]
-        models.append((labels, model.fit(features[rows], wished[:, 0] if len(labels) == 1 else wished)))
-
-    def probabilities(wanted: Sample) -> FloatArray:
-        found = np.full((len(wanted), answers.shape[1]), 0.5, np.float32)  # where no answer is known
-        for part, values in wanted.pieces():
-            for labels, model in models:
-                found[part, labels] = model.predict(values).reshape(len(values), -1)
-        return found
-
-    return probabilities
+        yield labels, model.fit(features[rows], wished[:, 0] if len(labels) == 1 else wished).predict
 
 
 def _drawn(images: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -131,20 +131,28 @@ def _frozen(bench: Bench, trial: Trial, rows: IntArray, validation: IntArray) ->
 
 
 def _pixels(bench: Bench, trial: Trial, rows: IntArray, validation: IntArray) -> Result:
-    fitted = pixel_classifier(bench, trial.recipe, trial.configurations, rows, trial.seed)
-    return Result(trial, Outcome.DONE, validation, fitted(validation))
+    if trial.recipe.pixels != "forest":
+        fitted = pixel_classifier(bench, trial.recipe, trial.configurations, rows, trial.seed)
+        return Result(trial, Outcome.DONE, validation, fitted(validation))
+    trees, wanted = _forest(bench, rows, trial.seed), bench.small_pixels.sample(validation)
+    seen = heads.forest_probabilities(trees, wanted, bench.classes, bench.several)  # as each is fitted: one is held at a time
+    return Result(trial, Outcome.DONE, validation, seen[None])
+
+
+def _forest(bench: Bench, rows: IntArray, seed: int) -> Iterator[heads.Trees]:
+    return heads.forest(bench.small_pixels.sample(rows), bench.labels[rows], bench.classes, seed, bench.balanced)
 
 
 def pixel_classifier(
     bench: Bench, recipe: Recipe, configurations: Sequence[str], rows: IntArray, seed: int
 ) -> Callable[[IntArray], FloatArray]:
     """A classifier on down-sampled pixels, fitted on `rows`: of other rows it gives (configurations, len(rows), classes)."""
-    train = bench.small_pixels.sample(rows)
+    pixels = bench.small_pixels
     if recipe.pixels == "forest":
-        forest = heads.forest(train, bench.labels[rows], bench.classes, seed, bench.balanced)
-        return lambda wanted: forest(bench.small_pixels.sample(wanted))[None]
-    path = linear_path(bench, train, rows, strengths(configurations))
-    return lambda wanted: heads.predict(path, bench.small_pixels.sample(wanted))
+        trees = list(_forest(bench, rows, seed))
+        return lambda wanted: heads.forest_probabilities(trees, pixels.sample(wanted), bench.classes, bench.several)[None]
+    path = linear_path(bench, pixels.sample(rows), rows, strengths(configurations))
+    return lambda wanted: heads.predict(path, pixels.sample(wanted))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------

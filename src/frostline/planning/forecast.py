@@ -192,9 +192,12 @@ def finalists_s(panel: Panel, scale: Scale) -> float:
 
 
 def settled_s(panels: Sequence[Panel], scale: Scale) -> float:
-    """Seconds of the finalists' trials on further draws of the folds, which are left out where their ranking has settled."""
-    once = replace(scale, repeats=1)
-    return sum(finalists_s(panel, scale) - finalists_s(panel, once) for panel in panels)
+    """Seconds of the finalists' trials on further draws of the folds, which are left out where their ranking has settled.
+
+    It can have settled after the first draw of several folds; of single hold-outs two have to be compared.
+    """
+    settled = replace(scale, repeats=min(scale.repeats, 1 if scale.folds > 1 else 2))
+    return sum(finalists_s(panel, scale) - finalists_s(panel, settled) for panel in panels)
 
 
 def scratch_epochs(splits: int, shared: bool = True) -> int:

@@ -10,7 +10,9 @@ from frostline.terms.candidate import TUNED
 from frostline.terms.quantities import count, plural, plural_of
 from frostline.terms.recipe import Family, Recipe
 from frostline.terms.settings import Settings
-from frostline.terms.verdict import IMAGE, Row, Verdict
+from frostline.terms.verdict import IMAGE, NOT_AT_FULL_SIZE, STOPPED_IN_SCREENING, STOPPED_ON, Row, Verdict
+
+FOR_WANT_OF_TIME = (NOT_AT_FULL_SIZE, STOPPED_ON, STOPPED_IN_SCREENING)
 
 KINDS = {
     "folds": "stratified cross-validation in {0} folds",
@@ -66,7 +68,7 @@ def _compared(verdict: Verdict, settings: Settings) -> str:
     names = listed([*backbones, *(["raw pixels"] if any(not row.backbone for row in ran) else [])])
     screened = [row for row in verdict.rows if row.status == "screened"]
     behind = sum(not _trained(row) for row in screened)
-    late = sum(any(f"'{row.recipe}' was not run at full size" in said for said in verdict.not_run) for row in screened)
+    late = sum(any(f"'{row.recipe}' {why}" in said for said in verdict.not_run for why in FOR_WANT_OF_TIME) for row in screened)
     also = _further(len(screened) - behind - late, "dropped by successive halving")
     also += _further(late, "screened, and not run at full size for want of time")
     also += _further(behind, "clearly behind another one of the same family on a part of the images, and left out")

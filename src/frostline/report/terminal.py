@@ -198,9 +198,8 @@ def plan_table(plan: Plan) -> RenderableType:
         lines.add_row(Text(family), Text(f"{recipe} ({backbone})" if several and backbone else recipe))
     draws = f", drawn {plan.repeats} times" if plan.repeats > 1 else ""
     splits = f"{plural(plan.pool, 'image')} at {plan.size} px in {plural(plan.folds, 'fold')}{draws}; {plan.sealed:,} sealed"
-    settled = (
-        "" if not plan.settled_s else f", {duration(plan.seconds - plan.settled_s)} if the ranking settles on the first draw"
-    )
+    draw = "first draw" if plan.folds > 1 else "second draw"  # of single hold-outs two have to be compared
+    settled = f", {duration(plan.seconds - plan.settled_s)} if the ranking settles on the {draw}" if plan.settled_s else ""
     saved = f"{duration(plan.seconds)} in all{settled}; alone, every recipe at full size on every fold: {duration(plan.alone_s)}."
     recipes, gap, notes = (
         Text(plural(len(plan.lines), "recipe"), style="bold"),

@@ -10,7 +10,7 @@ from frostline.report.numbers import listed, metric_name, points, points_range, 
 from frostline.report.ranking import is_control
 from frostline.terms.quantities import count, plural
 from frostline.terms.recipe import Action, Head, HeadKind, Range, Recipe, Weights
-from frostline.terms.verdict import Claim, Comparison, Row, Score, Verdict, Word
+from frostline.terms.verdict import NOT_AT_FULL_SIZE, STOPPED_ON, Claim, Comparison, Row, Score, Verdict, Word
 
 # claim -> verdict word -> the first half of its sentence. The closed list of claims; {0} and {1} are names in the claim.
 LEADS: dict[str, dict[Word, str]] = {
@@ -330,7 +330,7 @@ def _not_run_words(verdict: Verdict) -> str:
 
 def _first(sentences: Sequence[str]) -> str:
     """One of them, how a recipe fared at full size before how the others did, and how many more there are."""
-    late = [sentence for sentence in sentences if "at full size" in sentence or "stopped on fold" in sentence]
+    late = [sentence for sentence in sentences if NOT_AT_FULL_SIZE in sentence or STOPPED_ON in sentence]
     more = len(sentences) - 1
     return (late or sentences)[0].rstrip(".") + (f", and {more} more" if more else "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from frostline.errors import OptionError, nearest
 from frostline.session.request import NO_BACKBONE, Request
 from frostline.stats.metrics import BY_LABEL, METRICS, default_metric
+from frostline.terms.kernels import MOST_SIZE
 from frostline.terms.recipe import Recipe
 from frostline.terms.settings import AUTO, FLIPS, OFF
 
@@ -28,6 +29,8 @@ def check(request: Request) -> None:
         found.append(f"specificity {request.specificity} is not between 0 and 1; .9 calls one in ten healthy ones ill.")
     if request.size is not None and request.size < SMALLEST_SIZE:
         found.append(f"size {request.size} is below {SMALLEST_SIZE} pixels; 96 to 384 is usual.")
+    if request.size is not None and request.size > MOST_SIZE:
+        found.append(f"size {request.size} is above {MOST_SIZE} pixels; 96 to 384 is usual.")
     if request.time_s is not None and request.time_s <= 0:
         found.append(f"time {request.time_s} s is not positive; write for example --time 30m.")
     if request.seed < 0:

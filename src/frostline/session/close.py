@@ -84,7 +84,7 @@ def verdict_now(work: Work, interim: bool) -> Verdict:
         metric=work.settings.metric,
         delta=work.settings.delta,
         seed=work.settings.seed,
-        seconds=work.clock.elapsed(),
+        seconds=work.seconds,
         not_run=tuple(dict.fromkeys(work.not_run)),
         notes=notes,
         interim=interim,
@@ -151,7 +151,7 @@ def _without_model(work: Work, verdict: Verdict) -> Finished:
 
 
 def _up_to_now(work: Work, verdict: Verdict) -> Verdict:
-    return replace(verdict, seconds=work.clock.elapsed(), not_run=tuple(dict.fromkeys(work.not_run)))
+    return replace(verdict, seconds=work.seconds, not_run=tuple(dict.fromkeys(work.not_run)))
 
 
 def _line_of(work: Work, row: Row) -> Line:
@@ -263,7 +263,8 @@ def _rival(work: Work, row: Row) -> Callable[[IntArray], FloatArray] | None:
     line = _line_of(work, row)
     bench = work.lane(line.backbone).bench
     if line.recipe.pixels is not None:
-        fitted = pixel_classifier(bench, line.recipe, (row.configuration,), work.pool, work.settings.seed)
+        with work.phase(f"refit {line.family.value}"):
+            fitted = pixel_classifier(bench, line.recipe, (row.configuration,), work.pool, work.settings.seed)
         return lambda rows: fitted(rows)[0]
     epochs = int(as_options(row.configuration).get("epochs", 0))
     if epochs and not work.clock.allows(refit_s(work, line, epochs), REPORT_S):

@@ -25,6 +25,7 @@ from frostline.terms.quantities import plural
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
 from frostline.terms.trial import FULL, Budget, Trial
+from frostline.terms.verdict import NOT_AT_FULL_SIZE, STOPPED_ON
 
 LEAST_CLOSING_S = 12.0  # 8 s were measured for 120 images
 MARGIN = 1.15  # a trial is begun only where so many times its expected seconds are left: stopped half-way it is wasted
@@ -50,6 +51,7 @@ def run_finals(work: Work, screened: list[Screened]) -> None:
             )
             done = fold.done
             going_on = _race(work, [fold.instead.get(one, one) for one in tuned if one not in fold.dropped])
+            work.keep_time()
             tuned = sorted(going_on, key=lambda one: refit_s(work, one.line, _epochs(one.line, epochs)))
             if _settled(work, tuned, split):
                 phase.note = f"the ranking has settled after {plural(place + 1, 'fold')}"
@@ -65,6 +67,8 @@ def _settled(work: Work, entries: list[Screened], split: Split) -> bool:
         return False
     known = [one.name for one in work.splits if one.repeat < split.repeat] or [work.common.name]
     now = [one.name for one in work.splits if one.repeat <= split.repeat]
+    if known == now:  # a draw of one hold-out, the first: nothing was known before
+        return False
     return agree(_ranking(work, entries, known), _ranking(work, entries, now), (work.settings.delta or LARGEST_DELTA) / 2)
 
 
@@ -153,7 +157,7 @@ def _epochs(line: Line, allotted: Finals) -> int:
 def _say_not_run(work: Work, entries: list[Screened], tuned: list[Screened]) -> None:
     for one in entries:
         if one not in tuned:
-            work.not_run.append(f"'{one.line.recipe}' was not run at full size: not one epoch of it fits into the time.")
+            work.not_run.append(f"'{one.line.recipe}' {NOT_AT_FULL_SIZE}: not one epoch of it fits into the time.")
 
 
 def refit_s(work: Work, line: Line, epochs: int) -> float:
@@ -207,7 +211,7 @@ class _Fold:
             if must or known or self.work.clock.allows(needed, reserve):
                 return self._task(one, epochs, None if must else reserve)
             if self.split is self.work.common:
-                self.work.not_run.append(f"'{one.line.recipe}' was not run at full size: no time.")
+                self.work.not_run.append(f"'{one.line.recipe}' {NOT_AT_FULL_SIZE}: no time.")
             self._end(one, dropped=True)
         return None
 
@@ -237,7 +241,7 @@ class _Fold:
     def tell(self, task: Task, result: Result | None) -> None:
         one, epochs = self.given.pop(task.trial.id), task.trial.budget.epochs
         if result is None:
-            self.work.not_run.append(f"'{one.line.recipe}' was stopped on fold {self.split.name}: it took longer than expected.")
+            self.work.not_run.append(f"'{one.line.recipe}' {STOPPED_ON} {self.split.name}: it took longer than expected.")
         if result is not None and self._goes_further(one, result, epochs):
             self.before[one] = self.work.ledger.best(result)[0]
             Forks(self.work.checkpoints).forget(task.trial)

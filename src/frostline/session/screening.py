@@ -26,6 +26,7 @@ from frostline.terms.progress import RecipeFinished
 from frostline.terms.recipe import Action, Family, Weights
 from frostline.terms.result import Result
 from frostline.terms.trial import Budget, Trial
+from frostline.terms.verdict import STOPPED_IN_SCREENING
 
 MOST_SHARE = 0.5  # of the time left: what was planned to take less ends here
 
@@ -228,7 +229,7 @@ class _Rung:
 
     def tell(self, task: Task, result: Result | None) -> None:
         if result is None:
-            self.work.not_run.append(f"'{task.trial.recipe}' was stopped while it was screened: no time.")
+            self.work.not_run.append(f"'{task.trial.recipe}' {STOPPED_IN_SCREENING}: no time.")
         score = self.work.ledger.best(result)[0] if result else None
         if score is not None:
             self.scores[self.given[task.trial.id]] = score

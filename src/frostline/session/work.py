@@ -79,6 +79,9 @@ class Lane:
         return max((shown_views(line.recipe) for line in self.lines), default=1)
 
 
+WORTH_WRITING_S = 10.0  # a phase of so many seconds is written down at once; writing takes some hundredths of one
+
+
 @dataclass
 class Work:
     """The state of one search.
@@ -96,6 +99,7 @@ class Work:
         dropped: lines that the first rung found clearly behind: they are not run on all images.
         first_images: of the first rung; 0 where there is none.
         decided: the last checkpoint has been passed.
+        earlier_s: what earlier starts of the run took, as far as they could write it down.
         cache_told: that stored activations found no room was said.
     """
 
@@ -124,7 +128,13 @@ class Work:
     dropped: frozenset[Line] = frozenset()
     first_images: int = 0
     decided: bool = False
+    earlier_s: float = 0.0
     cache_told: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Of the run so far, all its starts together."""
+        return self.earlier_s + self.clock.elapsed()
 
     @property
     def classes(self) -> int:
@@ -189,6 +199,12 @@ class Work:
             seconds = self.clock.elapsed() - before
             self.clock.spend(name, seconds)
             self.ledger.listener.update(PhaseEnded(name, seconds, phase.note, finished))
+        if seconds >= WORTH_WRITING_S:
+            self.keep_time()
+
+    def keep_time(self) -> None:
+        """Write down what the run took so far, should it be killed."""
+        self.folder.write_section("took_s", round(self.seconds, 1))
 
     def say(self, sentence: str) -> None:
         """Tell the listener what is shared."""

@@ -118,12 +118,18 @@ def pseudo_variance(metric: str, units: Units) -> float:
 
 
 def few_units(metric: str, units: Units) -> float:
-    """By how much deviations are widened because units are few, at least 1; 1.10 for balanced accuracy with a class of 12 of 150.
+    """The factor by which deviations are widened because units are few.
 
-    A bootstrap of m units shows (m - 1) / m of the variance. What is out of the bag lacks less; there the factor stands for what
-    simulation finds missing (docs/calibration.md). That variance is itself an estimate: quantiles are those of Student's t with
-    Welch and Satterthwaite's degrees of freedom (Satterthwaite 1946, "An approximate distribution of estimates of variance
-    components"), classes taken to vary alike. A mean over all images counts as one class.
+    A bootstrap of m units shows (m - 1) / m of the variance. Out of the bag less is lacking; the same factor is taken there, and
+    docs/calibration.md says how often such intervals hold the truth. That variance is itself an estimate: quantiles are those of
+    Student's t with Welch and Satterthwaite's degrees of freedom (Satterthwaite 1946, "An approximate distribution of estimates
+    of variance components"), classes taken to vary alike. A mean over all images counts as one class.
+
+    Args:
+        metric: its name; units: those that are drawn, each with its class.
+
+    Returns:
+        at least 1; 1.10 for balanced accuracy with a class of 12 of 150.
     """
     sizes = np.bincount(units.strata) if metric not in PLAIN else np.array([units.count])
     sizes = np.maximum(sizes[sizes > 0], FEWEST_UNITS)

@@ -41,7 +41,7 @@ MAY_DIFFER = (
     "include_images",
     "deep",
 )  # the fingerprint tells what is in data and test
-SECTIONS = ("kernels", "sizes", "registered", "opened")
+SECTIONS = ("kernels", "sizes", "registered", "opened", "took_s")
 _MOST_CONFIG_BYTES = 4 * 2**20  # reading YAML takes seconds a megabyte
 WRITTEN = ("schema_version", "frostline", "settings", *SECTIONS, "checksum")
 

@@ -74,7 +74,8 @@ class Plan:
         notes: what the user should know of the data.
         fit: what a time limit leaves room for, where one was given.
         cache_bytes: that activations may take on disk.
-        settled_s: seconds that are saved where the finalists' ranking has settled after the first draw of the folds.
+        settled_s: seconds that are saved where the finalists' ranking has settled after the first draw of the folds, or the
+            second hold-out.
     """
 
     tasks: tuple[Task, ...]

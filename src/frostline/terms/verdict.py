@@ -12,6 +12,10 @@ from frostline.terms.interval import Interval as Interval  # `detail` needs it t
 SCHEMA_VERSION = 1
 IMAGE, GROUP, LIKE_IMAGES = "image", "group", "set of like images"
 
+# What sentences of `Verdict.not_run` say of a recipe in quotes.
+NOT_AT_FULL_SIZE, STOPPED_ON = "was not run at full size", "was stopped on fold"
+STOPPED_IN_SCREENING = "was stopped while it was screened"
+
 
 class Word(StrEnum):
     """The four things a claim can say."""
@@ -117,6 +121,7 @@ class Verdict:
         tied: recipes (as lines) that the evidence does not distinguish from the chosen one.
         delta: differences up to this are of no practical interest, in the metric's unit.
         first_words: what must be said before all else: *raw pixels do as well*; usually empty.
+        seconds: of all starts of the run, as far as they were written down.
         not_run: sentences about what time or memory did not allow.
         test: name -> score of refitted models on the sealed test set (`chosen`, `control`, `softmax-only`).
         interim: the search is not finished; the test set is sealed still.
