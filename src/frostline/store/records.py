@@ -238,12 +238,11 @@ def write_predictions(path: Path, results: Iterable[Result], dataset: Dataset, u
     Args:
         units: (N,) of every image of the data set.
     """
-    groups, schema = hashed_groups(dataset), _prediction_schema(dataset)
+    images, schema = _image_table(dataset, units), _prediction_schema(dataset)
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for result in results:
             if result.outcome is Outcome.DONE and result.indices.size:
-                for number, name in enumerate(result.trial.configurations):
-                    writer.write_table(_prediction_table(result, number, name, dataset, groups, units, schema))
+                writer.write_table(_prediction_table(result, images, dataset.classes, schema))
 
 
 def _prediction_schema(dataset: Dataset) -> pa.Schema:
@@ -262,25 +261,41 @@ def _prediction_schema(dataset: Dataset) -> pa.Schema:
     return pa.schema(columns, metadata={"schema_version": str(SCHEMA_VERSION)})
 
 
-def _prediction_table(
-    result: Result, number: int, configuration: str, dataset: Dataset, groups: Sequence[str], units: IntArray, schema: pa.Schema
-) -> pa.Table:
+def _image_table(dataset: Dataset, units: IntArray) -> pa.Table:
+    """What the rows of one image have in common, for every image of the data set."""
+    columns: dict[str, Any] = {
+        "sample": pa.array([sample.path for sample in dataset.samples], pa.string()),
+        "group": pa.array(hashed_groups(dataset), pa.string()),
+        "unit": pa.array(units, pa.int32()),
+        "label": pa.array([in_words(sample, dataset.classes) for sample in dataset.samples], pa.string()),
+    }
+    if dataset.several:
+        for position, name in enumerate(dataset.classes):
+            answers = (sample.answers[position] for sample in dataset.samples)
+            columns[f"answer: {name}"] = pa.array([None if one == UNKNOWN else one for one in answers], pa.int8())
+    return pa.table(columns)
+
+
+def _prediction_table(result: Result, images: pa.Table, classes: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """The rows of one trial, configuration after configuration."""
     trial, count = result.trial, len(result.indices)
     repeat, fold = _repeat_and_fold(trial.split)
-    indices = [int(index) for index in result.indices]
-    shared = {"split": trial.split, "repeat": repeat, "fold": fold, "trial": trial.id}
-    shared |= {"backbone": trial.backbone, "recipe": str(trial.recipe), "configuration": configuration, "rung": trial.budget.rung}
-    columns: dict[str, Any] = {name: [value] * count for name, value in shared.items()}
-    columns["sample"] = [dataset.samples[index].path for index in indices]
-    columns["group"] = [groups[index] for index in indices]
-    columns["unit"] = units[result.indices]
-    columns["label"] = [in_words(dataset.samples[index], dataset.classes) for index in indices]
-    for position, name in enumerate(dataset.classes):
-        if dataset.several:
-            answers = (dataset.samples[index].answers[position] for index in indices)
-            columns[f"answer: {name}"] = [None if answer == UNKNOWN else answer for answer in answers]
-        columns[f"probability: {name}"] = result.probabilities[number, :, position].astype(np.float32)
-    return pa.table({field.name: pa.array(columns[field.name], type=field.type) for field in schema}, schema=schema)
+    settings = len(trial.configurations)
+    rows = settings * count
+    taken = images.take(np.tile(result.indices, settings))
+    columns: dict[str, Any] = dict(zip(taken.column_names, taken.columns, strict=True))
+    shared = {"split": trial.split, "trial": trial.id, "backbone": trial.backbone, "recipe": str(trial.recipe)}
+    for name, value in (shared | {"rung": trial.budget.rung}).items():
+        columns[name] = _chosen([value], np.zeros(rows, np.int32))
+    columns["repeat"], columns["fold"] = np.full(rows, repeat, np.int32), np.full(rows, fold, np.int32)
+    columns["configuration"] = _chosen(trial.configurations, np.repeat(np.arange(settings, dtype=np.int32), count))
+    for position, name in enumerate(classes):
+        columns[f"probability: {name}"] = result.probabilities[:, :, position].astype(np.float32).ravel()
+    return pa.table({name: columns[name] for name in schema.names}).cast(schema)
+
+
+def _chosen(values: Sequence[str], which: IntArray) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(which, pa.int32()), pa.array(list(values), pa.string()))
 
 
 def _repeat_and_fold(split: str) -> tuple[int, int]:
