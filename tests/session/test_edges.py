@@ -305,7 +305,7 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     monkeypatch.setattr("frostline.session.finals.MOST_EPOCHS", 4)
     monkeypatch.setattr("frostline.session.plateau.LARGEST_DELTA", -2.0)  # whatever it scores, it has gained
     line = "weights: random | all: tune | head: linear"
-    run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120)
+    run = search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=60)
     epochs: dict[str, set[int]] = {}
     results = run._folder.results.load_all()
     for result in results.values():
@@ -320,7 +320,7 @@ def test_the_plateau_of_scratch_is_looked_for_once_and_the_other_folds_train_as_
     assert not list((run.path / "cache/checkpoints").iterdir())  # no trial follows any more
     found = standings(run)
     run._folder.verdict_path.unlink()  # as if it had been killed before it could decide
-    assert standings(search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=120, time=900.0)) == found
+    assert standings(search(textures, backbone_name, tmp_path / "run", SOFTMAX, line, limit=60, time=900.0)) == found
     assert run._folder.results.load_all().keys() == results.keys(), "nothing is trained for fewer epochs because time is given"
 
 

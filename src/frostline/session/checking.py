@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from frostline.errors import OptionError, nearest
 from frostline.session.request import NO_BACKBONE, Request
 from frostline.stats.metrics import BY_LABEL, METRICS, default_metric
+from frostline.terms.backbone import InputSpec
 from frostline.terms.kernels import MOST_SIZE
 from frostline.terms.recipe import Recipe
 from frostline.terms.settings import AUTO, FLIPS, OFF
@@ -78,6 +81,14 @@ def _device_problems(device: str) -> list[str]:
     if device in known:
         return []
     return [f"device {device!r} is not there; this machine has {', '.join(known)}.{nearest(device, known)}"]
+
+
+def size_of(request: Request, specs: Sequence[InputSpec], default: Callable[[InputSpec], int]) -> int:
+    """The run's size: the one asked for, that of the first network which takes no other, or the largest default."""
+    if request.size is not None:
+        return request.size
+    fixed = [spec.height for spec in specs if spec.fixed_size]
+    return fixed[0] if fixed else max(default(spec) for spec in specs)
 
 
 def metric_of(request: Request, classes: int, several: bool) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from frostline import data
-from frostline.session.checking import metric_of
+from frostline.session.checking import metric_of, size_of
 from frostline.session.measured import load_all, profiles
 from frostline.session.outline import seconds_to_decode
 from frostline.session.outlook import equality_units, reaches
@@ -16,7 +16,7 @@ from frostline.session.planned import Prospect
 from frostline.session.prepare import read, recognise, told_apart
 from frostline.session.profiles import Ahead, Profile
 from frostline.session.request import Request
-from frostline.session.sizing import at_size, size_of
+from frostline.session.sizing import at_size
 from frostline.session.work import truth_of
 from frostline.stats.rule import LARGEST_DELTA
 from frostline.terms.finding import bare

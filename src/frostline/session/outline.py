@@ -16,12 +16,11 @@ from frostline.data.draws import LEAST_AFTER_SEAL
 from frostline.data.survey import Codes, Survey
 from frostline.data.units import FOLDS
 from frostline.planning.forecast import Scale
-from frostline.session.checking import metric_of
+from frostline.session.checking import metric_of, size_of
 from frostline.session.panels import MORE, reach_of
 from frostline.session.planned import Prospect
 from frostline.session.profiles import Ahead, Profile, profiles_of
 from frostline.session.request import Request
-from frostline.session.sizing import size_of
 from frostline.stats.metrics import PLAIN
 from frostline.stats.power import images_for_equality
 from frostline.stats.rule import LARGEST_DELTA

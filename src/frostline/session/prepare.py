@@ -16,7 +16,7 @@ from frostline.compute.kernels import probe_kernels
 from frostline.compute.machine import choose_device, gpus, settle, threads
 from frostline.errors import FrostlineError, RunFolderError
 from frostline.planning.cost import on_devices
-from frostline.session.checking import check, metric_of
+from frostline.session.checking import check, metric_of, size_of
 from frostline.session.clock import Clock
 from frostline.session.ledger import Ledger, Listener
 from frostline.session.naming import names_apart
@@ -25,7 +25,7 @@ from frostline.session.profiles import Profile, remember
 from frostline.session.registration import register
 from frostline.session.request import Request
 from frostline.session.sharing import shared_store
-from frostline.session.sizing import at_size, lines_of, size_of
+from frostline.session.sizing import at_size, lines_of
 from frostline.session.sources import seen_before
 from frostline.session.work import Lane, Work, truth_of
 from frostline.session.workers import Machine, Staff, choose_staff, hire

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from frostline.backbones import LoadedBackbone
 from frostline.compute.build import check_fits, fitting
 from frostline.errors import RecipeError
 from frostline.session.request import Request
 from frostline.strategy.families import Line, panel
-from frostline.terms.backbone import InputSpec, Layout
+from frostline.terms.backbone import Layout
 from frostline.terms.recipe import Recipe, family
-
-
-def size_of(request: Request, specs: Sequence[InputSpec], default: Callable[[InputSpec], int]) -> int:
-    """The run's size: the one asked for, that of the first network which takes no other, or the largest default."""
-    if request.size is not None:
-        return request.size
-    fixed = [spec.height for spec in specs if spec.fixed_size]
-    return fixed[0] if fixed else max(default(spec) for spec in specs)
 
 
 def at_size(backbone: LoadedBackbone, size: int, request: Request) -> LoadedBackbone:
