@@ -96,6 +96,7 @@ def _tell_limit(time_s: float, listener: Listener) -> None:
 
 def _interim(work: Work, name: str) -> Finished | None:
     """Write down where things stand; the test set stays sealed."""
+    work.keep_time()
     with work.phase(name):
         try:
             verdict = verdict_now(work, interim=True)
