@@ -200,3 +200,15 @@ def test_images_lie_in_the_data_folder_or_beside_their_table(tmp_path: Path) -> 
 @pytest.mark.parametrize(("data", "name"), [("a/films", "films"), ("a/films/index.csv", "films"), ("a/films.csv", "films.csv")])
 def test_data_are_called_by_the_name_that_a_person_gave_them(data: str, name: str) -> None:
     assert name_of(data) == name
+
+
+def test_a_configuration_that_was_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
+    with create(tmp_path / "run") as folder:
+        folder.write_section("sizes", {"finals": {"epochs": 10}})
+        folder.write_section("took_s", 2.5)
+    path = tmp_path / "run" / "config.yaml"
+    whole = path.read_bytes()
+    for length in range(len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(RunFolderError):
+            RunFolder.open(tmp_path / "run")

@@ -173,8 +173,9 @@ class RunFolder:
 
     def _write_config(self, sections: dict[str, Any]) -> None:
         head = {"schema_version": SCHEMA_VERSION, "frostline": self.version}
-        config = {**head, "settings": plain(self.settings), **sections}
-        write_text(self.path / "config.yaml", _as_yaml({**config, "checksum": digest(yaml.safe_load(_as_yaml(config)))}))
+        said = {"settings": plain(self.settings), **sections}
+        checksum = digest(yaml.safe_load(_as_yaml({**head, **said})))  # before what it is of: a file that was cut short keeps it
+        write_text(self.path / "config.yaml", _as_yaml({**head, "checksum": checksum, **said}))
 
     @property
     def results(self) -> ResultStore:
