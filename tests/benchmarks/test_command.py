@@ -49,7 +49,6 @@ def test_a_search_is_measured_from_nothing_and_its_seconds_are_kept(tmp_path: Pa
         begun.append(out.exists())
         out.mkdir()
         (out / "facts.json").write_text('{"phases": []}', encoding="utf-8")
-        (out / "verdict.json").write_text('{"seconds": 3}', encoding="utf-8")
         return searches.read(out, 50.0)
 
     monkeypatch.setattr(searches, "search", search)

@@ -212,3 +212,13 @@ def test_a_configuration_that_was_cut_short_anywhere_is_refused(tmp_path: Path) 
         path.write_bytes(whole[:length])
         with pytest.raises(RunFolderError):
             RunFolder.open(tmp_path / "run")
+
+
+def test_seconds_that_are_no_number_are_refused(tmp_path: Path) -> None:
+    with create(tmp_path / "run") as folder:
+        assert folder.took_s == 0.0
+        folder.write_section("took_s", 2.5)
+        assert folder.took_s == 2.5
+        folder.write_section("took_s", "soon")
+        with pytest.raises(RunFolderError, match="holds took_s that frostline does not write"):
+            _ = folder.took_s

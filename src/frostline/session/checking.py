@@ -1,4 +1,4 @@
-"""Whether the options of a request can be used, before any data or network is looked at."""
+"""Whether the options of a request can be used, before any data or network is looked at; and what they leave open."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         _tell_of_data(work)
         register(work)
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
-        work.earlier_s = folder.section("took_s") or 0.0
+        work.earlier_s = folder.took_s
         work.notes += damaged
         work.backend, work.pace = hire(staff, machine), staff.pace
         if staff.workers > 1:
@@ -221,10 +221,10 @@ def _notes(work: Work, stored: Sequence[str], seen: Sequence[str], flip: str) ->
 
 def _tell_of_data(work: Work) -> None:
     """Say what was read, and warn of what is wrong with the images, the worst first; of the rest only how much there is."""
-    for note in work.notes:
-        if note.startswith(READ) and note not in serious([note]):
-            work.say(note)
     found = serious(work.notes)
+    for note in work.notes:
+        if note.startswith(READ) and note not in found:
+            work.say(note)
     for note in found[:WARNED]:
         work.warn(note)
     if found:

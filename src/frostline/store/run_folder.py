@@ -117,6 +117,15 @@ class RunFolder:
         """What `write_section` stored under `name` (`kernels`, `sizes`), or None."""
         return self.sections().get(name)
 
+    @property
+    def took_s(self) -> float:
+        """Seconds of the run's earlier starts, as far as they were written down.
+
+        Raises:
+            RunFolderError: what stands there is no number.
+        """
+        return self._expected(self.section("took_s") or 0.0, float, "took_s")
+
     def kernels(self) -> list[Kernels]:
         """Those that were written down when the run started.
 
