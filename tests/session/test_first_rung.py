@@ -17,6 +17,7 @@ import frostline as fl
 from frostline.errors import OptionError
 from frostline.planning.first_rung import FROM, MOST, first_share
 from frostline.store.results import ResultStore
+from frostline.store.run_folder import RunFolder
 from frostline.terms.progress import Event, PhaseStarted, Progressed, Ranked, TrialFinished
 from frostline.terms.result import Result
 
@@ -30,6 +31,7 @@ RECIPES = (
     "pixels: logistic",
 )
 FIRST, POOL = 112, 224
+BUSY = 50.0  # times as slow
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +84,12 @@ def without(noisy: Path, backbone_name: str, tmp_path_factory: pytest.TempPathFa
 
 
 def begun_with_the_kernels_of(run: fl.Run, out: Path) -> Path:
-    """A run folder for the same search with a first rung: what was probed differs from one start to the next."""
+    """A run folder for the same search with a first rung, as if begun on a busy machine: what is probed differs."""
     config = yaml.safe_load((run.path / "config.yaml").read_text())
     begun = {name: config[name] for name in ("schema_version", "frostline", "settings", "kernels", "sizes")}
     begun["settings"]["first_rung"] = "0.5"
+    for entry in begun["kernels"]:
+        entry |= {"forward_s": BUSY * entry["forward_s"], "train_s": BUSY * entry["train_s"]}
     out.mkdir()
     (out / "config.yaml").write_text(yaml.safe_dump(begun))
     return out
@@ -107,6 +111,14 @@ def test_a_first_verdict_is_there_before_all_images_are_run_and_changes_nothing_
     assert first["chosen"]["recipe"] and watching.ranked == 5, "every head, before any was fitted on all images"  # type: ignore[index]
     assert watching.rungs.index("full") == 15 * 5 and set(watching.rungs[: 15 * 5]) == {"first"}
     assert min(watching.done) > FIRST and max(watching.done) == POOL, "the first images are not run again"
+
+    kernels = [RunFolder.open(one.path).kernels()[0] for one in (run, without)]
+    assert kernels[0].train_s < BUSY / 5 * kernels[1].train_s, "measured anew when a run goes on"
+    assert (kernels[0].forward, kernels[0].train, kernels[0].threads) == (
+        kernels[1].forward,
+        kernels[1].train,
+        kernels[1].threads,
+    )
 
     looks = [json.loads((one.path / "plan.json").read_text())["checkpoints"] for one in (run, without)]
     assert len(looks[0]) == len(looks[1]) + 1 and "an interim look" in looks[0][0], "registered before the first result"

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 
 import torch
@@ -86,6 +87,25 @@ def probe_kernels(
         heads,
         flops * torch.get_num_threads(),
     )
+
+
+def timed_again(backbone: LoadedBackbone, classes: int, kernels: Kernels, share: float = 0.5) -> Kernels:
+    """`kernels` with the seconds that the same modes take now; torch's threads are set as they say.
+
+    The machine may have been busy when they were chosen, may be now, or may be another one. What a compiled pass takes is
+    believed: to time it, its code would have to be built.
+
+    Args:
+        share: of the usual time of the probes; there is one mode to time instead of several.
+    """
+    device = kernels.device
+    settle(device, kernels.threads)
+    forward, training = (partial(probe, backbone, classes, device=device) for probe in (_forward_probe, _training_probe))
+    eager = not kernels.forward.compiled
+    forward_s = fastest([kernels.forward], forward, share * FORWARD_S).seconds if eager else kernels.forward_s
+    train_s = fastest([kernels.train], training, share * TRAIN_S).seconds
+    flops = products_flops(kernels.heads) * torch.get_num_threads()
+    return replace(kernels, forward_s=forward_s, train_s=train_s, product_flops=flops)
 
 
 # --- choosing -----------------------------------------------------------------------------------------------------------
@@ -179,24 +199,27 @@ def _product_s(dtype: torch.dtype, device: str) -> float:
     return min(seconds(lambda: matrix @ matrix, device) for _ in range(8))
 
 
-@one_thread()
 def fastest_products() -> tuple[str, float]:
     """The precision in which the products of small networks are faster on this processor, and operations a second of a thread.
 
     Theirs are batches of small products, one thread each: what convolutions are faster in need not be faster for them.
     """
-    best, taken = "fp32", _small_products_s("fp32")
+    best, flops = "fp32", products_flops("fp32")
     if wide_vectors():
-        half = _small_products_s("bf16")
-        best, taken = ("bf16", half) if half < GAIN * taken else (best, taken)
-    return best, 2 * math.prod(SMALL) / taken
+        half = products_flops("bf16")
+        best, flops = ("bf16", half) if GAIN * half > flops else (best, flops)
+    return best, flops
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------------
 
 
-def _small_products_s(dtype: str) -> float:
-    """Seconds for the first layer of some small networks as they are trained, from fp32 and back, the best of eight."""
+@one_thread()
+def products_flops(dtype: str) -> float:
+    """Operations a second of one thread in the first layer of some small networks as they are trained, from fp32 and back.
+
+    The best of eight counts.
+    """
     networks, images, inputs, outputs = SMALL
     shown, weights = torch.ones(networks, images, inputs), torch.ones(networks, inputs, outputs)
 
@@ -204,7 +227,7 @@ def _small_products_s(dtype: str) -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
             torch.bmm(shown, weights).float()
 
-    return min(seconds(product, "cpu") for _ in range(8))
+    return 2 * math.prod(SMALL) / min(seconds(product, "cpu") for _ in range(8))
 
 
 def _probe_threads(backbone: LoadedBackbone, classes: int, mode: Mode, device: str, notes: list[str], share: float) -> int:
