@@ -64,7 +64,8 @@ def test_ranked_best_first_with_marks_and_a_legend() -> None:
     assert ".968 ±.011" in lines[1]
     assert lines[5].startswith("○ pixels: forest")
     assert "(.941)" in lines[12]
-    assert "not distinguishable" in " ".join(lines[15:]).replace("\N{NO-BREAK SPACE}", " ")
+    legend = " ".join(" ".join(lines[15:]).replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "≈ tied: not told apart from it on these images" in legend and "time: of all its trials, added up" in legend
 
 
 def test_two_backbones_get_letters() -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from frostline.terms.recipe import Family
 from frostline.terms.verdict import Row, Verdict
 
 MARKS: dict[str, str] = {"chosen": "●", "tied": "≈", "control": "○", "failed": "×", "not-run": "–", "screened": "·"}
+MEANINGS = {
+    "chosen": "use this", "tied": "tied: not told apart from it on these images", "control": "control",
+    "screened": "screened only", "not-run": "not run", "failed": "failed",
+}  # fmt: skip
+STATUS_WORDS = {"chosen": "use this", "done": "told apart", "not-run": "not run", "screened": "screened only"}
+TIME = "time: of all its trials, added up"  # some of which may have run side by side
 
 
 def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -40,10 +46,20 @@ def is_control(row: Row) -> bool:
 
 
 def mark(row: Row) -> str:
-    """`●` use this, `≈` not distinguishable from it, `○` control, and so on; a blank for the rest."""
+    """`●` use this, `≈` tied with it, `○` control, and so on; a blank for the rest."""
     if row.status in MARKS:
         return MARKS[row.status]
     return MARKS["control"] if is_control(row) else " "
+
+
+def status(row: Row) -> str:
+    """In words: `use this`, `tied` (not told apart from it), `told apart`, `control`, `screened only`, `not run`, `failed`."""
+    return STATUS_WORDS.get(row.status, row.status)
+
+
+def meanings(present: Collection[str]) -> list[str]:
+    """What the marks of these statuses mean, and the column of times."""
+    return [*(f"{MARKS[name]} {words}" for name, words in MEANINGS.items() if name in present), TIME]
 
 
 def backbones(verdict: Verdict) -> tuple[str, ...]:

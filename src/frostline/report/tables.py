@@ -8,16 +8,13 @@ from frostline.report.answers import backbone_of, stage_of
 from frostline.report.drawing import recipe_drawing
 from frostline.report.facts import RunFacts
 from frostline.report.numbers import big, clock, metric_name, score, score_range, signed_points
-from frostline.report.ranking import mark
+from frostline.report.ranking import mark, status
 from frostline.report.words import claim_sentence, recipe_words
 from frostline.terms.quantities import count, duration, plural
 from frostline.terms.settings import Settings
 from frostline.terms.verdict import Claim, Row, Score, Verdict, Word
 
 COLUMNS = ("", "recipe", "score", "interval", "folds", "time", "trained", "MACs", "status")
-STATUS_WORDS = {
-    "chosen": "use this", "tied": "not told apart", "done": "told apart", "not-run": "not run", "screened": "screened only",
-}  # fmt: skip
 SHOWN_ROWS = 12  # of the ranked table, before the reader asks for all; the style sheet hides the others
 
 
@@ -67,7 +64,7 @@ def line_of(row: Row, stages: dict[str, tuple[str, ...]], several: bool, folds: 
         Cell(clock(row.seconds) if row.seconds else "", _key(row.seconds), "number"),
         Cell(big(row.trained_parameters) if row.trials else "", _key(row.trained_parameters), "number"),
         Cell(big(row.flops) if row.flops else "", _key(row.flops), "number"),
-        Cell(STATUS_WORDS.get(row.status, row.status), row.status, "status", extra),
+        Cell(status(row), row.status, "status", extra),
     )
     drawing = recipe_drawing(row.recipe, stages.get(row.backbone, ()))
     return Line(row.status, row.family, recipe_words(row.recipe, row.family), drawing, cells)

@@ -17,7 +17,7 @@ from frostline.report.details import label_cells
 from frostline.report.live import LiveView
 from frostline.report.more_images import equality_sentence
 from frostline.report.numbers import big, clock, half_width, metric_name, points, score
-from frostline.report.ranking import MARKS, is_control, mark, ranked
+from frostline.report.ranking import is_control, mark, meanings, ranked, status
 from frostline.report.short import middle, short_backbones, short_recipes
 from frostline.report.words import summary
 from frostline.terms.backbone import Backbone, Cut
@@ -34,14 +34,6 @@ __all__ = [
 
 WIDE = 110
 BAR = 18
-LEGEND = {
-    "chosen": "use this",
-    "tied": "not distinguishable from that",
-    "control": "control",
-    "screened": "screened only",
-    "not-run": "not run",
-    "failed": "failed",
-}
 STYLES = {"chosen": "bold bright_cyan", "tied": "cyan", "control": "yellow", "failed": "red", "not-run": "dim", "screened": "dim"}
 
 
@@ -138,7 +130,7 @@ def _cells(row: Row, name: str, axis: tuple[float, float], letters: dict[str, st
     if wide:
         cells.append(Text(interval_bar(row.score, axis, BAR)))
     cells += [Text(str(row.folds or "")), Text(clock(row.seconds) if row.seconds else "")]
-    return [*cells, Text(row.status)] if wide else cells
+    return [*cells, Text(status(row))] if wide else cells
 
 
 def _score_cell(row: Row) -> str:
@@ -156,7 +148,7 @@ def _recipe_room(rows: tuple[Row, ...], width: int, letters: dict[str, str]) -> 
     seconds = max(4, *(len(clock(row.seconds)) for row in rows))
     others = 2 + (2 if letters else 0) + family + 1 + value + 1 + 6 + seconds + 2
     if width >= WIDE:
-        others += BAR + 1 + max(6, *(len(row.status) for row in rows)) + 1
+        others += BAR + 1 + max(6, *(len(status(row)) for row in rows)) + 1
     return max(16, width - others)
 
 
@@ -180,10 +172,9 @@ def interval_bar(value: Interval | None, axis: tuple[float, float], width: int) 
 
 def _legend(rows: tuple[Row, ...], letters: dict[str, str]) -> RenderableType:
     present = {row.status for row in rows} | ({"control"} if any(is_control(row) for row in rows) else set())
-    words = [f"{MARKS[status]} {text}" for status, text in LEGEND.items() if status in present]
     short = short_backbones(tuple(letters))
     keys = [f"{letter} {short[name]}" for name, letter in letters.items()]
-    unbroken = ([item.replace(" ", "\N{NO-BREAK SPACE}") for item in part] for part in (keys, words) if part)
+    unbroken = ([item.replace(" ", "\N{NO-BREAK SPACE}") for item in part] for part in (keys, meanings(present)) if part)
     lines = [Text("   ".join(part), style="dim") for part in unbroken]
     return Group(*lines)
 

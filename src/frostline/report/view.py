@@ -25,7 +25,7 @@ from frostline.report.figures import (
 from frostline.report.methods import methods
 from frostline.report.more_images import curve_answer, curve_lines
 from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
-from frostline.report.ranking import is_control, ranked
+from frostline.report.ranking import MARKS, is_control, meanings, ranked
 from frostline.report.short import short_backbones, short_recipes
 from frostline.report.stages import StageLine, stage_lines
 from frostline.report.tables import (
@@ -147,6 +147,7 @@ class Page:
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     shown_rows: int
+    marks: str
     costs: Costs | None
     claims: Claims | None
     tests: tuple[tuple[str, str, str, str], ...]
@@ -188,6 +189,7 @@ def page(verdict: Verdict, evidence: Evidence, settings: Settings, facts: RunFac
         columns=COLUMNS,
         lines=tuple(line_of(row, stages, several_backbones(verdict), max(row.folds for row in rows)) for row in rows),
         shown_rows=SHOWN_ROWS,
+        marks="\N{EM SPACE}".join(meanings(MARKS)),
         costs=_costs(rows, facts, verdict),
         claims=_claims(verdict),
         tests=tuple(test_cells(name, value, verdict) for name, value in verdict.test.items()),
