@@ -97,11 +97,7 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
         work.opened_at = folder.section("opened") or (before.test_opened_at if before is not None else None)
         work.earlier_s = folder.took_s
         work.notes += damaged
-        work.backend, work.pace = hire(staff, machine), staff.pace
-        if staff.workers > 1:
-            work.say(staff.words)
-        if staff.devices > 1:
-            work.say(f"Each network is trained on {plural(staff.devices, 'device')} at the same time, by a process each.")
+        _employ(work, staff, machine)
         return work
     except FrostlineError:
         folder.discard_if_new()  # mended data, or one more option, may use the same folder
@@ -109,6 +105,15 @@ def prepare(request: Request, listener: Listener, clock: Clock, version: str) ->
     except BaseException:
         folder.close()
         raise
+
+
+def _employ(work: Work, staff: Staff, machine: Machine) -> None:
+    """Whoever carries out the trials, and how that differs from one after the other."""
+    work.backend, work.pace = hire(staff, machine), staff.pace
+    if staff.workers > 1:
+        work.say(staff.words)
+    if staff.devices > 1:
+        work.say(f"Each network is trained on {plural(staff.devices, 'device')} at the same time, by a process each.")
 
 
 def _remember(request: Request, found: Sequence[LoadedBackbone], work: Work) -> None:

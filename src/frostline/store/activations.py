@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.errors import NO_ROOM, DiskFull, StoreFull
-from frostline.store.files import TEMPORARY, crc32, publish, remove_abandoned, temporary_beside, write_text
 from frostline.store.eviction import Stored, to_evict
+from frostline.store.files import TEMPORARY, crc32, publish, remove_abandoned, temporary_beside, write_text
 from frostline.store.shared import SharedStore
 from frostline.store.values import build, plain
 from frostline.terms.activations import ActivationKey
