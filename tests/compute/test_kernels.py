@@ -165,6 +165,22 @@ def test_a_probe_here_records_what_it_chose() -> None:
     assert build(Kernels, plain(found)) == found
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["at first", "again"])
+def test_whoever_stops_waits_for_one_run_of_a_probe(again: bool) -> None:
+    runs: list[int] = []
+
+    def stop() -> None:
+        runs.append(1)
+        if len(runs) == 2:
+            raise KeyboardInterrupt
+
+    backbone = backbones.load("timm/test_resnet", pretrained=False, size=64)
+    known = Kernels("timm/test_resnet", 64, "cpu", 1, 32, PLAIN, PLAIN, 0.001, 0.003)
+    with settings_restored(), pytest.raises(KeyboardInterrupt):
+        timed_again(backbone, 2, known, stop=stop) if again else probe_kernels(backbone, 2, "cpu", threads=1, stop=stop)
+    assert len(runs) == 2
+
+
 def test_what_was_measured_on_a_busy_machine_is_measured_again_in_the_same_modes() -> None:
     backbone = backbones.load("timm/test_resnet", pretrained=False, size=64)
     with settings_restored():

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import median
 
 import torch
@@ -33,6 +32,11 @@ SMALL = (3, 128, 512, 256)  # networks, images of a batch, inputs and outputs of
 AGREES = {"fp32": 1e-4, "bf16": 5e-2}  # relative difference of compiled pooled values: what rounding explains
 
 Probe = Callable[[int], float]  # images -> seconds of one run over them
+Stop = Callable[[], None]  # called before every run: raises where the user wants no more
+
+
+def go_on() -> None:
+    """Nobody wants to stop."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def probe_kernels(
     threads: int | None = None,
     images: int = 0,
     share: float = 1.0,
+    stop: Stop = go_on,
 ) -> Kernels:
     """The fastest modes for `backbone` at its specification's size; torch's threads are then set as they were found.
 
@@ -62,15 +67,17 @@ def probe_kernels(
         threads: of the run, where they are settled; None to try some.
         images: of a pass of the trunk; compiled code is tried only where a pass is long enough to pay for it.
         share: of the usual time; less of it tries fewer modes, less surely.
+        stop: called before every run of a probe: may raise.
     """
     modes = candidates(device)
     notes: list[str] = []
+    probes = _Probes(backbone, classes, device, stop)
     if threads is None:
-        threads = _probe_threads(backbone, classes, modes[0], device, notes, share)
+        threads = _probe_threads(probes, modes[0], notes, share)
     settle(device, threads)
-    forward = fastest(modes, lambda mode: _forward_probe(backbone, classes, mode, device), share * FORWARD_S)
+    forward = fastest(modes, probes.forward, share * FORWARD_S)
     steps = [mode for mode in modes if mode.dtype != "fp16"]  # which would need its loss scaled
-    training = fastest(steps, lambda mode: _training_probe(backbone, classes, mode, device), share * TRAIN_S)
+    training = fastest(steps, probes.training, share * TRAIN_S)
     forward = compiled_if_it_pays(backbone, forward, device, images, notes)
     heads, flops = fastest_products()
     return Kernels(
@@ -89,7 +96,7 @@ def probe_kernels(
     )
 
 
-def timed_again(backbone: LoadedBackbone, classes: int, kernels: Kernels, share: float = 0.5) -> Kernels:
+def timed_again(backbone: LoadedBackbone, classes: int, kernels: Kernels, share: float = 0.5, stop: Stop = go_on) -> Kernels:
     """`kernels` with the seconds that the same modes take now; torch's threads are set as they say.
 
     The machine may have been busy when they were chosen, may be now, or may be another one. What a compiled pass takes is
@@ -97,13 +104,13 @@ def timed_again(backbone: LoadedBackbone, classes: int, kernels: Kernels, share:
 
     Args:
         share: of the usual time of the probes; there is one mode to time instead of several.
+        stop: called before every run of a probe: may raise.
     """
-    device = kernels.device
-    settle(device, kernels.threads)
-    forward, training = (partial(probe, backbone, classes, device=device) for probe in (_forward_probe, _training_probe))
+    probes = _Probes(backbone, classes, kernels.device, stop)
+    settle(kernels.device, kernels.threads)
     eager = not kernels.forward.compiled
-    forward_s = fastest([kernels.forward], forward, share * FORWARD_S).seconds if eager else kernels.forward_s
-    train_s = fastest([kernels.train], training, share * TRAIN_S).seconds
+    forward_s = fastest([kernels.forward], probes.forward, share * FORWARD_S).seconds if eager else kernels.forward_s
+    train_s = fastest([kernels.train], probes.training, share * TRAIN_S).seconds
     flops = products_flops(kernels.heads) * torch.get_num_threads()
     return replace(kernels, forward_s=forward_s, train_s=train_s, product_flops=flops)
 
@@ -230,14 +237,58 @@ def products_flops(dtype: str) -> float:
     return 2 * math.prod(SMALL) / min(seconds(product, "cpu") for _ in range(8))
 
 
-def _probe_threads(backbone: LoadedBackbone, classes: int, mode: Mode, device: str, notes: list[str], share: float) -> int:
+@dataclass(frozen=True)
+class _Probes:
+    """Of the passes and the training steps of one backbone, in a mode."""
+
+    backbone: LoadedBackbone
+    classes: int
+    device: str
+    stop: Stop
+
+    def forward(self, mode: Mode) -> Probe:
+        model = build(Recipe.parse("all: freeze | head: linear"), self.backbone, self.classes).to(self.device)
+        model = for_evaluation(model, mode)
+
+        def probe(count: int) -> float:
+            self.stop()
+            images = _images(self.backbone, mode, self.device, count)
+            with torch.no_grad(), precision(mode, self.device):
+                return seconds(lambda: model(images), self.device)
+
+        return probe
+
+    def training(self, mode: Mode) -> Probe:
+        model = build(Recipe.parse("all: tune | head: linear"), self.backbone, self.classes)
+        place(model, mode, self.device)
+        model.train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+
+        def step(images: torch.Tensor, targets: torch.Tensor) -> None:
+            with precision(mode, self.device):
+                loss = torch.nn.functional.cross_entropy(model(images).float(), targets)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+        def probe(count: int) -> float:
+            self.stop()
+            images = _images(self.backbone, mode, self.device, count)
+            targets = torch.zeros(count, dtype=torch.long, device=self.device)
+            return seconds(lambda: step(images, targets), self.device)
+
+        return probe
+
+
+def _probe_threads(probes: _Probes, mode: Mode, notes: list[str], share: float) -> int:
+    device = probes.device
     if device != "cpu":
         return torch.get_num_threads()
     counts, until = list(thread_counts()), time.perf_counter() + share * THREADS_S
     settle(device, counts[0])
     if counts == [1]:
         return 1
-    probe = _forward_probe(backbone, classes, mode, device)
+    probe = probes.forward(mode)
     images, taken = first_timing(probe, len(counts), until, time.perf_counter)
     times = {counts[0]: taken}
     if counts[0] > 1 and BATCH * times[counts[0]] < TINY_S:
@@ -254,38 +305,6 @@ def _probe_threads(backbone: LoadedBackbone, classes: int, mode: Mode, device: s
 def _images(backbone: LoadedBackbone, mode: Mode, device: str, count: int) -> torch.Tensor:
     images = torch.rand(count, *backbone.input_size, generator=torch.Generator().manual_seed(0)).to(device)
     return images.contiguous(memory_format=torch.channels_last) if mode.channels_last else images
-
-
-def _forward_probe(backbone: LoadedBackbone, classes: int, mode: Mode, device: str) -> Probe:
-    model = build(Recipe.parse("all: freeze | head: linear"), backbone, classes).to(device)
-    model = for_evaluation(model, mode)
-
-    def probe(count: int) -> float:
-        images = _images(backbone, mode, device, count)
-        with torch.no_grad(), precision(mode, device):
-            return seconds(lambda: model(images), device)
-
-    return probe
-
-
-def _training_probe(backbone: LoadedBackbone, classes: int, mode: Mode, device: str) -> Probe:
-    model = build(Recipe.parse("all: tune | head: linear"), backbone, classes)
-    place(model, mode, device)
-    model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
-
-    def step(images: torch.Tensor, targets: torch.Tensor) -> None:
-        with precision(mode, device):
-            loss = torch.nn.functional.cross_entropy(model(images).float(), targets)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-
-    def probe(count: int) -> float:
-        images, targets = _images(backbone, mode, device, count), torch.zeros(count, dtype=torch.long, device=device)
-        return seconds(lambda: step(images, targets), device)
-
-    return probe
 
 
 def compiled_if_it_pays(backbone: LoadedBackbone, eager: Timing, device: str, images: int, notes: list[str]) -> Timing:

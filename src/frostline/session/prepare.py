@@ -171,7 +171,7 @@ def _assemble(
     ledger = Ledger(results, listener, truth_of(dataset).labels, settings.metric, known)
     budget = cache_room(folder.path, settings.cache_bytes)
     classes, pool = len(dataset.classes), len(plan.pool)
-    kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, classes, settings, pool))
+    kernels = _timed(listener, clock, "probe kernels", lambda: _kernels(folder, sized, classes, settings, clock, pool))
     flip, reason = _flip(request, dataset)
     bench = partial(
         Bench, labels=dataset.targets(), classes=classes, balanced=settings.metric == "balanced-accuracy", seed=settings.seed,
@@ -378,11 +378,15 @@ def _pixels(
     return found
 
 
-def _kernels(folder: RunFolder, sized: Sequence[LoadedBackbone], classes: int, settings: Settings, images: int) -> list[Kernels]:
-    return [kernels_for(folder, backbone, classes, settings, images) for backbone in sized]
+def _kernels(
+    folder: RunFolder, sized: Sequence[LoadedBackbone], classes: int, settings: Settings, clock: Clock, images: int
+) -> list[Kernels]:
+    return [kernels_for(folder, backbone, classes, settings, clock, images) for backbone in sized]
 
 
-def kernels_for(folder: RunFolder, backbone: LoadedBackbone, classes: int, settings: Settings, images: int = 0) -> Kernels:
+def kernels_for(
+    folder: RunFolder, backbone: LoadedBackbone, classes: int, settings: Settings, clock: Clock, images: int = 0
+) -> Kernels:
     """Those written down when the run started, or what a probe finds now; written down, and torch is set accordingly.
 
     A run keeps its modes. Their seconds are measured at every start: the machine may have been busy at the one before.
@@ -397,9 +401,9 @@ def kernels_for(folder: RunFolder, backbone: LoadedBackbone, classes: int, setti
     earlier = next((one for one in known if (one.backbone, one.size) == (backbone.name, backbone.spec.height)), None)
     if earlier is None:
         threads = known[0].threads if known else None  # the same for everything in a run
-        found = probe_kernels(backbone, classes, settings.device, threads=threads, images=images)
+        found = probe_kernels(backbone, classes, settings.device, threads=threads, images=images, stop=clock.watch())
     else:
-        found = timed_again(backbone, classes, earlier)
+        found = timed_again(backbone, classes, earlier, stop=clock.watch())
     folder.write_section("kernels", [found if one is earlier else one for one in known] if earlier else [*known, found])
     return on_devices(found, settings.devices_per_trial)
 

@@ -116,7 +116,7 @@ def _bench_at_screening_size(work: Work, lane: Lane) -> Bench:
     size = spec.height if spec.fixed_size else screening_size(spec.height)
     if size == spec.height:
         return resized(lane.bench, size, lane.bench.kernels)
-    kernels = kernels_for(work.folder, lane.backbone.at(size), work.classes, work.settings)
+    kernels = kernels_for(work.folder, lane.backbone.at(size), work.classes, work.settings, work.clock)
     return resized(lane.bench, size, kernels)
 
 
