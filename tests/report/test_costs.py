@@ -49,7 +49,7 @@ def test_the_answer_names_what_is_smaller_and_no_further_below() -> None:
     plain = dataclasses.replace(ROWS[0], family="softmax-only")
     assert "not the smallest model" in cost_answer(costed((plain, *ROWS[1:], small), FACTS), delta=0.008)[1]
     (said,) = cost_answer(costed(ROWS, FACTS), delta=0.001)
-    assert "nothing smaller comes as close" in said
+    assert "no smaller one that may be handed over comes as close" in said
 
 
 def test_the_picture_says_what_is_on_the_front() -> None:

@@ -133,7 +133,7 @@ def test_everything_a_reader_needs_is_there() -> None:
     words = re.sub(r"\s+", " ", " ".join(Outline(rendered(PAGES["plain"])).words))
     for expected in (
         "AUROC .968 (95 % interval .955 to .979)",
-        "about 14,200 images would decide it",
+        "about 14,200 validated images would probably decide it",
         "frostline search chest-xrays -b torchvision/mobilenet_v2 --time 30m --seed 0",
         "−25.0 (−27.0 to −23.0)",
         "0.1 % of this model's 2,041,562 parameters started from random numbers",

@@ -70,8 +70,8 @@ def test_ranked_best_first_with_marks_and_a_legend() -> None:
 
 def test_two_backbones_get_letters() -> None:
     lines = shown(ranked_table(examples.TWO), 80)
-    assert lines[1].startswith("● A ")
-    assert any("A\N{NO-BREAK SPACE}mobilenet_v2" in line and "B\N{NO-BREAK SPACE}resnet18.a1_in1k" in line for line in lines)
+    assert lines[1].startswith("● B "), "by the alphabet, as in the live table"
+    assert any("A\N{NO-BREAK SPACE}resnet18.a1_in1k" in line and "B\N{NO-BREAK SPACE}mobilenet_v2" in line for line in lines)
 
 
 def test_no_rows_is_said() -> None:
@@ -213,7 +213,35 @@ def test_a_terminal_gets_a_table_that_keeps_its_width(width: int) -> None:
     assert isinstance(console.file, io.StringIO)
     scrolled = console.file.getvalue()
     assert "scores there are flattered" in " ".join(scrolled.split())
-    assert "✓   .943  softmax-only" in scrolled and "✓ (.951)  whole" in scrolled
+    assert "✓    .943  softmax-only" in scrolled and "✓  (.951)  whole" in scrolled
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_every_line_of_a_terminal_stays_one_line_and_says_on_which_of_several_backbones(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, height=40, force_terminal=True, color_system=None)
+    view, line = LiveView(console), "stem .. features.13: freeze | features.16 .. features.18: tune | head: linear"
+    view.start()
+    for event in (
+        MetricChosen("auroc"),
+        BackboneLoaded("torchvision/mobilenet_v2", ("stem",)),
+        BackboneLoaded("timm/resnet18", ("conv1",)),
+        Ranked((RankedRow(line, "deeper-tuned", "torchvision/mobilenet_v2", 0.9, 5), RankedRow(line, "whole", "", 0.8, 5))),
+        RecipeFinished(line, "new-layers+unfreeze", "timm/resnet18", 1.0, 0, 22.0),
+        PhaseStarted("fit heads, repeat 2 of 3", 320, "trials"),
+        Progressed("fit heads, repeat 2 of 3", 7),
+    ):
+        view.update(event)
+    assert view._live is not None
+    lines = [text.rstrip() for text in shown(view._live.renderable, width)]
+    view.stop()
+    assert max(cell_len(text) for text in lines) <= width
+    assert [text for text in lines if text.startswith(" 1 new B ")] and any(
+        "A resnet18   B mobilenet_v2" in text for text in lines
+    )
+    assert "7/320 trials" in lines[-1] and lines[-1].startswith("fit heads")
+    assert isinstance(console.file, io.StringIO)
+    (finished,) = [text for text in console.file.getvalue().splitlines() if "(1.000)" in text]
+    assert "(1.000)  A new-layers+unfreeze" in finished and finished.rstrip().endswith("22 s")
 
 
 def test_the_ranking_says_who_moved() -> None:

@@ -104,6 +104,7 @@ def test_raw_pixels_do_as_well_is_said_first() -> None:
     predictions[SOFTMAX] = predictions[PIXELS]
     verdict = decide(results_of(predictions, SPLITS), KNOWN, [PIXELS, SOFTMAX], FAST)
     assert verdict.first_words.startswith("Raw pixels do as well")
+    assert verdict.first_words.endswith("These images may not need a network.")
     assert verdict.chosen.family == "softmax-only" and verdict.chosen.status == "chosen"
 
 

@@ -51,7 +51,8 @@ def print_run(run: Run, whole: bool = False) -> None:
             echo("")
             console.print(label_table(run.verdict.detail))
     if run.evidence.curve is not None:
-        echo("\n".join(["", *curve_answer(run.evidence.curve)]))
+        echo("")
+        _print_lines(console, curve_answer(run.evidence.curve))
 
 
 def _print_rows(console: Console, run: Run, whole: bool) -> None:
@@ -82,11 +83,18 @@ def _print_findings(console: Console, run: Run) -> None:
 
 def _print_detail(console: Console, lines: Sequence[str]) -> None:
     """What stands beside the primary metric, in a few lines."""
+    if not console.is_terminal:
+        echo("")
+    _print_lines(console, lines, "dim")
+
+
+def _print_lines(console: Console, lines: Sequence[str], style: str = "") -> None:
+    """Wrapped between words on a terminal, as they are anywhere else."""
     if console.is_terminal:
         for line in lines:
-            console.print(line, markup=False, style="dim")
+            console.print(line, markup=False, style=style)
     else:
-        echo("\n".join(["", *lines]))
+        echo("\n".join(lines))
 
 
 class JsonLines:

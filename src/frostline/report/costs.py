@@ -17,7 +17,7 @@ from frostline.terms.verdict import Row
 
 @dataclass(frozen=True)
 class FrontLine:
-    """A model that no other beats both in cost and in mean score; `drawing` is an SVG element."""
+    """A model that may be handed over and that no other such beats in cost and in mean score; `drawing` is an SVG element."""
 
     size_rank: str
     speed_rank: str
@@ -115,7 +115,8 @@ def cost_answer(costs: Sequence[tuple[Row, CostMark]], delta: float) -> list[str
     if not smaller:
         larger = max((one.parameters for _, one in costs), default=mark.parameters)
         against = f", against {big(larger)} of the largest" if larger > mark.parameters else ""
-        return [f"The chosen model has {big(mark.parameters)} parameters{against}; nothing smaller comes as close to the best."]
+        alone = "no smaller one that may be handed over comes as close"
+        return [f"The chosen model has {big(mark.parameters)} parameters{against}; {alone}."]
     other, one = min(smaller, key=lambda pair: pair[1].parameters)
     return [
         f"A smaller model is less than {points(delta, row.metric)}, which count as no difference, below the chosen one:"

@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.report.numbers import big, clock, metric_name, score
-from frostline.report.short import middle, short_recipe, short_recipes
+from frostline.report.ranking import lettered
+from frostline.report.short import middle, short_backbones, short_recipe, short_recipes
 from frostline.terms.progress import (
     BackboneLoaded,
     Event,
@@ -37,6 +38,7 @@ from frostline.terms.quantities import count, duration, plural
 MOST_RANKED, MOST_SHARED = 10, 3  # lines of the live table, and of what is shared
 AROUND = 9  # lines of a screen that are not the live table's
 FAMILY, BAR = 19, 30  # characters
+LEAST_NAME, LEAST_BAR = 10, 6  # of a phase
 
 
 @dataclass
@@ -60,7 +62,7 @@ class _State:
 
     Attributes:
         moved: places that each recipe has gone up (or, below 0, down) since the ranking before; None where it is new.
-        trials: that are finished. stages: of all backbones.
+        trials: that are finished. stages: of all backbones. backbones: in the order of `-b`.
     """
 
     started: float
@@ -73,6 +75,7 @@ class _State:
     remaining_at: float = 0.0
     trials: int = 0
     stages: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = ()
 
     def take(self, event: Event, now: float) -> None:
         if isinstance(event, PhaseStarted):
@@ -90,6 +93,7 @@ class _State:
             self.metric = event.metric
         elif isinstance(event, BackboneLoaded):
             self.stages += event.stages
+            self.backbones += (event.backbone,)
         elif isinstance(event, Sharing):
             self.sharing[event.what] = event
         elif isinstance(event, Remaining):
@@ -102,6 +106,11 @@ class _State:
         if list(before) != list(after):
             self.moved = {key: before[key] - place if key in before else None for key, place in after.items()}
         self.ranking = rows
+
+    def letter(self, backbone: str) -> str:
+        """`A `, `B ` and so on where there are several backbones, blank for what has none; empty where there is one."""
+        known = lettered(self.backbones)
+        return f"{known.get(backbone, ' ')} " if known else ""
 
     def left(self, now: float) -> float | None:
         """The estimate of what is left of the whole run, counted down since it was given."""
@@ -225,12 +234,13 @@ def _marked(mark: str, sentence: str, style: str) -> RenderableType:
 def _finished(event: RecipeFinished, state: _State, width: int) -> Text:
     """`✓  .945  softmax-only  all: freeze | head: linear  5 folds, 3.1 s`, in one line of `width`; in brackets: screened."""
     value = score(event.score, state.metric) if event.score is not None else "failed"
-    value = value if event.folds else f"({value})"
+    value = f"{value if event.folds else f'({value})':>7}"
+    letter = state.letter(event.backbone)
     tail = f"{_of(event)}, {_cost(event)}" if event.folds else _cost(event)
-    room = max(8, width - 2 - 8 - FAMILY - 1 - len(tail) - 2)
+    room = max(8, width - 2 - len(value) - 2 - len(letter) - FAMILY - 1 - len(tail) - 2)
     text = Text(no_wrap=True)
     text.append("✓ ", style="green" if event.score is not None else "red")
-    text.append(f"{value:>6}  ", style="bold" if event.folds else "dim")
+    text.append(f"{value}  {letter}", style="bold" if event.folds else "dim")
     text.append(f"{middle(event.family, FAMILY):<{FAMILY}} {short_recipe(event.recipe, room, state.stages):<{room}}  ")
     text.append(tail, style="dim")
     return text
@@ -251,7 +261,7 @@ class _Screen:
         parts: list[RenderableType] = [Text("")]
         if self.state.ranking:
             room = max(3, min(MOST_RANKED, console.size.height - AROUND))
-            parts += [_ranking(self.state, room, width), Text("")]
+            parts += [_ranking(self.state, room, width), *_keys(self.state, width), Text("")]
         for event in [*self.state.sharing.values()][-MOST_SHARED:]:
             parts.append(_shared(event, width))
         yield Group(*parts, _phase_line(self.state, now, width))
@@ -268,14 +278,23 @@ def _ranking(state: _State, room: int, width: int) -> Table:
     table.add_column(metric_name(metric), no_wrap=True, justify="right")
     table.add_column("folds", no_wrap=True, justify="right")
     family = max(6, *(len(row.family) for row in rows))
-    wide = width - 3 - 4 - family - 1 - max(5, len(metric_name(metric))) - 1 - 6
-    names = short_recipes([row.recipe for row in rows], wide)
+    marks = [state.letter(row.backbone) for row in rows]
+    wide = width - 3 - 4 - family - 1 - max(5, len(metric_name(metric))) - 1 - 6 - len(marks[0])
+    names = [mark + name for mark, name in zip(marks, short_recipes([row.recipe for row in rows], wide), strict=True)]
     for rank, (row, name) in enumerate(zip(rows, names, strict=True), start=1):
         place = state.moved.get((row.backbone, row.recipe), 0)
         cells = (name, row.family, score(row.score, metric), str(row.folds))
         style = "bright_cyan" if rank == 1 else ""
         table.add_row(Text(str(rank)), _move(place), *(Text(cell) for cell in cells), style=style)
     return table
+
+
+def _keys(state: _State, width: int) -> list[Text]:
+    """Which letter stands for which backbone."""
+    known = lettered(state.backbones)
+    short = short_backbones(tuple(known))
+    text = "   ".join(f"{letter} {short[name]}" for name, letter in known.items())
+    return [Text(f"       {text}"[:width], style="dim", no_wrap=True)] if known else []
 
 
 def _move(places: int | None) -> Text:
@@ -309,9 +328,11 @@ def _phase_line(state: _State, now: float, width: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     done = f"{count(phase.done)}/{count(phase.total)} {phase.unit}" if phase.total else ""
     own = phase.left(now)
-    done += f", {duration(own)}" if own is not None else ""
-    name = middle(phase.name, max(10, width // 3))
-    room = max(8, min(BAR, width - len(name) - len(done) - len(tail) - 8))
+    left_words = f", {duration(own)}" if own is not None else ""
+    done += left_words if width - len(done + left_words + tail) - 6 >= LEAST_NAME + LEAST_BAR else ""
+    space = width - len(done) - len(tail) - 6  # of the name and the bar; between four columns there are two blanks each
+    name = middle(phase.name, max(LEAST_NAME, min(max(width // 3, LEAST_NAME), space - LEAST_BAR)))
+    room = max(LEAST_BAR, min(BAR, space - len(name)))
     bar = ProgressBar(total=phase.total, completed=phase.done, width=room, pulse=phase.total is None, animation_time=now)
-    grid.add_row(Text(name, style="bold"), bar, Text(done, no_wrap=True), Text(tail, no_wrap=True))
+    grid.add_row(Text(name, style="bold", no_wrap=True), bar, Text(done, no_wrap=True), Text(tail, no_wrap=True))
     return grid

@@ -11,7 +11,7 @@ from frostline.terms.verdict import Row, Verdict
 MARKS: dict[str, str] = {"chosen": "●", "tied": "≈", "control": "○", "failed": "×", "not-run": "–", "screened": "·"}
 MEANINGS = {
     "chosen": "use this", "tied": "tied: not told apart from it on these images", "control": "control",
-    "screened": "screened only", "not-run": "not run", "failed": "failed",
+    "screened": "screened only (on smaller or fewer images)", "not-run": "not run", "failed": "failed",
 }  # fmt: skip
 STATUS_WORDS = {"chosen": "use this", "done": "told apart", "not-run": "not run", "screened": "screened only"}
 TIME = "time: of all its trials, added up"  # some of which may have run side by side
@@ -60,6 +60,12 @@ def status(row: Row) -> str:
 def meanings(present: Collection[str]) -> list[str]:
     """What the marks of these statuses mean, and the column of times."""
     return [*(f"{MARKS[name]} {words}" for name, words in MEANINGS.items() if name in present), TIME]
+
+
+def lettered(backbones: Collection[str]) -> dict[str, str]:
+    """A letter for each of several backbones, in alphabetical order; none where there is one."""
+    names = sorted({name for name in backbones if name})
+    return {name: chr(ord("A") + place) for place, name in enumerate(names)} if len(names) > 1 else {}
 
 
 def backbones(verdict: Verdict) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from frostline.report.answers import backbone_of, stage_of
 from frostline.report.drawing import recipe_drawing
@@ -98,7 +100,9 @@ def claim_line(claim: Claim, verdict: Verdict) -> ClaimLine:
     compared, metric = claim.comparison, verdict.metric
     sentence = claim_sentence(claim, metric, verdict.delta)
     open_ = claim.verdict is Word.UNDETERMINED
-    decide = f"{count(claim.needed_images)} images" if claim.needed_images is not None else "cannot be said" if open_ else ""
+    decide = (
+        f"{count(claim.needed_images)} validated images" if claim.needed_images is not None else "cannot be said" if open_ else ""
+    )
     if compared is None:
         return ClaimLine(claim_subject(claim), claim.verdict.value, "", "", "", "", decide, sentence)
     gap = compared.difference
@@ -109,14 +113,19 @@ def claim_line(claim: Claim, verdict: Verdict) -> ClaimLine:
     )
 
 
-def claim_subject(claim: Claim) -> str:
-    """`pre-training`, `tuning, not freezing`, `stage layer2`, `A, not B`: what the difference is the effect of."""
+def claim_subject(claim: Claim, short: Mapping[str, str] = MappingProxyType({})) -> str:
+    """`pre-training`, `tuning, not freezing`, `stage layer2`, `A, not B`: what the difference is the effect of.
+
+    Args:
+        short: names of stages for where there is little room.
+    """
     plain = {"pretraining-helps": "pre-training", "tuning-beats-freezing": "tuning, not freezing"}
     if claim.claim in plain:
         return plain[claim.claim]
     if claim.claim.startswith("stage-"):
-        backbone = backbone_of(claim.claim)
-        return f"{backbone.rpartition('/')[2]}: {stage_of(claim.claim)}" if backbone else f"stage {stage_of(claim.claim)}"
+        backbone, stage = backbone_of(claim.claim), stage_of(claim.claim)
+        stage = short.get(stage, stage)
+        return f"{backbone.rpartition('/')[2]}: {stage}" if backbone else f"stage {stage}"
     first, _, second = claim.claim.removeprefix("source-").partition("-beats-")
     return f"{first}, not {second}" if second else claim.claim
 

@@ -17,7 +17,7 @@ from frostline.report.details import label_cells
 from frostline.report.live import LiveView
 from frostline.report.more_images import equality_sentence
 from frostline.report.numbers import big, clock, half_width, metric_name, points, score
-from frostline.report.ranking import is_control, mark, meanings, ranked, status
+from frostline.report.ranking import is_control, lettered, mark, meanings, ranked, status
 from frostline.report.short import middle, short_backbones, short_recipes
 from frostline.report.words import summary
 from frostline.terms.backbone import Backbone, Cut
@@ -94,10 +94,9 @@ class _Ranked:
         if not self.rows:
             yield Text("No recipe has a result yet.")
             return
-        names = tuple(dict.fromkeys(row.backbone for row in self.rows if row.backbone))
-        letters = {name: chr(ord("A") + index) for index, name in enumerate(names)} if len(names) > 1 else {}
-        yield _table(self.rows, options.max_width, letters)
-        yield Padding(_legend(self.rows, letters), (0, 0, 0, 1))
+        known = lettered([row.backbone for row in self.rows])
+        yield _table(self.rows, options.max_width, known)
+        yield Padding(_legend(self.rows, known), (0, 0, 0, 1))
 
 
 def _table(rows: tuple[Row, ...], width: int, letters: dict[str, str]) -> Table:

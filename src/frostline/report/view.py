@@ -26,7 +26,7 @@ from frostline.report.methods import methods
 from frostline.report.more_images import curve_answer, curve_lines
 from frostline.report.numbers import UNBOUNDED, big, metric_name, points, score, score_range, signed_points
 from frostline.report.ranking import MARKS, is_control, meanings, ranked
-from frostline.report.short import short_backbones, short_recipes
+from frostline.report.short import short_backbones, short_recipes, short_stages
 from frostline.report.stages import StageLine, stage_lines
 from frostline.report.tables import (
     COLUMNS,
@@ -242,8 +242,9 @@ def _costs(rows: tuple[Row, ...], facts: RunFacts, verdict: Verdict) -> Costs | 
 def _claims(verdict: Verdict) -> Claims | None:
     if not verdict.claims:
         return None
+    short = short_stages([answers.stage_of(claim.claim) for claim in verdict.claims if claim.claim.startswith("stage-")])
     marks = [
-        ClaimMark(claim_subject(claim), claim.comparison.difference, claim.verdict.value)
+        ClaimMark(claim_subject(claim, short), claim.comparison.difference, claim.verdict.value)
         for claim in verdict.claims
         if claim.comparison is not None
     ]

@@ -202,7 +202,8 @@ def _after(caveat: str) -> str:
 
 
 def _evidence(claim: Claim, comparison: Comparison, metric: str, delta: float | None, against: str) -> str:
-    text = f"{_compared(comparison, metric, against)} (95 % interval {points_range(comparison.difference, metric)})"
+    interval = f"95 % interval {points_range(comparison.difference, metric)}, corrected for the choice"
+    text = f"{_compared(comparison, metric, against)} ({interval})"
     if claim.verdict is Word.NO_DIFFERENCE and delta is not None:
         text += f", within the {points(delta, metric)} that count as no difference"
     return text
@@ -220,7 +221,7 @@ def _undetermined(claim: Claim, metric: str, against: str) -> str:
     if claim.comparison is None:
         return f"{lead}: {claim.reason.rstrip('.') or 'nothing was run that could decide it'}."
     text = (
-        f"{lead}: measured {_compared(claim.comparison, metric, against)}, "
+        f"{lead}: {_compared(claim.comparison, metric, against)}, corrected for the choice, "
         f"but the 95 % interval is {points_range(claim.comparison.difference, metric)}"
     )
     return f"{text}; {needed_words(claim)}{f'; {caveat}' if caveat else ''}."
@@ -229,7 +230,7 @@ def _undetermined(claim: Claim, metric: str, against: str) -> str:
 def needed_words(claim: Claim) -> str:
     """What would decide an undetermined claim, or why that cannot be said."""
     if claim.needed_images is not None:
-        return f"about {count(claim.needed_images)} images would decide it"
+        return f"about {count(claim.needed_images)} validated images would probably decide it"
     caveat = budget_caveat(claim)
     reason = claim.reason.rstrip(".").removesuffix(caveat).rstrip("; ") or "no estimate was possible"
     return f"how many images would decide it cannot be said ({reason})"

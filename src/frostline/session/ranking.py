@@ -47,5 +47,7 @@ def tell_finished(work: Work, line: Line, rung: str = FULL) -> None:
         reached = mean(scores.values()) if scores else None
         seconds = sum(one.seconds for one in own if one.trial.id in work.ledger.carried_out)
         told = RecipeFinished(key[1], line.family.value, line.backbone, reached, max(1, len(scores)), seconds)
-        work.ledger.listener.update(told)
+        if work.told.get(key) != told:  # a recipe that is left out on a further fold has nothing new
+            work.told[key] = told
+            work.ledger.listener.update(told)
     tell_ranking(work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,6 +30,7 @@ from frostline.terms.trial import Budget, Trial
 from frostline.terms.verdict import STOPPED_IN_SCREENING
 
 MOST_SHARE = 0.5  # of the time left: what was planned to take less ends here
+FOREMOST = (Family.DEEPER_TUNED, Family.SCRATCH, Family.WHOLE)  # without these no claim about pre-training or tuning is whole
 
 Entry = tuple[Line, Setting]
 
@@ -70,7 +72,7 @@ def _rungs(work: Work, deep: list[tuple[Lane, Line]], allotted: Screening) -> li
         _screening_bench(work, lane, allotted)
     left = work.clock.left()
     until = math.inf if left is None else work.clock.elapsed() + MOST_SHARE * left
-    rung0 = _rung(work, _first_entries(work, deep), allotted, 0, until, "screening")
+    rung0 = _rung(work, first_entries([line for _, line in deep]), allotted, 0, until, "screening")
     rung0 |= _rung(work, _beyond(rung0), allotted, 0, until, "screening, rates beyond the edge")
     rung1 = _rung(work, _promoted(rung0), allotted, 1, until, "screening, longer") if allotted.second_rung else {}
     work.checkpoints.clear(but=FINISHED)  # no trial follows; an earlier start of the run may have kept networks
@@ -136,14 +138,15 @@ def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
     tell_sharing(work, lane.screen, Weights.PRETRAINED, served, len(settings_of(served[0])) if served else 0)
 
 
-def _first_entries(work: Work, deep: list[tuple[Lane, Line]]) -> list[Entry]:
-    """One line of each family first: if time runs out, every family was seen."""
+def first_entries(deep: Sequence[Line]) -> list[Entry]:
+    """One line of each family first, those that the claims need before the others: time may run out at any of them."""
     place: dict[tuple[str, Family], int] = defaultdict(int)
     ordered = []
-    for _, line in deep:
-        ordered.append((place[line.backbone, line.family], line))
+    for line in deep:
+        rank = FOREMOST.index(line.family) if line.family in FOREMOST else len(FOREMOST)
+        ordered.append((place[line.backbone, line.family], rank, line))
         place[line.backbone, line.family] += 1
-    return [(line, one) for _, line in sorted(ordered, key=lambda pair: pair[0]) for one in settings_of(line)]
+    return [(line, one) for *_, line in sorted(ordered, key=lambda found: found[:2]) for one in settings_of(line)]
 
 
 def _promoted(rung0: dict[Entry, float]) -> list[Entry]:

@@ -27,7 +27,7 @@ from frostline.strategy.families import Line
 from frostline.terms.candidate import Candidate
 from frostline.terms.curve import LearningCurve
 from frostline.terms.data import Dataset, Split, SplitPlan
-from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, Shared, Warned
+from frostline.terms.progress import PhaseEnded, PhaseStarted, Progressed, RecipeFinished, Shared, Warned
 from frostline.terms.recipe import Weights
 from frostline.terms.result import IntArray
 from frostline.terms.settings import Settings
@@ -100,7 +100,7 @@ class Work:
         first_images: of the first rung; 0 where there is none.
         decided: the last checkpoint has been passed.
         earlier_s: what earlier starts of the run took, as far as they could write it down.
-        cache_told: that stored activations found no room was said.
+        cache_told: that stored activations found no room was said. told: of a recipe on a backbone, what was last said of it.
     """
 
     folder: RunFolder
@@ -130,6 +130,7 @@ class Work:
     decided: bool = False
     earlier_s: float = 0.0
     cache_told: bool = False
+    told: dict[tuple[str, str], RecipeFinished] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -37,6 +37,7 @@ from frostline.terms.verdict import Interval, Word
 Array = npt.NDArray[Any]
 
 SURE = 0.95
+POWER = 0.8  # of runs with the images that are said to decide
 MOST_IMAGES = 1_000_000
 ENOUGH_REPLICATES = 20  # fewer defined ones and nothing is said
 FEWEST_UNITS = 5  # of a class: fewer count as five, or one class of two would drown what the others say
@@ -210,10 +211,11 @@ def step_down(certainties: Sequence[float], sure: float = SURE) -> list[float]:
 
 
 def needed_images(found: Distribution, delta: float, images: int, sure: float = SURE) -> tuple[int | None, str]:
-    """How many images would decide, if the difference stayed as observed and its spread shrank as 1/sqrt(n).
+    """With how many validated images four of five runs would decide, were the true difference the observed one and its spread
+    to shrink as 1/sqrt(n).
 
     Args:
-        sure: the probability that the claim must reach.
+        images: that were validated. sure: the probability that the claim must reach.
 
     Returns:
         (images, "") or (None, why that cannot be said). It is a guess from the same noisy difference: no promise.
@@ -221,9 +223,9 @@ def needed_images(found: Distribution, delta: float, images: int, sure: float = 
     if not math.isfinite(found.spread):
         return None, "too few images of the rarest class for any estimate"
     size = abs(found.centre)
-    one_sided, two_sided = norm.ppf(sure), norm.ppf((1 + sure) / 2)
-    for_sign = (one_sided * found.spread / size) ** 2 if size > 0 else math.inf
-    for_equality = (two_sided * found.spread / (delta - size)) ** 2 if size < delta else math.inf
+    sign, equality = norm.ppf(sure) + norm.ppf(POWER), norm.ppf(sure) + norm.ppf((1 + POWER) / 2)  # standard errors
+    for_sign = (sign * found.spread / size) ** 2 if size > 0 else math.inf
+    for_equality = (equality * found.spread / (delta - size)) ** 2 if size < delta else math.inf
     needed = images * min(for_sign, for_equality)
     if needed > MOST_IMAGES:
         return None, "the difference is so close to the boundary of delta that no realistic number of images would decide"

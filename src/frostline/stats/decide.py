@@ -39,6 +39,14 @@ DO_AS_WELL = {
 }
 
 
+UNNEEDED = {  # what a user may then do without
+    Family.PIXELS: "a network",
+    Family.RANDOM_FEATURES: "pre-trained weights",
+    Family.RANDOM_MATCHED: "more of the pre-trained weights than their mean and variance",
+    Family.SCRATCH: "pre-trained weights",
+}
+
+
 @dataclass(frozen=True)
 class DecideSettings:
     """How to decide.
@@ -182,6 +190,7 @@ def first_words(pool: Pool, choice: Choice) -> str:
     return (
         f"{DO_AS_WELL[family]} {how}: measured {title} {means[best]:.3f} ({pool.candidates[best].recipe}) "
         f"against {means[choice.chosen]:.3f} of the chosen recipe, on the same images, not corrected for the choice."
+        f" These images may not need {UNNEEDED[family]}."
     )
 
 

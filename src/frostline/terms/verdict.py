@@ -57,7 +57,8 @@ class Claim:
     """One of the closed list `pretraining-helps`, `tuning-beats-freezing`, `stage-NAME-worth-transferring`, `source-A-beats-B`.
 
     Attributes:
-        needed_images: that would decide an undetermined claim, or None; then `reason` says why.
+        needed_images: validated ones, with which four of five runs would decide an undetermined claim if the true difference
+            were the measured one; or None: then `reason` says why.
     """
 
     claim: str
