@@ -146,7 +146,7 @@ def test_a_forecast_never_goes_beyond_the_time_there_is(textures: Path, backbone
     heard = Heard()
     search(textures, backbone_name, tmp_path / "run", SOFTMAX, WHOLE, time=1.0, limit=60, listener=heard)
     said = [event.sentence for event in heard.of(Shared)]
-    assert any(sentence.startswith("The full panel does not fit into --time 1.0 s") for sentence in said)
+    assert any(sentence.startswith("What was asked for does not fit into --time 1.0 s") for sentence in said)
     assert any("less than a verdict needs here" in event.sentence for event in heard.of(Warned)), "said, not only noted"
     assert heard.of(Remaining)[0].seconds == 1.0
 

@@ -19,6 +19,7 @@ from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, SEVERAL, UNKNOWN, Dataset, Sample
 from frostline.terms.finding import Note, Weight
 from frostline.terms.look import Look
+from frostline.terms.quantities import plural
 
 FEWEST = 2  # one image to learn from and one to validate on
 FOLDS = 5
@@ -241,7 +242,7 @@ def _group_notes(samples: Sequence[Sample]) -> list[str]:
     sizes = Counter(sample.group for sample in samples if sample.group is not None)
     if not sizes:
         return []
-    notes: list[str] = [f"{len(sizes):,} groups; the largest has {max(sizes.values()):,} images."]
+    notes: list[str] = [f"{plural(len(sizes), 'group')}; the largest has {plural(max(sizes.values()), 'image')}."]
     parts: defaultdict[str, set[str | None]] = defaultdict(set)
     for sample in samples:
         if sample.group is not None:

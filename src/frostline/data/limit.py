@@ -65,7 +65,7 @@ def _quotas(counts: Counter[Stratum], limit: int) -> Counter[Stratum]:
     least = sum(min(FEWEST, count) for count in counts.values())
     if limit < least:
         raise OptionError(
-            f"a limit of {limit} images is too small for {len(counts)} classes (times parts): at least {least} are needed."
+            f"a limit of {limit} images is too small: at least {least} are needed, {FEWEST} of every class in every part."
         )
     total = sum(counts.values())
     exact = {key: limit * count / total for key, count in counts.items()}

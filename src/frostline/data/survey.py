@@ -24,6 +24,7 @@ from frostline.data.tar import index_of
 from frostline.data.wide import Coded, Wide, of_cells, read_wide, wide_of
 from frostline.errors import DataError, nearest
 from frostline.terms.data import NO, UNKNOWN, YES, Targets
+from frostline.terms.quantities import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +170,7 @@ def _units(table: Wide, column: str | None, parts: Codes) -> tuple[Codes, bool, 
     sizes = groups.counts[groups.counts > 0]
     notes = [
         f"Grouped by the column {column}: images of one {column} stay on one side of every split.",
-        f"{len(sizes):,} groups; the largest has {int(sizes.max()):,} images.",
+        f"{plural(len(sizes), 'group')}; the largest has {plural(int(sizes.max()), 'image')}.",
     ]
     without = table.rows - len(groups.codes)
     if without:

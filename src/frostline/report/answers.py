@@ -92,7 +92,7 @@ def _last_words(best: Probe, last: Probe, metric: str) -> str:
         return ", the very last cut"
     value = score(last.score.value, metric)
     if best.score.low == best.score.high:
-        return f"; at the last cut, {last.cut}, it is {value} (one fold, so no interval)"
+        return f"; at the last cut, {last.cut}, it is {value} (on one fold)"
     if last.score.high < best.score.low:
         return f" and is worse again at the last cut, {last.cut} ({value}, the intervals do not overlap)"
     return f"; at the last cut, {last.cut}, it is {value}, and the intervals overlap"

@@ -174,7 +174,9 @@ def _short_patients(found: PatientDetail, detail: Detail) -> str:
     mixed = f", {plural(found.mixed, 'group')} with several labels left out" if found.mixed else ""
     by_name = {one.name: one for one in found.measures}
     said = [_short_measure(by_name[name], {}) for name in ("auroc", "balanced-accuracy") if name in by_name]
-    scores = ", ".join(said) or "no group left"
+    if not said:
+        return f"By group: none has one label alone ({plural(found.mixed, 'group')} with several)."
+    scores = ", ".join(said)
     return f"By group ({plural(found.groups, 'group')}, mean probability of its images{mixed}): {scores}."
 
 

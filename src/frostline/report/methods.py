@@ -59,7 +59,9 @@ def _splits(verdict: Verdict, facts: RunFacts) -> str:
     kind = KINDS.get(facts.split_kind, "{0} splits").format(len(facts.folds), count(held))
     used = max((row.folds for row in verdict.rows), default=0)
     part = f" ({used} of them were run)" if 0 < used < len(facts.folds) else ""
-    return f"{sealed} recipes were compared by {kind}{part}, the same for all of them, so that every difference is paired."
+    fewer = any(row.score is not None and row.folds < used for row in verdict.rows)
+    same = "of which two recipes are compared on those that both were run on" if fewer else "the same for all of them"
+    return f"{sealed} recipes were compared by {kind}{part}, {same}, so that every difference is paired."
 
 
 def _compared(verdict: Verdict, settings: Settings) -> str:

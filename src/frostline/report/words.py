@@ -326,6 +326,11 @@ def _not_run_words(verdict: Verdict) -> str:
         return f"{said}; {_first(verdict.not_run)}"
     if verdict.not_run:
         return f"not run: {_first(verdict.not_run)}"
+    ran = [row for row in verdict.rows if row.score is not None]
+    fewer = [row for row in ran if row.folds < max(one.folds for one in ran)]
+    if fewer:
+        families = list(dict.fromkeys(row.family for row in fewer))
+        return f"run on fewer folds than the others: {plural(len(fewer), 'recipe')} ({_some(families)})"
     return "nothing that was planned was left out"
 
 

@@ -42,7 +42,7 @@ def _say_forecast(work: Work, found: Forecast) -> None:
     left = work.clock.left(-work.clock.kept_s)
     if left is not None and found.total > left:
         work.say(
-            f"The full panel does not fit into --time {duration(work.clock.limit_s or 0.0)}: what decides most is run first, and"
+            f"{_whole(work)} does not fit into --time {duration(work.clock.limit_s or 0.0)}: what decides most is run first, and"
             " what was left out is said at the end."
         )
         return
@@ -50,7 +50,11 @@ def _say_forecast(work: Work, found: Forecast) -> None:
     parts = ", ".join(f"{name} {duration(taken)}" for name, taken in seconds.items() if taken or name != "curve")
     low, high = found.total / UNSURE, found.total * UNSURE
     high = high if left is None else min(high, left)
-    work.say(f"The full panel takes {duration(low)} to {duration(high)} here, most likely {duration(found.total)}: {parts}.")
+    work.say(f"{_whole(work)} takes {duration(low)} to {duration(high)} here, most likely {duration(found.total)}: {parts}.")
+
+
+def _whole(work: Work) -> str:
+    return "What was asked for" if work.settings.recipes else "The full panel"
 
 
 def tell_remaining(work: Work, seconds: float) -> None:
