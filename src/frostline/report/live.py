@@ -327,8 +327,8 @@ def _phase_line(state: _State, now: float, width: int) -> RenderableType:
         return Text(f"{done}{tail}", style="bold", no_wrap=True)
     grid = Table.grid(padding=(0, 2, 0, 0))
     done = f"{count(phase.done)}/{count(phase.total)} {phase.unit}" if phase.total else ""
-    own = phase.left(now)
-    left_words = f", {duration(own)}" if own is not None else ""
+    own = phase.left(now)  # at the speed so far; what exceeds the whole's estimate will be cut short, or is wrong
+    left_words = f", {duration(own)}" if own is not None and (left is None or own <= left) else ""
     done += left_words if width - len(done + left_words + tail) - 6 >= LEAST_NAME + LEAST_BAR else ""
     space = width - len(done) - len(tail) - 6  # of the name and the bar; between four columns there are two blanks each
     name = middle(phase.name, max(LEAST_NAME, min(max(width // 3, LEAST_NAME), space - LEAST_BAR)))
