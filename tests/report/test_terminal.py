@@ -234,14 +234,36 @@ def test_every_line_of_a_terminal_stays_one_line_and_says_on_which_of_several_ba
     assert view._live is not None
     lines = [text.rstrip() for text in shown(view._live.renderable, width)]
     view.stop()
-    assert max(cell_len(text) for text in lines) <= width
-    assert [text for text in lines if text.startswith(" 1 new B ")] and any(
-        "A resnet18   B mobilenet_v2" in text for text in lines
-    )
+    assert len(lines) == 7, "blank, head, two rows, key, blank, phase"
+    key = "A\N{NO-BREAK SPACE}resnet18   B\N{NO-BREAK SPACE}mobilenet_v2"
+    assert [text for text in lines if text.startswith(" 1 new B ")] and key in lines
     assert "7/320 trials" in lines[-1] and lines[-1].startswith("fit heads")
     assert isinstance(console.file, io.StringIO)
     (finished,) = [text for text in console.file.getvalue().splitlines() if "(1.000)" in text]
     assert "(1.000)  A new-layers+unfreeze" in finished and finished.rstrip().endswith("22 s")
+
+
+@pytest.mark.parametrize(("left", "own"), [(300.0, True), (50.0, False), (0.0, True)], ids=["shorter", "longer", "run out"])
+def test_a_phases_own_estimate_is_shown_unless_the_whole_ends_before(left: float, own: bool) -> None:
+    console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system=None)
+    seconds = iter([0.0] * 4 + [100.0] * 100)
+    view = LiveView(console, clock=lambda: next(seconds))
+    view.start()
+    view.update(PhaseStarted("screening", 20, "trials"))
+    view.update(Progressed("screening", 10))
+    view.update(Remaining(left))
+    assert view._live is not None
+    (line,) = [text for text in shown(view._live.renderable, 120) if "screening" in text]
+    view.stop()
+    assert ("10/20 trials, 1 min" in line) == own
+
+
+def test_a_backbone_keeps_its_letter_where_only_some_rows_are_shown() -> None:
+    rows = examples.TWO.rows
+    last = max(row.backbone for row in rows)
+    few = [row for row in rows if row.backbone == last]
+    text = "\n".join(shown(ranked_table(few, rows), 120))
+    assert "B\N{NO-BREAK SPACE}" in text and "● B " in text
 
 
 def test_the_ranking_says_who_moved() -> None:

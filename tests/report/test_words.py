@@ -70,10 +70,10 @@ def test_recipe_in_words(line: str, family: str, words: str) -> None:
 
 SECOND = "the control"
 SENTENCES = {
-    Word.HELPS: ": 2.3 points of AUROC better than the control (95 % interval 1.1 to 3.5 points, corrected for the choice).",
-    Word.NO_DIFFERENCE: ": 0.1 points of AUROC better than the control (95 % interval -0.5 to 0.7 points,"
-    " corrected for the choice), within the 1.0 points that count as no difference.",
-    Word.HARMS: ": 2.3 points of AUROC worse than the control (95 % interval -3.5 to -1.1 points, corrected for the choice).",
+    Word.HELPS: ": 2.3 points of AUROC better than the control, corrected for the choice (95 % interval 1.1 to 3.5 points).",
+    Word.NO_DIFFERENCE: ": 0.1 points of AUROC better than the control, corrected for the choice"
+    " (95 % interval -0.5 to 0.7 points), within the 1.0 points that count as no difference.",
+    Word.HARMS: ": 2.3 points of AUROC worse than the control, corrected for the choice (95 % interval -3.5 to -1.1 points).",
     Word.UNDETERMINED: ": 0.9 points of AUROC better than the control, corrected for the choice,"
     " but the 95 % interval is -0.8 to 2.6 points; about 1,400 validated images would probably decide it.",
 }
@@ -137,8 +137,8 @@ CAVEAT = "at this budget: training from scratch had not reached its plateau when
 def test_scratch_before_its_plateau_is_a_claim_at_this_budget() -> None:
     claim = Claim("pretraining-helps", Word.HELPS, comparison(0.02, 0.01), None, CAVEAT)
     assert claim_sentence(claim, "auroc") == (
-        "At this budget pre-training helps: 2.0 points of AUROC better than training from scratch "
-        "(95 % interval 1.0 to 3.0 points, corrected for the choice); "
+        "At this budget pre-training helps: 2.0 points of AUROC better than training from scratch, corrected for the choice "
+        "(95 % interval 1.0 to 3.0 points); "
         "training from scratch had not reached its plateau when it stopped; the claim at plateau is undetermined."
     )
 
@@ -175,7 +175,7 @@ def test_log_loss_has_no_points() -> None:
     claim = Claim("pretraining-helps", Word.HELPS, comparison(0.023, 0.012, SECOND))
     expected = (
         "Pre-training helps: 0.023 of negated log-loss better than the control"
-        " (95 % interval 0.011 to 0.035, corrected for the choice)."
+        ", corrected for the choice (95 % interval 0.011 to 0.035)."
     )
     assert claim_sentence(claim, "log-loss") == expected
 
@@ -189,7 +189,7 @@ def test_summary_is_three_sentences() -> None:
     )
     assert (
         helped == "Pre-training helps: 1.7 points of AUROC better than the best control, raw pixels"
-        " (95 % interval 0.6 to 2.8 points, corrected for the choice)."
+        ", corrected for the choice (95 % interval 0.6 to 2.8 points)."
     )
     assert left == "Not distinguishable from it: 2 recipes (whole and deeper-tuned); not run: 1 recipe (new-layers+unfreeze)."
 

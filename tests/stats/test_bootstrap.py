@@ -186,19 +186,14 @@ def test_words(low: float, high: float, expected: Word) -> None:
     assert word(Distribution((low + high) / 2, np.linspace(low, high, 101)), 0.01) is expected
 
 
-@pytest.mark.parametrize(("true", "expected"), [(0.02, Word.HELPS), (-0.02, Word.HARMS), (0.0, Word.NO_DIFFERENCE)])
-def test_with_the_needed_images_four_of_five_runs_decide(true: float, expected: Word) -> None:
+@pytest.mark.parametrize("true", [0.02, -0.02, 0.01, 0.005, 0.0025, 0.0])
+def test_with_the_needed_images_four_of_five_runs_decide(true: float) -> None:
     generator, spread = np.random.default_rng(0), 0.02
     needed, reason = needed_images(Distribution(true, generator.normal(true, spread, 20000)), 0.01, 100)
     assert needed is not None and not reason
     then, deviations = spread * (100 / needed) ** 0.5, generator.normal(size=2000)
     said = [word(Distribution(one, one + then * deviations), 0.01) for one in generator.normal(true, then, 1000)]
-    assert said.count(expected) / 1000 == pytest.approx(0.8, abs=0.05)
-
-
-def test_needed_images_for_equality() -> None:
-    values = np.random.default_rng(0).normal(0, 0.02, 20000)
-    assert needed_images(Distribution(0.0, values), 0.01, 100)[0] == pytest.approx(100 * ((1.645 + 1.282) * 2) ** 2, rel=0.05)
+    assert 1 - said.count(Word.UNDETERMINED) / 1000 == pytest.approx(0.8, abs=0.05)
 
 
 def test_needed_images_that_cannot_be_said_say_why() -> None:

@@ -105,6 +105,8 @@ def test_raw_pixels_do_as_well_is_said_first() -> None:
     verdict = decide(results_of(predictions, SPLITS), KNOWN, [PIXELS, SOFTMAX], FAST)
     assert verdict.first_words.startswith("Raw pixels do as well")
     assert verdict.first_words.endswith("These images may not need a network.")
+    so_far = decide(results_of(predictions, SPLITS), KNOWN, [PIXELS, SOFTMAX], dataclasses.replace(FAST, interim=True))
+    assert so_far.first_words.startswith("Raw pixels do as well") and "may not need" not in so_far.first_words
     assert verdict.chosen.family == "softmax-only" and verdict.chosen.status == "chosen"
 
 

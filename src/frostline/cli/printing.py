@@ -62,7 +62,7 @@ def _print_rows(console: Console, run: Run, whole: bool) -> None:
 
     rows = run.verdict.rows
     shown = rows if whole or not console.is_terminal else foremost(rows, SHOWN_ROWS)
-    console.print(ranked_table(shown))
+    console.print(ranked_table(shown, rows))
     if len(shown) < len(rows):
         more = plural(len(rows) - len(shown), "more recipe")
         console.print(f" {more}: frostline show {shlex.quote(str(run.path))} --all", markup=False, style="dim", soft_wrap=True)

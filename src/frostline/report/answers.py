@@ -55,7 +55,9 @@ def _short_answer(claim: Claim, verdict: Verdict) -> str:
     side = "above" if gap >= 0 else "below"
     size = f"{points(gap, verdict.metric)} of {metric_name(verdict.metric)}"
     budget = " at this budget" if budget_caveat(claim) and claim.verdict is not Word.UNDETERMINED else ""
-    return f"{SHORT_ANSWERS[claim.verdict]}{budget}: measured {size} {side} {side_name(claim.comparison.second)}."
+    return (
+        f"{SHORT_ANSWERS[claim.verdict]}{budget}: {size} {side} {side_name(claim.comparison.second)}, corrected for the choice."
+    )
 
 
 def layers_answer(verdict: Verdict, evidence: Evidence) -> list[str]:

@@ -293,8 +293,8 @@ def _keys(state: _State, width: int) -> list[Text]:
     """Which letter stands for which backbone."""
     known = lettered(state.backbones)
     short = short_backbones(tuple(known))
-    text = "   ".join(f"{letter} {short[name]}" for name, letter in known.items())
-    return [Text(f"       {text}"[:width], style="dim", no_wrap=True)] if known else []
+    keys = [f"{letter} {middle(short[name], width - 2)}".replace(" ", "\N{NO-BREAK SPACE}") for name, letter in known.items()]
+    return [Text("   ".join(keys), style="dim")] if known else []
 
 
 def _move(places: int | None) -> Text:
@@ -328,7 +328,7 @@ def _phase_line(state: _State, now: float, width: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     done = f"{count(phase.done)}/{count(phase.total)} {phase.unit}" if phase.total else ""
     own = phase.left(now)  # at the speed so far; what exceeds the whole's estimate will be cut short, or is wrong
-    left_words = f", {duration(own)}" if own is not None and (left is None or own <= left) else ""
+    left_words = f", {duration(own)}" if own is not None and (not left or own <= left) else ""
     done += left_words if width - len(done + left_words + tail) - 6 >= LEAST_NAME + LEAST_BAR else ""
     space = width - len(done) - len(tail) - 6  # of the name and the bar; between four columns there are two blanks each
     name = middle(phase.name, max(LEAST_NAME, min(max(width // 3, LEAST_NAME), space - LEAST_BAR)))

@@ -60,7 +60,9 @@ def _splits(verdict: Verdict, facts: RunFacts) -> str:
     used = max((row.folds for row in verdict.rows), default=0)
     part = f" ({used} of them were run)" if 0 < used < len(facts.folds) else ""
     fewer = any(row.score is not None and row.folds < used for row in verdict.rows)
-    same = "of which two recipes are compared on those that both were run on" if fewer else "the same for all of them"
+    same = (
+        "on those of the best one, and for a claim on those that its two leading recipes share" if fewer else "the same for all"
+    )
     return f"{sealed} recipes were compared by {kind}{part}, {same}, so that every difference is paired."
 
 

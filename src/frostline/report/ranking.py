@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Collection, Sequence
 
 from frostline.terms.recipe import Family
@@ -65,7 +66,8 @@ def meanings(present: Collection[str]) -> list[str]:
 def lettered(backbones: Collection[str]) -> dict[str, str]:
     """A letter for each of several backbones, in alphabetical order; none where there is one."""
     names = sorted({name for name in backbones if name})
-    return {name: chr(ord("A") + place) for place, name in enumerate(names)} if len(names) > 1 else {}
+    marks = [*string.ascii_uppercase, *string.ascii_lowercase, *map(str, range(len(names)))]
+    return dict(zip(names, marks, strict=False)) if len(names) > 1 else {}
 
 
 def backbones(verdict: Verdict) -> tuple[str, ...]:

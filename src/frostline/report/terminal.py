@@ -79,9 +79,14 @@ def findings_table(warnings: Sequence[str], most: int) -> RenderableType:
     return table
 
 
-def ranked_table(rows: Sequence[Row] | Verdict) -> RenderableType:
-    """The recipes, best first: mark, recipe, family, score with its interval, folds, time; status where there is room."""
-    return _Ranked(ranked(rows.rows if isinstance(rows, Verdict) else rows))
+def ranked_table(rows: Sequence[Row] | Verdict, every: Sequence[Row] = ()) -> RenderableType:
+    """The recipes, best first: mark, recipe, family, score with its interval, folds, time; status where there is room.
+
+    Args:
+        every: row of the run, where only some are shown: a backbone has the same letter in all of its tables.
+    """
+    shown = rows.rows if isinstance(rows, Verdict) else rows
+    return _Ranked(ranked(shown), lettered([row.backbone for row in every or shown]))
 
 
 @dataclass(frozen=True)
@@ -89,14 +94,14 @@ class _Ranked:
     """Builds the table for the width it is shown at."""
 
     rows: tuple[Row, ...]
+    letters: dict[str, str]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.rows:
             yield Text("No recipe has a result yet.")
             return
-        known = lettered([row.backbone for row in self.rows])
-        yield _table(self.rows, options.max_width, known)
-        yield Padding(_legend(self.rows, known), (0, 0, 0, 1))
+        yield _table(self.rows, options.max_width, self.letters)
+        yield Padding(_legend(self.rows, self.letters), (0, 0, 0, 1))
 
 
 def _table(rows: tuple[Row, ...], width: int, letters: dict[str, str]) -> Table:

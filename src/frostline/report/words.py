@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from frostline.errors import RecipeError
 from frostline.report.numbers import listed, metric_name, points, points_range, score, score_range
 from frostline.report.ranking import is_control
-from frostline.terms.quantities import count, plural
+from frostline.terms.quantities import count, plural, plural_of
 from frostline.terms.recipe import Action, Head, HeadKind, Range, Recipe, Weights
-from frostline.terms.verdict import NOT_AT_FULL_SIZE, STOPPED_ON, Claim, Comparison, Row, Score, Verdict, Word
+from frostline.terms.verdict import IMAGE, NOT_AT_FULL_SIZE, STOPPED_ON, Claim, Comparison, Row, Score, Verdict, Word
 
 # claim -> verdict word -> the first half of its sentence. The closed list of claims; {0} and {1} are names in the claim.
 LEADS: dict[str, dict[Word, str]] = {
@@ -202,8 +202,8 @@ def _after(caveat: str) -> str:
 
 
 def _evidence(claim: Claim, comparison: Comparison, metric: str, delta: float | None, against: str) -> str:
-    interval = f"95 % interval {points_range(comparison.difference, metric)}, corrected for the choice"
-    text = f"{_compared(comparison, metric, against)} ({interval})"
+    interval = f"95 % interval {points_range(comparison.difference, metric)}"
+    text = f"{_compared(comparison, metric, against)}, corrected for the choice ({interval})"
     if claim.verdict is Word.NO_DIFFERENCE and delta is not None:
         text += f", within the {points(delta, metric)} that count as no difference"
     return text
@@ -230,7 +230,9 @@ def _undetermined(claim: Claim, metric: str, against: str) -> str:
 def needed_words(claim: Claim) -> str:
     """What would decide an undetermined claim, or why that cannot be said."""
     if claim.needed_images is not None:
-        return f"about {count(claim.needed_images)} validated images would probably decide it"
+        unit = claim.comparison.unit if claim.comparison else IMAGE
+        alike = "" if unit == IMAGE else f", with more {plural_of(unit)} in proportion,"
+        return f"about {count(claim.needed_images)} validated images{alike} would probably decide it"
     caveat = budget_caveat(claim)
     reason = claim.reason.rstrip(".").removesuffix(caveat).rstrip("; ") or "no estimate was possible"
     return f"how many images would decide it cannot be said ({reason})"

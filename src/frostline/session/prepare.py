@@ -387,9 +387,8 @@ def _kernels(
 def kernels_for(
     folder: RunFolder, backbone: LoadedBackbone, classes: int, settings: Settings, clock: Clock, images: int = 0
 ) -> Kernels:
-    """Those written down when the run started, or what a probe finds now; written down, and torch is set accordingly.
-
-    A run keeps its modes. Their seconds are measured at every start: the machine may have been busy at the one before.
+    """What a probe finds at the first start of a run, and the same modes with the seconds that they take now at every later one:
+    the machine may have been busy. Written down, and torch is set accordingly.
 
     Args:
         images: of a pass of the trunk, where it may be long enough for compiled code.

@@ -30,7 +30,7 @@ from frostline.terms.trial import Budget, Trial
 from frostline.terms.verdict import STOPPED_IN_SCREENING
 
 MOST_SHARE = 0.5  # of the time left: what was planned to take less ends here
-FOREMOST = (Family.DEEPER_TUNED, Family.SCRATCH, Family.WHOLE)  # without these no claim about pre-training or tuning is whole
+FOREMOST = (Family.DEEPER_TUNED, Family.SCRATCH, Family.WHOLE)  # of one backbone: without these no claim about either is whole
 
 Entry = tuple[Line, Setting]
 
@@ -139,11 +139,12 @@ def _screening_bench(work: Work, lane: Lane, allotted: Screening) -> None:
 
 
 def first_entries(deep: Sequence[Line]) -> list[Entry]:
-    """One line of each family first, those that the claims need before the others: time may run out at any of them."""
+    """One line of each family first, of the first backbone those that the claims need before: time may run out at any of them."""
     place: dict[tuple[str, Family], int] = defaultdict(int)
     ordered = []
     for line in deep:
-        rank = FOREMOST.index(line.family) if line.family in FOREMOST else len(FOREMOST)
+        first = line.backbone == deep[0].backbone and line.family in FOREMOST
+        rank = FOREMOST.index(line.family) if first else len(FOREMOST)
         ordered.append((place[line.backbone, line.family], rank, line))
         place[line.backbone, line.family] += 1
     return [(line, one) for *_, line in sorted(ordered, key=lambda found: found[:2]) for one in settings_of(line)]
@@ -279,4 +280,5 @@ def _summary(rung0: dict[Entry, float], rung1: dict[Entry, float]) -> list[Scree
     for rung, scores in ((1, rung1), (0, rung0)):
         for (line, setting), score in sorted(scores.items(), key=lambda item: -item[1]):
             found.setdefault(line, Screened(line, score, setting, rung))
-    return sorted(found.values(), key=lambda one: (-one.rung, -one.score))
+    simplest = list(Family).index  # of equal ones, whatever the order in which they were screened
+    return sorted(found.values(), key=lambda one: (-one.rung, -one.score, simplest(one.line.family)))

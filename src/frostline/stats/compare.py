@@ -38,6 +38,7 @@ Array = npt.NDArray[Any]
 
 SURE = 0.95
 POWER = 0.8  # of runs with the images that are said to decide
+GRID, HALVINGS = 2000, 40  # numbers of images that are tried; steps of a bisection
 MOST_IMAGES = 1_000_000
 ENOUGH_REPLICATES = 20  # fewer defined ones and nothing is said
 FEWEST_UNITS = 5  # of a class: fewer count as five, or one class of two would drown what the others say
@@ -222,14 +223,32 @@ def needed_images(found: Distribution, delta: float, images: int, sure: float = 
     """
     if not math.isfinite(found.spread):
         return None, "too few images of the rarest class for any estimate"
-    size = abs(found.centre)
-    sign, equality = norm.ppf(sure) + norm.ppf(POWER), norm.ppf(sure) + norm.ppf((1 + POWER) / 2)  # standard errors
-    for_sign = (sign * found.spread / size) ** 2 if size > 0 else math.inf
-    for_equality = (equality * found.spread / (delta - size)) ** 2 if size < delta else math.inf
-    needed = images * min(for_sign, for_equality)
-    if needed > MOST_IMAGES:
+    more = np.geomspace(1, max(MOST_IMAGES / images, 1), GRID)  # times as many images
+    undecided = _undecided(abs(found.centre), found.spread / np.sqrt(more), delta, sure)
+    enough = np.flatnonzero(undecided <= 1 - POWER)
+    if not len(enough):
         return None, "the difference is so close to the boundary of delta that no realistic number of images would decide"
-    return max(math.ceil(needed), images + 1), ""
+    return max(math.ceil(images * more[enough[0]]), images + 1), ""
+
+
+def _undecided(size: float, spread: Array, delta: float, sure: float) -> Array:
+    """The share of runs whose claim stays open: estimates are normal around the true difference `size` with these deviations.
+
+    Args:
+        spread: (n,) standard deviations; an estimate's own distribution has the same.
+
+    Returns:
+        (n,) shares.
+    """
+    needed, true, room = norm.ppf(sure), size / spread, delta / spread  # in standard deviations
+    low, high = np.zeros_like(room), room.copy()
+    for _ in range(HALVINGS):  # how far from zero an estimate may lie and still be within delta, as sure as is asked
+        middle = (low + high) / 2
+        within = norm.cdf(room - middle) - norm.cdf(-room - middle) >= sure
+        low, high = np.where(within, middle, low), np.where(within, high, middle)
+    equal = np.where(low > 0, norm.cdf(low - true) - norm.cdf(-low - true), 0.0)
+    signed = norm.cdf(true - needed) + norm.cdf(-true - needed)
+    return np.asarray(np.where(low >= needed, 0.0, 1 - equal - signed))
 
 
 def limits(metric: str, difference: bool) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from frostline.stats.weighted import mean_of_defined
 from frostline.terms.candidate import Candidate
 from frostline.terms.recipe import Family
 from frostline.terms.result import Outcome, Result
-from frostline.terms.verdict import Row, Score, Verdict
+from frostline.terms.verdict import Claim, Row, Score, Verdict, Word
 
 __all__ = ["Candidate", "DecideSettings", "Truth", "choose_now", "decide"]
 
@@ -99,18 +99,19 @@ def decide(
     tied = tied_recipes(arena, choice.chosen)
     table = rows(arena, listed, results, choice.chosen, tied)
     control = lead(pool, np.array([n for n, c in enumerate(pool.candidates) if c.family.control], dtype=int))
+    said = claims(arena, results)
     return Verdict(
         metric=metric,
         delta=choice.delta,
         chosen=_row(table, pool.candidates[choice.chosen]),
         control=None if control is None else _row(table, pool.candidates[control]),
         score=_score(arena, choice, settings.delta),
-        claims=claims(arena, results),
+        claims=said,
         tied=tuple(arena.name(one) for one in _ordered(tied, pool)),
         rows=table,
         smallest_detectable_difference=_detectable(arena, choice),
         seconds=settings.seconds,
-        first_words=first_words(pool, choice),
+        first_words=_first_words(pool, choice, said, settings.interim),
         not_run=settings.not_run,
         notes=(*settings.notes, *_notes(pool, choice)),
         interim=settings.interim,
@@ -171,8 +172,11 @@ def _detectable(arena: Arena, choice: Choice) -> float:
     return smallest_detectable_difference(units.count, folds, len(repeats), delta=choice.delta, class_counts=counts)
 
 
-def first_words(pool: Pool, choice: Choice) -> str:
-    """What must be said before all else: a control within delta of the leader that is not itself the chosen recipe."""
+def _first_words(pool: Pool, choice: Choice, said: Sequence[Claim], interim: bool) -> str:
+    """What must be said before all else: a control within delta of the leader that is not itself the chosen recipe.
+
+    What that makes needless is said in the end only, and not beside a claim that pre-training helps.
+    """
     means = {int(one): float(mean) for one, mean in zip(choice.eligible, choice.means, strict=True)}
     rivals = [
         one
@@ -186,12 +190,12 @@ def first_words(pool: Pool, choice: Choice) -> str:
         return ""
     best = max(rivals, key=lambda one: means[one])
     family, title = pool.candidates[best].family, METRICS[pool.metric].title
+    helps = any(claim.claim == "pretraining-helps" and claim.verdict is Word.HELPS for claim in said)
     how = "at least as well" if means[best] > means[choice.chosen] + choice.delta else "as well"
     return (
         f"{DO_AS_WELL[family]} {how}: measured {title} {means[best]:.3f} ({pool.candidates[best].recipe}) "
         f"against {means[choice.chosen]:.3f} of the chosen recipe, on the same images, not corrected for the choice."
-        f" These images may not need {UNNEEDED[family]}."
-    )
+    ) + ("" if interim or helps else f" These images may not need {UNNEEDED[family]}.")
 
 
 def _notes(pool: Pool, choice: Choice) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ class RunFolder:
         return self._expected(self.section("took_s") or 0.0, float, "took_s")
 
     def kernels(self) -> list[Kernels]:
-        """Those that were written down when the run started.
+        """The modes that were found when the run first started, with the seconds that they took at its last start.
 
         Raises:
             RunFolderError: what stands there is nothing that frostline writes.
